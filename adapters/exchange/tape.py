@@ -1,0 +1,270 @@
+"""One symbol-day of recorded market data, and how to read it from a market folder.
+
+A market folder holds ``instruments.json`` (a list of symbol-days with ``symbol``, ``date``,
+``tick``, ``levels``, ``ext_level_size``, ``queue_share`` and, optionally, ``dir`` and ``lot``) and
+the files ``quotes_<SYMBOL>_<DATE>.parquet`` and ``trades_<SYMBOL>_<DATE>.parquet``, beside it or in
+the folder that ``dir`` names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+Int64Array = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+LEVELS_MAX: Final = 50
+INSTRUMENTS_FILE: Final = "instruments.json"
+SMALLEST_LOT: Final = Decimal("0.00000001")
+
+
+class MarketFolderError(ValueError):
+    """A market folder cannot give what was asked of it; the message names folder and reason."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SymbolDay:
+    """Quotes and prints of one symbol on one day; times in ns UTC, never decreasing.
+
+    Book columns are two-dimensional, ``(rows, levels)`` from the touch outwards; a level that the
+    source did not have is NaN or has size 0. A row is valid until the next row. Sizes are shares.
+
+    Args:
+        date: ``YYYYMMDD``.
+        ext_level_size: shares on each level beyond the visible book.
+        queue_share: share of a print at our price that our queue sees (phi).
+        aggressor: +1 the buyer took, -1 the seller took, 0 unknown.
+        lit: printed on a displayed book.
+        regular: no auction, late, out-of-sequence or extended-hours print.
+        venue: where each print happened, None where the source is silent.
+
+    Raises:
+        MarketFolderError: columns differ in length, times decrease, or a parameter is not positive.
+    """
+
+    symbol: str
+    date: str
+    tick: Decimal
+    lot: Decimal
+    levels: int
+    ext_level_size: Decimal
+    queue_share: Decimal
+    q_ts: Int64Array
+    bid_px: Float64Array
+    bid_sz: Float64Array
+    ask_px: Float64Array
+    ask_sz: Float64Array
+    t_ts: Int64Array
+    t_px: Float64Array
+    t_sz: Float64Array
+    aggressor: NDArray[np.int8]
+    lit: BoolArray
+    regular: BoolArray
+    venue: NDArray[np.object_] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what matching relies on."""
+        name = f"{self.symbol} {self.date}"
+        quotes, prints = len(self.q_ts), len(self.t_ts)
+        if not 1 <= self.levels <= LEVELS_MAX:
+            raise MarketFolderError(f"{name}: levels must be 1 to {LEVELS_MAX}, not {self.levels}")
+        for field in ("bid_px", "bid_sz", "ask_px", "ask_sz"):
+            shape = getattr(self, field).shape
+            if shape != (quotes, self.levels):
+                raise MarketFolderError(
+                    f"{name}: {field} has shape {shape}, expected {(quotes, self.levels)}"
+                )
+        for field in ("t_px", "t_sz", "aggressor", "lit", "regular"):
+            if len(getattr(self, field)) != prints:
+                raise MarketFolderError(f"{name}: {field} and t_ts differ in length")
+        if self.venue is not None and len(self.venue) != prints:
+            raise MarketFolderError(f"{name}: venue and t_ts differ in length")
+        for field in ("q_ts", "t_ts"):
+            row = _first_decrease(getattr(self, field))
+            if row is not None:
+                raise MarketFolderError(f"{name}: times in {field} decrease at row {row}")
+        for field in ("tick", "lot", "ext_level_size", "queue_share"):
+            if not getattr(self, field) > 0:
+                raise MarketFolderError(f"{name}: {field} must be above 0")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything matching reads; two equal symbol-days have the same."""
+        digest = hashlib.sha256()
+        header = (self.symbol, self.date, self.tick, self.lot, self.levels)
+        model = (self.ext_level_size, self.queue_share)
+        digest.update("|".join(str(part) for part in header + model).encode())
+        arrays = (self.q_ts, self.bid_px, self.bid_sz, self.ask_px, self.ask_sz, self.t_ts)
+        more = (self.t_px, self.t_sz, self.aggressor, self.lit, self.regular)
+        for array in arrays + more:
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def quote_index(self, at: int) -> int:
+        """Row of the book state valid at ``at`` (quotes stamped ``at`` count), -1 before all."""
+        return int(self.q_ts.searchsorted(at, side="right")) - 1
+
+
+def symbols_on(folder: str | Path, date: str) -> list[str]:
+    """Symbols that the folder lists for a date (``YYYYMMDD``), sorted; empty when none.
+
+    Raises:
+        MarketFolderError: the folder has no readable ``instruments.json``.
+    """
+    return sorted(entry["symbol"] for entry in _instruments(Path(folder)) if entry["date"] == date)
+
+
+def load_symbol_day(folder: str | Path, symbol: str, date: str) -> SymbolDay:
+    """Read one symbol-day from a market folder.
+
+    Raises:
+        MarketFolderError: the day is not listed or its files are missing, unreadable or malformed.
+    """
+    root = Path(folder)
+    entry = _entry(root, symbol, date)
+    quotes = _read(root, entry, "quotes")
+    trades = _read(root, entry, "trades")
+    where = f"{root}: {symbol} {date}"
+    levels = int(entry.get("levels", 1))
+    sides = {
+        f"{side}_{kind}": _book(quotes, f"{side}_{kind}", levels, where)
+        for side in ("bid", "ask")
+        for kind in ("px", "sz")
+    }
+    try:
+        return SymbolDay(
+            symbol=symbol,
+            date=date,
+            tick=_parameter(entry, "tick", where),
+            lot=_lot(entry, sides["bid_sz"], sides["ask_sz"], where),
+            levels=levels,
+            ext_level_size=_parameter(entry, "ext_level_size", where),
+            queue_share=_parameter(entry, "queue_share", where),
+            q_ts=_column(quotes, "ts_ns", np.int64, where),
+            t_ts=_column(trades, "ts_ns", np.int64, where),
+            t_px=_column(trades, "px", np.float64, where),
+            t_sz=_column(trades, "sz", np.float64, where),
+            aggressor=_column(trades, "aggressor", np.int8, where),
+            lit=_column(trades, "lit", np.bool_, where),
+            regular=_column(trades, "regular", np.bool_, where),
+            venue=_venue(trades),
+            **sides,
+        )
+    except MarketFolderError as error:
+        raise MarketFolderError(f"{root}: {error}") from error
+
+
+def _first_decrease(times: Int64Array) -> int | None:
+    rows = np.flatnonzero(times[1:] < times[:-1])
+    return int(rows[0]) + 1 if len(rows) else None
+
+
+def _instruments(root: Path) -> list[Mapping[str, Any]]:
+    path = next((p / INSTRUMENTS_FILE for p in (root, root.parent) if _holds(p)), None)
+    if path is None:
+        raise MarketFolderError(f"{root}: no {INSTRUMENTS_FILE} here; is it a market folder?")
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise MarketFolderError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(entries, list):
+        raise MarketFolderError(f"{path}: must hold a list of symbol-days")
+    for entry in entries:
+        if not (isinstance(entry, dict) and {"symbol", "date"} <= entry.keys()):
+            raise MarketFolderError(f"{path}: every entry needs a symbol and a date")
+    return [{**entry, "date": str(entry["date"])} for entry in entries]
+
+
+def _holds(folder: Path) -> bool:
+    return (folder / INSTRUMENTS_FILE).is_file()
+
+
+def _entry(root: Path, symbol: str, date: str) -> Mapping[str, Any]:
+    entries = _instruments(root)
+    for entry in entries:
+        if entry["symbol"] == symbol and entry["date"] == date:
+            return entry
+    dates = sorted(entry["date"] for entry in entries if entry["symbol"] == symbol)
+    if dates:
+        have = f"{symbol} is there on {', '.join(dates)}"
+    else:
+        have = f"symbols there: {', '.join(sorted({e['symbol'] for e in entries})) or 'none'}"
+    raise MarketFolderError(f"{root}: no {symbol} on {date}; {have}")
+
+
+def _read(root: Path, entry: Mapping[str, Any], kind: str) -> pa.Table:
+    name = f"{kind}_{entry['symbol']}_{entry['date']}.parquet"
+    places = [root / str(entry["dir"]) / name] if "dir" in entry else []
+    path = next((p for p in [*places, root / name] if p.is_file()), None)
+    if path is None:
+        looked = " or ".join(str(place.parent) for place in [*places, root / name])
+        raise MarketFolderError(f"{root}: {name} is listed but not in {looked}")
+    try:
+        # Read as a plain file: no dataset discovery, which would follow the folder's name.
+        return pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as error:
+        raise MarketFolderError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def _column(table: pa.Table, name: str, dtype: type[np.generic], where: str) -> NDArray[Any]:
+    if name not in table.column_names:
+        have = ", ".join(table.column_names)
+        raise MarketFolderError(f"{where}: column {name} is missing; there are {have}")
+    column = table.column(name)
+    if dtype is not np.float64 and column.null_count:
+        raise MarketFolderError(f"{where}: column {name} holds {column.null_count} nulls")
+    try:
+        values: NDArray[Any] = column.to_numpy().astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise MarketFolderError(f"{where}: column {name} is not {dtype.__name__}") from error
+    return values
+
+
+def _book(table: pa.Table, name: str, levels: int, where: str) -> Float64Array:
+    names = [name] + [f"{name}_{level}" for level in range(1, levels)]
+    return np.column_stack([_column(table, each, np.float64, where) for each in names])
+
+
+def _venue(table: pa.Table) -> NDArray[np.object_] | None:
+    if "ex" not in table.column_names:
+        return None
+    encoded = table.column("ex").combine_chunks()
+    if not isinstance(encoded, pa.DictionaryArray):
+        encoded = encoded.dictionary_encode()
+    # One Python string per venue, shared by all its prints; the last place stands for null.
+    names = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+    codes = encoded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
+    venues: NDArray[np.object_] = names[codes]
+    return venues
+
+
+def _parameter(entry: Mapping[str, Any], name: str, where: str) -> Decimal:
+    if name not in entry:
+        raise MarketFolderError(f"{where}: {INSTRUMENTS_FILE} gives no {name}")
+    try:
+        value = Decimal(str(entry[name]))
+    except ArithmeticError as error:
+        raise MarketFolderError(f"{where}: {name} is not a number: {entry[name]!r}") from error
+    if not value.is_finite():
+        raise MarketFolderError(f"{where}: {name} is not finite")
+    return value
+
+
+def _lot(entry: Mapping[str, Any], bids: Float64Array, asks: Float64Array, where: str) -> Decimal:
+    if "lot" in entry:
+        return _parameter(entry, "lot", where)
+    # Shares trade whole; a book that shows fractions trades in them.
+    whole = all(bool(np.all(np.nan_to_num(sizes) % 1 == 0)) for sizes in (bids, asks))
+    return Decimal(1) if whole else SMALLEST_LOT
