@@ -54,14 +54,16 @@ _HOME_BY_NAME = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name from the module that defines it, once."""
-    home = _HOME_BY_NAME.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker reads the imports above and so notices a wrong name
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from the module that defines it, once."""
+        home = _HOME_BY_NAME.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
