@@ -1,0 +1,121 @@
+"""What a portfolio manager says: the seed's trade instruction and the checked decision."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from .market import Record
+from .money import Price, plain
+from .reasons import OnBound
+
+TEXT_MAX: Final = 65_536
+SYMBOL_PATTERN: Final = r"^[A-Z][A-Z0-9./-]{0,14}$"
+
+
+class ExecutionStrategy(Enum):
+    """How an instruction is worked."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    TWAP = "twap"
+    VWAP = "vwap"
+    ICEBERG = "iceberg"
+    OPPORTUNISTIC = "opportunistic"
+
+
+class ExecutionUrgency(Enum):
+    """How soon it must be done; shapes window and aggression."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class TradeAction(StrEnum):
+    """What the portfolio manager wants done with the position."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    TRIM = "TRIM"
+    ADD = "ADD"
+    CLOSE = "CLOSE"
+
+
+class Style(StrEnum):
+    """Smart slices rest before they cross; naive ones are the textbook version."""
+
+    SMART = "smart"
+    NAIVE = "naive"
+
+
+@dataclass
+class TradeInstruction:
+    """Complete trade instruction from the portfolio manager (seed).
+
+    Weights are percent of account equity (3.0 = 3 %), ``confidence`` is 1-10, ``max_slippage`` is
+    in basis points from the arrival mid (None: no bound). Nothing is checked here; everything is
+    when it is executed.
+    """
+
+    symbol: str
+    action: str
+    target_weight: float | Decimal | None = None
+    current_weight: float | Decimal | None = None
+    confidence: int = 5
+    time_horizon: str = "medium"
+    reasoning: str = ""
+    risk_factors: list[str] = field(default_factory=list)
+    urgency: ExecutionUrgency = ExecutionUrgency.MEDIUM
+    max_slippage: float | Decimal | None = 10.0
+    execution_window: timedelta = timedelta(hours=2)
+    decision_id: str | None = None
+
+
+Weight = Annotated[Decimal, Field(ge=0, le=1000)]
+
+
+class Decision(Record):
+    """A checked decision, without its personal text.
+
+    Weights are percent of equity, ``max_slippage_bps`` None means no bound was asked for,
+    ``window_seconds`` None leaves the window to strategy and urgency, ``decided_at`` is integer ns
+    UTC.
+    """
+
+    symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)]
+    action: TradeAction
+    target_weight: Weight | None = None
+    current_weight: Annotated[Decimal, Field(ge=-1000, le=1000)] | None = None
+    confidence: Annotated[int, Field(ge=1, le=10)] = 5
+    time_horizon: Annotated[str, Field(max_length=64)] = "medium"
+    urgency: ExecutionUrgency = ExecutionUrgency.MEDIUM
+    max_slippage_bps: Annotated[Decimal, Field(gt=0, le=5000)] | None = Decimal(10)
+    window_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    strategy: ExecutionStrategy | None = None
+    style: Style | None = None
+    limit_price: Price | None = None
+    on_bound: OnBound | None = None
+    must_complete: bool = False
+    participation_cap: Annotated[Decimal, Field(gt=0, le=1)] | None = None
+    order_size: Annotated[Decimal, Field(ge=0)] | None = None
+    decided_at: int | None = None
+
+    def content_hash(self) -> str:
+        """A digest of everything that would trade; the reasoning is not part of it (ruling 9)."""
+        parts = []
+        for name in sorted(type(self).model_fields):
+            value = getattr(self, name)
+            if isinstance(value, Decimal):
+                value = plain(value)
+            elif isinstance(value, Enum):
+                value = value.value
+            parts.append(f"{name}={value}")
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()

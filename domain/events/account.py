@@ -1,0 +1,146 @@
+"""Events of one broker account: sessions, limits, kill switch, reconciliation, market data."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from ..limits import Limits
+from ..market import Record
+from ..money import Money, Price, SignedShares
+from ..reasons import Anomalous
+from .base import DomainEvent
+
+
+class EngineStarted(DomainEvent):
+    """An engine took the account; says which code, clock and broker."""
+
+    TOPIC: ClassVar[str] = "EngineStarted"
+
+    code_version: str
+    clock_source: str
+    clock_offset_ns: int | None
+    broker: str
+    mode: str
+    seed: int | None
+
+
+class PositionRecord(Record):
+    """A position as the broker reported it."""
+
+    symbol: str
+    quantity: SignedShares
+    market_value: Money
+
+
+class SessionOpened(DomainEvent):
+    """The first account record of a session: the equity that turnover is measured against."""
+
+    TOPIC: ClassVar[str] = "SessionOpened"
+
+    account: str
+    session_date: str
+    open: int
+    close: int
+    equity: Money
+    cash: Money
+    buying_power: Money
+    positions: tuple[PositionRecord, ...]
+
+
+class LimitChanged(DomainEvent):
+    """The limits in force from here on, and who set them."""
+
+    TOPIC: ClassVar[str] = "LimitChanged"
+
+    limits: Limits
+    reason: str
+
+
+class KillSwitchEngaged(DomainEvent):
+    """Trading was blocked; ``scope`` is account, symbol:X or strategy:X."""
+
+    TOPIC: ClassVar[str] = "KillSwitchEngaged"
+
+    scope: str
+    reason: str
+
+
+class KillSwitchReleased(DomainEvent):
+    """A person released the block."""
+
+    TOPIC: ClassVar[str] = "KillSwitchReleased"
+
+    scope: str
+    reason: str
+
+
+class Break(Record):
+    """A difference between our record and the broker's."""
+
+    kind: str
+    symbol: str | None = None
+    client_order_id: str | None = None
+    ours: str
+    theirs: str
+
+
+class Reconciled(DomainEvent):
+    """Our record was compared with the broker's; ``breaks`` is empty when they agree."""
+
+    TOPIC: ClassVar[str] = "Reconciled"
+
+    trigger: str
+    orders_compared: Annotated[int, Field(ge=0)]
+    fills_compared: Annotated[int, Field(ge=0)]
+    breaks: tuple[Break, ...]
+
+
+class SessionClosed(DomainEvent):
+    """The end of a session: no open order and positions agreed, or the breaks."""
+
+    TOPIC: ClassVar[str] = "SessionClosed"
+
+    account: str
+    session_date: str
+    open_orders: Annotated[int, Field(ge=0)]
+    equity: Money
+    cash: Money
+    positions: tuple[PositionRecord, ...]
+    breaks: tuple[Break, ...]
+
+
+class MarketDataCaptured(DomainEvent):
+    """Market data used, bound to the log by its content's hash.
+
+    Times are ns UTC, ``gaps`` counts holes longer than the feed's bound, and the official open and
+    close are None where the source does not mark them.
+    """
+
+    TOPIC: ClassVar[str] = "MarketDataCaptured"
+
+    symbol: str
+    from_ns: int
+    to_ns: int
+    source: str
+    feed: str
+    kind: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    rows: Annotated[int, Field(ge=0)]
+    gaps: Annotated[int, Field(ge=0)]
+    official_open: Price | None = None
+    official_close: Price | None = None
+
+
+class AccountAnomaly(DomainEvent):
+    """Something odd about the account: recorded, never dropped."""
+
+    TOPIC: ClassVar[str] = "AccountAnomaly"
+
+    kind: Anomalous
+    detail: str
+    symbol: str | None = None
+    value: Decimal | None = None
+    bound: Decimal | None = None

@@ -1,0 +1,41 @@
+"""Upcasters: each turns the stored fields of one version into those of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from .base import CATALOGUE, DomainEvent
+
+Fields = dict[str, Any]
+Upcaster = Callable[[Fields], Fields]
+
+UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {}
+"""By (topic, version) of the stored form; each gives the fields of version + 1."""
+
+
+def latest(topic: str) -> type[DomainEvent] | None:
+    """The class that loads ``topic`` today, or None for a topic this code does not know."""
+    return _LATEST.get(topic)
+
+
+def split_topic(stored: str) -> tuple[str, int]:
+    """``OrderFilled.v1`` as name and version."""
+    name, _, version = stored.rpartition(".v")
+    return name, int(version)
+
+
+def upcast(
+    name: str, version: int, fields: Fields, *, upcasters: Mapping[tuple[str, int], Upcaster]
+) -> Fields:
+    """Bring stored fields of ``version`` to the version this code writes."""
+    target = _LATEST[name].VERSION
+    for step in range(version, target):
+        fields = upcasters[name, step](fields)
+    return fields
+
+
+_LATEST: Final[dict[str, type[DomainEvent]]] = {}
+for _event in CATALOGUE.values():
+    if _event.TOPIC not in _LATEST or _LATEST[_event.TOPIC].VERSION < _event.VERSION:
+        _LATEST[_event.TOPIC] = _event

@@ -1,0 +1,35 @@
+"""Identifiers are computed, not drawn, so that a retry after a crash is recognised."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID, uuid5
+
+_NAMESPACE: Final = UUID("6d3f3a52-6b57-5f0e-9d0c-6f1c1b0a7e11")
+
+CLIENT_ORDER_ID_PREFIX: Final = "fw"
+
+
+def account_stream_id(account: str) -> UUID:
+    """The stream of everything about one broker account: limits, kill switch, sessions."""
+    return uuid5(_NAMESPACE, f"account:{account}")
+
+
+def instruction_id(account: str, decision_id: str) -> UUID:
+    """The instruction that a decision leads to; the same decision gives the same id."""
+    return uuid5(_NAMESPACE, f"instruction:{account}:{decision_id}")
+
+
+def client_order_id(instruction: UUID, ordinal: int) -> str:
+    """The id a child order has at the broker: at most 48 characters, 0-based ordinal."""
+    return f"{CLIENT_ORDER_ID_PREFIX}-{instruction.hex}-{ordinal}"
+
+
+def is_own_client_order_id(text: str | None) -> bool:
+    """Whether a client order id is one that :func:`client_order_id` could have made."""
+    return text is not None and text.startswith(f"{CLIENT_ORDER_ID_PREFIX}-")
+
+
+def computed_execution_id(venue_order_id: str, epoch: int, cum_qty: str) -> str:
+    """An execution id where the broker gives none: (order, bust/correct epoch, CumQty)."""
+    return f"{venue_order_id}:{epoch}:{cum_qty}"
