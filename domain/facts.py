@@ -1,0 +1,211 @@
+"""Everything that planning may know, given as arguments: facts, rules, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from .decision import ExecutionStrategy, ExecutionUrgency, Style
+from .limits import Limits, Reservation, Usage
+from .market import MarketState, Record
+from .money import BPS, ONE
+from .plan import CURVE_BUCKETS_MAX, PlanTerms
+from .ports import Account, Session
+from .reasons import Anomalous, Check, NothingReason, Refusal
+
+WINDOW_SECONDS: Final[Mapping[ExecutionStrategy, int]] = MappingProxyType(
+    {
+        ExecutionStrategy.MARKET: 300,
+        ExecutionStrategy.LIMIT: 1_800,
+        ExecutionStrategy.TWAP: 7_200,
+        ExecutionStrategy.VWAP: 7_200,
+        ExecutionStrategy.ICEBERG: 3_600,
+        ExecutionStrategy.OPPORTUNISTIC: 7_200,
+    }
+)
+"""How long each strategy has at MEDIUM urgency; TWAP and LIMIT as in the seed."""
+
+
+class Urgent(Record):
+    """What one urgency does: the window's factor, and how far a schedule may lag before crossing.
+
+    ``band_fraction`` is in slices: 1 lets a whole slice rest before it crosses, 0 crosses at once.
+    """
+
+    window_factor: Annotated[Decimal, Field(gt=0, le=10)] = ONE
+    band_fraction: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.5")
+
+
+class PlanningRules(Record):
+    """How decisions become plans where they leave it open; every number is configuration.
+
+    ``avoid_*`` are the seconds after the open and before the close in which only URGENT decisions
+    start. ``weight_tolerance_points`` is how far a decision's ``current_weight`` may be from the
+    broker's before it is noted. ``impact_coefficient`` is k of the square-root law.
+    """
+
+    strategy: ExecutionStrategy = ExecutionStrategy.TWAP
+    style: Style = Style.SMART
+    low: Urgent = Urgent(window_factor=Decimal("1.5"), band_fraction=Decimal("0.75"))
+    medium: Urgent = Urgent()
+    high: Urgent = Urgent(window_factor=Decimal("0.5"), band_fraction=Decimal("0.25"))
+    urgent: Urgent = Urgent(window_factor=Decimal("0.25"), band_fraction=Decimal(0))
+    avoid_open_seconds: Annotated[int, Field(ge=0, le=7_200)] = 300
+    avoid_close_seconds: Annotated[int, Field(ge=0, le=7_200)] = 600
+    defer_when_closed: bool = False
+    weight_tolerance_points: Annotated[Decimal, Field(ge=0)] = Decimal("0.5")
+    impact_coefficient: Annotated[Decimal, Field(ge=0, le=10)] = ONE
+    vwap_participation_cap: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.2")
+    slice_gap_seconds_min: Annotated[int, Field(ge=1, le=3_600)] = 1
+    limit_offset_bps: Annotated[Decimal, Field(ge=0, lt=BPS)] = Decimal(10)
+
+    def for_urgency(self, urgency: ExecutionUrgency) -> Urgent:
+        """What an urgency does."""
+        by_urgency = {
+            ExecutionUrgency.LOW: self.low,
+            ExecutionUrgency.MEDIUM: self.medium,
+            ExecutionUrgency.HIGH: self.high,
+            ExecutionUrgency.URGENT: self.urgent,
+        }
+        return by_urgency[urgency]
+
+
+DEFAULT_RULES: Final = PlanningRules()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What the timing engine says; all None where it was not asked or could not tell."""
+
+    strategy: ExecutionStrategy | None = None
+    expected_slippage_bps: Decimal | None = None
+    release_at: int | None = None
+    rule: str = ""
+
+
+NO_TIMING: Final = Timing()
+
+
+@dataclass(frozen=True, slots=True)
+class ShortFacts:
+    """What is known of selling a symbol short; unknown (None) refuses.
+
+    ``shortable`` is the broker's flag, ``locate`` names a locate record, ``price_test`` says that
+    the Rule 201 circuit breaker is on.
+    """
+
+    shortable: bool | None = None
+    locate: str | None = None
+    price_test: bool | None = None
+
+
+NO_SHORT_FACTS: Final = ShortFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a decision is planned from; the same facts always give the same outcome.
+
+    ``position`` is the broker's, in shares. ``arrival_mid`` is the mid at the durable receipt, None
+    without a valid quote (ruling 2). ``identified`` says that the decision came with its own id, or
+    with its ordinal in a file, so that an equal content is a new decision. ``volume_curve`` is as
+    in ``StrategyParameters``.
+    """
+
+    account_id: str
+    account: Account
+    session: Session | None
+    now: int
+    market: MarketState
+    arrival_mid: Decimal | None
+    position: Decimal
+    usage: Usage
+    limits: Limits
+    rules: PlanningRules = DEFAULT_RULES
+    timing: Timing = NO_TIMING
+    next_session: Session | None = None
+    symbol_known: bool = True
+    identified: bool = False
+    volume_curve: tuple[int, ...] = ()
+    short: ShortFacts = NO_SHORT_FACTS
+
+    def __post_init__(self) -> None:
+        if len(self.volume_curve) > CURVE_BUCKETS_MAX:
+            raise ValueError(f"volume_curve has at most {CURVE_BUCKETS_MAX} buckets")
+
+
+class SellMark(StrEnum):
+    """How a sell is marked (Regulation SHO, rule 200); exempt is never chosen by the engine."""
+
+    LONG = "long"
+    SHORT = "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something odd that planning saw, to be recorded as an anomaly."""
+
+    kind: Anomalous
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The decision passed all checks; ``reservation`` is to be taken with the plan.
+
+    ``equity``, ``position`` and ``price`` are the figures that the quantity was computed from;
+    ``position`` includes own executions that the broker does not show yet, not open orders.
+    """
+
+    terms: PlanTerms
+    reservation: Reservation
+    checks: tuple[Check, ...]
+    equity: Decimal
+    position: Decimal
+    price: Decimal
+    limit_version: int
+    sell_mark: SellMark | None = None
+    notes: tuple[str, ...] = ()
+    anomalies: tuple[Noted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The decision asks for no trade; nothing is reserved."""
+
+    reason: NothingReason
+    note: str
+    checks: tuple[Check, ...]
+    anomalies: tuple[Noted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """At least one check failed; nothing is reserved."""
+
+    refusals: tuple[Refusal, ...]
+    checks: tuple[Check, ...]
+    anomalies: tuple[Noted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The decision waits for ``release_at`` (ns UTC), where it is planned again.
+
+    ``planned`` holds what is reserved meanwhile; None while the market is closed, when there is no
+    session to reserve in.
+    """
+
+    planned: Planned | None
+    release_at: int
+    rule: str
+    checks: tuple[Check, ...]
+
+
+Outcome = Planned | Nothing | Refused | Deferred
