@@ -36,7 +36,10 @@ class InstructionView(Record):
 
     ``exposure`` is executed plus the leaves of every own order not proven dead (ruling 5);
     ``placed`` counts child orders so far; ``volume_at_start`` is the symbol's session volume at the
-    plan's start; ``stopped_ns`` is how long halts have stopped the schedule.
+    plan's start; ``stopped_ns`` is how long halts have stopped the schedule.  ``resumed_at`` is
+    when the schedule last began anew, after a halt or a switch of strategy, with
+    ``resumed_executed`` shares executed by then: the remainder is spread over what is left of the
+    window from there (ruling 16), and ``stopped_ns`` is then not needed.
     """
 
     executed: Decimal
@@ -46,6 +49,8 @@ class InstructionView(Record):
     volume_at_start: Decimal | None
     stopped_ns: int = 0
     last_placed_at: int | None = None
+    resumed_at: int | None = None
+    resumed_executed: Decimal = ZERO
 
     def remaining(self, plan: PlanTerms) -> Decimal:
         """Shares not yet executed."""

@@ -1,0 +1,25 @@
+"""Which strategy works an instruction, by the name that decisions use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ..decision import ExecutionStrategy
+from .contract import Strategy
+from .market import MarketStrategy
+from .twap import TwapStrategy
+
+STRATEGIES: Final[Mapping[ExecutionStrategy, Strategy]] = MappingProxyType(
+    {
+        ExecutionStrategy.MARKET: MarketStrategy(),
+        ExecutionStrategy.TWAP: TwapStrategy(),
+    }
+)
+"""All strategies; each works the naive or the smart way as the plan's style says."""
+
+
+def strategy_for(strategy: ExecutionStrategy) -> Strategy:
+    """The strategy that works instructions of this kind."""
+    return STRATEGIES[strategy]

@@ -1,0 +1,41 @@
+"""TWAP: equal slices over the window."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from ..market import MarketState
+from ..money import ONE
+from ..plan import PlanTerms
+from .contract import InstructionView, Step
+from .schedule import Window, almgren_chriss_holdings, fraction_target, linear_target
+from .slicing import naive_slices
+
+
+class TwapStrategy:
+    """Equal slices in time, or an Almgren-Chriss trajectory where the plan bends the schedule.
+
+    Naive: a market order at each slice's time.
+    """
+
+    name = "twap"
+    version = 1
+
+    def next_step(
+        self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
+    ) -> Step:
+        """The next step of a TWAP plan."""
+
+        def target(window: Window, due: int) -> Decimal:
+            return slice_target(plan, window, due)
+
+        return naive_slices(plan, view, market, now, target)
+
+
+def slice_target(plan: PlanTerms, window: Window, due: int) -> Decimal:
+    """Shares due in all after ``due`` slices: equal ones, or along the trajectory."""
+    curvature = plan.parameters.risk_curvature
+    if not curvature:
+        return linear_target(window, due, plan.lot)
+    held = almgren_chriss_holdings(curvature, window.slices)[due]
+    return fraction_target(window, ONE - held, plan.lot)
