@@ -12,12 +12,14 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from .decision import ExecutionStrategy, ExecutionUrgency, Style
-from .limits import Limits, Reservation, Usage
-from .market import MarketState, Record
+from .limits import MICRO, Limits, Reservation, Usage
+from .market import MarketState, Quote, Record
 from .money import BPS, ONE
 from .plan import CURVE_BUCKETS_MAX, PlanTerms
 from .ports import Account, Session
 from .reasons import Anomalous, Check, NothingReason, Refusal
+
+QUANTITY_STEP_MIN: Final = ONE / MICRO
 
 WINDOW_SECONDS: Final[Mapping[ExecutionStrategy, int]] = MappingProxyType(
     {
@@ -114,8 +116,9 @@ class Facts:
 
     ``position`` is the broker's, in shares. ``arrival_mid`` is the mid at the durable receipt, None
     without a valid quote (ruling 2). ``identified`` says that the decision came with its own id, or
-    with its ordinal in a file, so that an equal content is a new decision. ``volume_curve`` is as
-    in ``StrategyParameters``.
+    with its ordinal in a file, so that an equal content is a new decision; ``admitted`` that it
+    was admitted before and is only checked again at its release. ``volume_curve`` is as in
+    ``StrategyParameters``.
     """
 
     account_id: str
@@ -132,12 +135,41 @@ class Facts:
     next_session: Session | None = None
     symbol_known: bool = True
     identified: bool = False
+    admitted: bool = False
     volume_curve: tuple[int, ...] = ()
     short: ShortFacts = NO_SHORT_FACTS
 
     def __post_init__(self) -> None:
         if len(self.volume_curve) > CURVE_BUCKETS_MAX:
             raise ValueError(f"volume_curve has at most {CURVE_BUCKETS_MAX} buckets")
+
+    @property
+    def held(self) -> Decimal:
+        """The position now: the broker's, and own executions that it does not show yet."""
+        return self.position + self.usage.of(self.market.symbol).unreflected
+
+    @property
+    def quote(self) -> Quote | None:
+        """The quote when it is two-sided, whatever the trading status and its age."""
+        quote = self.market.quote
+        return quote if quote is not None and quote.is_two_sided else None
+
+    @property
+    def figures_usable(self) -> bool:
+        """Whether the account's figures are finite numbers and its equity is above zero."""
+        numbers = (
+            self.account.equity,
+            self.account.buying_power,
+            self.position,
+            self.usage.session_equity_usd,
+        )
+        return all(n.is_finite() for n in numbers) and self.account.equity > 0 < numbers[3]
+
+    @property
+    def step(self) -> Decimal:
+        """The smallest quantity: whole shares unless the limits allow the market's finer lot."""
+        floor = QUANTITY_STEP_MIN if self.limits.allow_fractional else ONE
+        return max(self.market.lot, floor)
 
 
 class SellMark(StrEnum):

@@ -276,14 +276,16 @@ def direction_cap_shares(
     """The most shares that own orders of ``side`` may hold in the session, executed and open.
 
     Buys may bring the position up to its limit; sells may bring it to zero, or to the limit short
-    where that is allowed. What was bought back by a bust is not headroom again (ruling 6).
+    where that is allowed. What a bust freed is not headroom again today (ruling 6), but a position
+    that it brought back may be closed.
     """
     own = usage.of(symbol)
     position = facts.quantity + own.unreflected
     limit = limits.position_cap_shares(facts.equity, facts.price)
     if side is Side.SELL and not limits.allow_short:
         limit = ZERO
-    return limit - side.sign * position + own.executed(side) - own.busted(side)
+    limit = max(limit - own.busted(side), ZERO)
+    return limit - side.sign * position + own.executed(side)
 
 
 def turnover_cap_usd(limits: Limits, usage: Usage, *, exempt: bool = False) -> Decimal:
