@@ -78,6 +78,8 @@ class PlanTerms(Record):
 
     Times are integer ns UTC. ``bound_price`` is the worst price a child may have, None where no
     bound was asked for. ``final_phase_at`` is when caps give way to completion (ruling 3).
+    ``arrival_touch`` is the near touch of the quote that gave ``arrival_mid``: an iceberg that is
+    not pegged stays there.
     """
 
     symbol: str
@@ -92,6 +94,7 @@ class PlanTerms(Record):
     tick: Decimal
     lot: Decimal = ONE
     arrival_mid: Price | None
+    arrival_touch: Price | None = None
     bound_bps: Bps | None
     bound_price: Price | None
     limit_price: Price | None = None

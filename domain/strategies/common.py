@@ -35,10 +35,22 @@ def paced(plan: PlanTerms, view: InstructionView, now: int) -> bool:
     in a loop.
     """
     last = view.last_placed_at
-    if last is None:
-        return True
+    return last is None or not same_interval(plan, last, now)
+
+
+def same_interval(plan: PlanTerms, earlier: int, now: int) -> bool:
+    """Whether two moments lie in the same interval of the decision grid."""
     interval = plan.parameters.interval_ns
-    return (last - plan.start_at) // interval < (now - plan.start_at) // interval
+    return (earlier - plan.start_at) // interval >= (now - plan.start_at) // interval
+
+
+def decision_time(plan: PlanTerms, now: int) -> bool:
+    """Whether ``now`` is a moment of the decision grid, or late for one by no more than the slack.
+
+    Reports wake a strategy in between, and what is decided at fixed times is left alone then.
+    """
+    late = (now - plan.start_at) % plan.parameters.interval_ns
+    return late <= plan.parameters.wake_slack_ns
 
 
 def fresh_quote(plan: PlanTerms, market: MarketState) -> Quote | None:

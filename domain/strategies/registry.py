@@ -8,13 +8,21 @@ from typing import Final
 
 from ..decision import ExecutionStrategy
 from .contract import Strategy
+from .iceberg import IcebergStrategy
+from .limit import LimitStrategy
 from .market import MarketStrategy
+from .opportunistic import OpportunisticStrategy
 from .twap import TwapStrategy
+from .vwap import VwapStrategy
 
 STRATEGIES: Final[Mapping[ExecutionStrategy, Strategy]] = MappingProxyType(
     {
         ExecutionStrategy.MARKET: MarketStrategy(),
+        ExecutionStrategy.LIMIT: LimitStrategy(),
         ExecutionStrategy.TWAP: TwapStrategy(),
+        ExecutionStrategy.VWAP: VwapStrategy(),
+        ExecutionStrategy.ICEBERG: IcebergStrategy(),
+        ExecutionStrategy.OPPORTUNISTIC: OpportunisticStrategy(),
     }
 )
 """All strategies; each works the naive or the smart way as the plan's style says."""

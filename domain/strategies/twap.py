@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from ..decision import Style
 from ..market import MarketState
 from ..money import ONE
 from ..plan import PlanTerms
+from .common import at_deadline, preamble
 from .contract import InstructionView, Step
-from .schedule import Window, almgren_chriss_holdings, fraction_target, linear_target
+from .follow import follow, straight
+from .schedule import Window, almgren_chriss_holdings, fraction_target, linear_target, window_of
 from .slicing import naive_slices
 
 
 class TwapStrategy:
     """Equal slices in time, or an Almgren-Chriss trajectory where the plan bends the schedule.
 
-    Naive: a market order at each slice's time.
+    Naive: a market order at each slice's time. Smart: rests and crosses around the straight line
+    that the slices lie on.
     """
 
     name = "twap"
@@ -25,11 +29,20 @@ class TwapStrategy:
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
     ) -> Step:
         """The next step of a TWAP plan."""
+        if plan.style is Style.NAIVE:
 
-        def target(window: Window, due: int) -> Decimal:
-            return slice_target(plan, window, due)
+            def target(window: Window, due: int) -> Decimal:
+                return slice_target(plan, window, due)
 
-        return naive_slices(plan, view, market, now, target)
+            return naive_slices(plan, view, market, now, target)
+        step = preamble(plan, view, market, now, plan.end_at)
+        if step is not None:
+            return step
+        if now >= plan.end_at:
+            return at_deadline(
+                plan, view, market, now, deadline=plan.end_at, complete=plan.must_complete
+            )
+        return follow(plan, view, market, now, straight(plan, window_of(plan, view), now))
 
 
 def slice_target(plan: PlanTerms, window: Window, due: int) -> Decimal:
