@@ -1,0 +1,199 @@
+"""What a simulated exchange is told once: fees, faults, halts, session and start account."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from decimal import ROUND_CEILING, Decimal
+from types import MappingProxyType
+from typing import Any, Final
+
+CENT: Final = Decimal("0.01")
+ZERO: Final = Decimal(0)
+LATENCY_NS: Final = 50_000_000
+DELAY_NS_MAX: Final = 3_600_000_000_000
+_SCALE: Final = 1 << 64
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What one execution costs; all zero unless said. Each execution counts as one trade.
+
+    Args:
+        commission_per_share: both sides, not rounded.
+        sec_per_million: SEC Section 31, USD per million of sale proceeds, rounded up to the cent.
+        taf_per_share: FINRA trading activity fee on sells, rounded up to the cent.
+        taf_max_per_trade: its cap per execution.
+    """
+
+    commission_per_share: Decimal = ZERO
+    sec_per_million: Decimal = ZERO
+    taf_per_share: Decimal = ZERO
+    taf_max_per_trade: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse negative rates: rebates are not modelled."""
+        rates = (self.commission_per_share, self.sec_per_million, self.taf_per_share)
+        if any(rate < 0 for rate in rates) or (self.taf_max_per_trade or ZERO) < 0:
+            raise ValueError("fee rates must not be negative")
+
+    @classmethod
+    def us_equities(
+        cls,
+        *,
+        commission_per_share: Decimal = ZERO,
+        sec_per_million: Decimal = Decimal("27.80"),
+        taf_per_share: Decimal = Decimal("0.000166"),
+        taf_max_per_trade: Decimal = Decimal("8.30"),
+    ) -> Fees:
+        """US regulatory fees at the rates of May 2024 to May 2025; pass others for other times."""
+        return cls(commission_per_share, sec_per_million, taf_per_share, taf_max_per_trade)
+
+    def charge(self, *, is_sell: bool, quantity: Decimal, price: Decimal) -> Decimal:
+        """The fee of one execution in account currency."""
+        fee = self.commission_per_share * quantity if self.commission_per_share else ZERO
+        if is_sell and self.sec_per_million:
+            fee += _up_to_cent(quantity * price * self.sec_per_million / 1_000_000)
+        if is_sell and self.taf_per_share:
+            taf = _up_to_cent(quantity * self.taf_per_share)
+            fee += taf if self.taf_max_per_trade is None else min(taf, self.taf_max_per_trade)
+        return fee
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """No trading in ``symbol`` during ``[start, end)``, ns UTC."""
+
+    symbol: str
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        """A halt has a beginning before its end."""
+        if not self.start < self.end:
+            raise ValueError(f"halt of {self.symbol} must end after it starts")
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Requests sent during ``[start, end)`` get no answer; ``accepted`` ones arrive all the same.
+
+    The client sees an unknown outcome either way.
+    """
+
+    start: int
+    end: int
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong at the venue, off by default; decided by seed and order id, never by count.
+
+    The probabilities are per order (reject) and per report (the others).
+
+    Args:
+        late_ns: how much later a late report arrives.
+        missing_probability: the report is lost until :meth:`Exchange.reports_since` is asked.
+    """
+
+    seed: int = 0
+    reject_probability: float = 0.0
+    duplicate_probability: float = 0.0
+    late_probability: float = 0.0
+    late_ns: int = 2_000_000_000
+    missing_probability: float = 0.0
+    outages: tuple[Outage, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Probabilities are probabilities and delays are bounded."""
+        for name in ("reject", "duplicate", "late", "missing"):
+            if not 0 <= getattr(self, f"{name}_probability") <= 1:
+                raise ValueError(f"{name}_probability must be between 0 and 1")
+        if not 0 <= self.late_ns <= DELAY_NS_MAX:
+            raise ValueError(f"late_ns must be between 0 and {DELAY_NS_MAX}")
+
+    @property
+    def touch_reports(self) -> bool:
+        """Whether any report may be duplicated, late or missing."""
+        probabilities = self.duplicate_probability, self.late_probability, self.missing_probability
+        return any(probabilities)
+
+    def strikes(self, fault: str, client_order_id: str, ordinal: int = 0) -> bool:
+        """Whether ``fault`` hits this order (or its ``ordinal``-th report)."""
+        probability: float = getattr(self, f"{fault}_probability")
+        if not probability:
+            return False
+        text = f"{self.seed}|{fault}|{client_order_id}|{ordinal}"
+        drawn = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        return drawn < probability * _SCALE
+
+    def outage_at(self, at: int) -> Outage | None:
+        """The outage that a request sent at ``at`` falls into."""
+        return next((o for o in self.outages if o.start <= at < o.end), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Everything a simulated exchange runs by, apart from its market data.
+
+    Args:
+        cash: cash the account starts with.
+        positions: shares it starts with, negative short.
+        open_at: first time orders are accepted, None for always.
+        close_at: orders from here on are refused and DAY rests expire, None for never.
+        latency_ns: from sending an order to its arrival.
+        check_buying_power: refuse buys beyond cash net of open buy orders.
+        short_selling: let sells go beyond the position.
+        hold_in_halt: keep orders that arrive in a halt until it ends, instead of refusing them.
+    """
+
+    cash: Decimal = Decimal(1_000_000)
+    positions: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    open_at: int | None = None
+    close_at: int | None = None
+    latency_ns: int = LATENCY_NS
+    check_buying_power: bool = True
+    short_selling: bool = False
+    hold_in_halt: bool = False
+    fees: Fees = Fees()
+    halts: tuple[Halt, ...] = ()
+    faults: Faults = Faults()
+
+    def __post_init__(self) -> None:
+        """Latency cannot be negative and a session has a length."""
+        if not 0 <= self.latency_ns <= DELAY_NS_MAX:
+            raise ValueError(f"latency_ns must be between 0 and {DELAY_NS_MAX}")
+        if self.open_at is not None and self.close_at is not None and self.open_at >= self.close_at:
+            raise ValueError("the session must close after it opens")
+
+    def described(self) -> dict[str, Any]:
+        """Every term as plain values, for a journal's header."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        plain["cash"] = str(self.cash)
+        plain["positions"] = {name: str(self.positions[name]) for name in sorted(self.positions)}
+        plain["fees"] = {name: _text(value) for name, value in asdict(self.fees).items()}
+        plain["halts"] = [list(asdict(halt).values()) for halt in self.halts]
+        faults = asdict(self.faults)
+        faults["outages"] = [list(asdict(outage).values()) for outage in self.faults.outages]
+        plain["faults"] = faults
+        return plain
+
+
+_PLAIN: Final = (
+    "open_at",
+    "close_at",
+    "latency_ns",
+    "check_buying_power",
+    "short_selling",
+    "hold_in_halt",
+)
+
+
+def _up_to_cent(amount: Decimal) -> Decimal:
+    return amount.quantize(CENT, rounding=ROUND_CEILING)
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
