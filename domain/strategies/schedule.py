@@ -69,18 +69,17 @@ def mix(seed: int, index: int) -> int:
 
 
 def slice_time(window: Window, index: int, parameters: StrategyParameters, seed: int) -> int:
-    """When slice ``index`` (0-based) is due, in ns UTC.
+    """When slice ``index`` (0-based) is due, in ns UTC: the first decision time of its moment.
 
     Slices begin ``index / slices`` into the window, shifted later by a share of a gap that is
     below ``parameters.randomise``; as that is below 1, slices never swap and all lie in the window.
+    Decisions are taken every ``parameters.interval_ns`` of the window (rule M2 of the fill model),
+    which a slice waits for unless the window ends before.
     """
-    length = window.end - window.start
-    at = window.start + length * index // window.slices
-    if parameters.randomise:
-        following = window.start + length * (index + 1) // window.slices
-        span = int((following - at) * parameters.randomise)
-        at += span * (mix(seed, index) >> 11) >> 53
-    return at
+    at = _moment(window, index, parameters, seed)
+    late = (at - window.start) % parameters.interval_ns
+    following = at + parameters.interval_ns - late
+    return following if late and following < window.end else at
 
 
 def slices_due(window: Window, now: int, parameters: StrategyParameters, seed: int) -> int:
@@ -90,10 +89,26 @@ def slices_due(window: Window, now: int, parameters: StrategyParameters, seed: i
     length = window.end - window.start
     if length <= 0 or now >= window.end:
         return window.slices
-    # Of equal spans the one that ``now`` lies in; its slice may still be ahead when shifted.
-    index = ((now - window.start + 1) * window.slices - 1) // length
-    index = min(index, window.slices - 1)
-    return index + 1 if now >= slice_time(window, index, parameters, seed) else index
+    # What lies at or before the last decision time is due; of equal spans the one that this time
+    # lies in may have its moment still ahead when moments are shifted.
+    elapsed = now - window.start
+    decision = elapsed - elapsed % parameters.interval_ns
+    due = ((decision + 1) * window.slices - 1) // length
+    if _moment(window, due, parameters, seed) <= window.start + decision:
+        due += 1
+    while due < window.slices and slice_time(window, due, parameters, seed) <= now:
+        due += 1
+    return due
+
+
+def _moment(window: Window, index: int, parameters: StrategyParameters, seed: int) -> int:
+    length = window.end - window.start
+    at = window.start + length * index // window.slices
+    if parameters.randomise:
+        following = window.start + length * (index + 1) // window.slices
+        span = int((following - at) * parameters.randomise)
+        at += span * (mix(seed, index) >> 11) >> 53
+    return at
 
 
 def linear_target(window: Window, due: int, lot: Decimal) -> Decimal:
