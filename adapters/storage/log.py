@@ -1,0 +1,311 @@
+"""The log: append durably, read in order, check the chain."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from uuid import UUID
+
+import structlog
+from eventsourcing.persistence import InterfaceError
+
+from ...domain.errors import StoreDamaged, StoreError
+from ...domain.events import DomainEvent
+from ...domain.limits import CounterUpdate
+from .application import LogApplication
+from .committer import Committer
+from .connection import StoreDatastore, file_name, frozen_name, memory_name
+from .faults import explain
+from .filelock import FileLock
+from .group_commit import WriteJob
+from .location import check_place, parse_location
+from .records import (
+    Appended,
+    Collectable,
+    Conflict,
+    CounterExceeded,
+    Head,
+    Job,
+    RawRecorded,
+    Recorded,
+    VerifyResult,
+)
+from .schema import EVENTS_TABLE, prepare
+from .verification import verify_chain
+
+BATCH: Final = 5_000
+
+_COLUMNS: Final = "position, originator_id, originator_version, topic, state, hash"
+_SELECT_PAGE: Final = (
+    f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
+    "ORDER BY position LIMIT ?"
+)
+_SELECT_STREAM: Final = (
+    f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE originator_id = ? ORDER BY originator_version"
+)
+
+_logger = structlog.get_logger(__name__)
+
+
+class Log:
+    """An append-only log of domain events in one SQLite file, or in memory.
+
+    Use :meth:`open`, and close it or use it as a context manager. All methods may be called from
+    any thread. Whatever returns from :meth:`append`, :meth:`append_jobs` or :meth:`commit` is on
+    disk (synced), in the order of the positions it names.
+    """
+
+    def __init__(
+        self, application: LogApplication, *, name: str, lock: FileLock | None, threaded: bool
+    ) -> None:
+        self.name = name
+        self.application = application
+        self._recorder = application.log_recorder
+        self._mapper = application.event_mapper
+        self._lock = lock
+        self._committer = Committer(self._recorder) if threaded else None
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        url: str | Path | None,
+        *,
+        writer: bool = True,
+        threaded: bool = False,
+        exclusive: bool = True,
+    ) -> Log:
+        """Open a store, making it when it does not exist and ``writer`` is set.
+
+        Args:
+            url: ``sqlite:///PATH``, a path, or ``memory:``; None is memory too, with a warning.
+            writer: False opens for reading only, beside a writer and without a lock.
+            threaded: commit in a thread of its own, so that ``commit`` does not hold the loop.
+            exclusive: False lets this writer share the file with the one that holds the lock: for
+                short control and review records (ruling 24), never for an engine.
+
+        Raises:
+            StoreBusy: another process is writing it.
+            StoreNewer: a newer version made it.
+            StoreDamaged: it is not a store, or damaged.
+            StoreError: it cannot be opened; the message names the path and the next step.
+        """
+        if url is None:
+            _logger.warning(
+                "the log is in memory and ends with this process; name a store to keep it"
+            )
+        path = None if url is None else parse_location(url)
+        if path is None:
+            datastore = StoreDatastore(memory_name())
+            return cls._over(datastore, "memory:", lock=None, writer=True, threaded=threaded)
+        check_place(path, writer=writer)
+        lock = None
+        if writer and exclusive:
+            lock = FileLock.acquire(path.with_name(path.name + ".lock"), store=path)
+        try:
+            return cls._open_file(path, lock=lock, writer=writer, threaded=threaded)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+
+    @classmethod
+    def _open_file(cls, path: Path, *, lock: FileLock | None, writer: bool, threaded: bool) -> Log:
+        datastore = StoreDatastore(file_name(path, read_only=not writer), read_only=not writer)
+        try:
+            return cls._over(datastore, str(path), lock=lock, writer=writer, threaded=threaded)
+        except StoreError:
+            # A log beside a read-only disk cannot keep its index file; without one, and without
+            # a write-ahead file, nobody is writing and the file can be read as it lies.
+            if writer or path.with_name(path.name + "-wal").exists():
+                raise
+        frozen = StoreDatastore(frozen_name(path), read_only=True)
+        return cls._over(frozen, str(path), lock=None, writer=False, threaded=threaded)
+
+    @classmethod
+    def _over(
+        cls,
+        datastore: StoreDatastore,
+        name: str,
+        *,
+        lock: FileLock | None,
+        writer: bool,
+        threaded: bool,
+    ) -> Log:
+        try:
+            shared = datastore.get_connection(commit=writer)
+            with shared as connection, connection.cursor() as cursor:
+                prepare(cursor.connection, name, writer=writer)
+            application = LogApplication(datastore, name)
+        except BaseException as error:
+            datastore.close()
+            cause = error.args[0] if isinstance(error, InterfaceError) and error.args else error
+            if isinstance(cause, sqlite3.Error):
+                raise explain(cause, name) from error
+            raise
+        return cls(application, name=name, lock=lock, threaded=threaded)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    @property
+    def on_boundary(self) -> Callable[[str], None] | None:
+        """Called with ``store:before`` and ``store:after`` around each commit, where it runs."""
+        return self._recorder.on_boundary
+
+    @on_boundary.setter
+    def on_boundary(self, hook: Callable[[str], None] | None) -> None:
+        self._recorder.on_boundary = hook
+
+    @property
+    def outstanding(self) -> int:
+        """Awaited commits that are not finished; 0 when ``threaded`` is off."""
+        return 0 if self._committer is None else self._committer.outstanding
+
+    def append(self, *aggregates: Collectable, counters: Sequence[CounterUpdate] = ()) -> Appended:
+        """Write the aggregates' pending events and the counters: all or nothing, durably.
+
+        The pending events are taken whatever happens. After an error load the aggregate anew.
+
+        Raises:
+            CounterExceeded: a counter would pass its cap.
+            Conflict: an aggregate is stale, or goes on after an append of its events failed.
+            StoreError: the store cannot be written.
+        """
+        job = self._job(aggregates, counters)
+        self._recorder.write_jobs([job])
+        return job.outcome()
+
+    async def commit(
+        self, *aggregates: Collectable, counters: Sequence[CounterUpdate] = ()
+    ) -> Appended:
+        """Like :meth:`append`, awaited: other tasks run, and share the commit, meanwhile.
+
+        The events are taken and their order is fixed when the coroutine is first run. Without
+        ``threaded`` it is done at once, without giving way. Cancelling does not take it back.
+        """
+        job = self._job(aggregates, counters)
+        if self._committer is not None:
+            return await self._committer.submit(job)
+        self._recorder.write_jobs([job])
+        return job.outcome()
+
+    def append_jobs(self, jobs: Sequence[Job]) -> list[Appended | CounterExceeded | Conflict]:
+        """Write several appends in one transaction, each all or nothing.
+
+        Gives for each where it lies or why it was refused; one refused job does not fail others.
+
+        Raises:
+            StoreError: the store cannot be written; none of them is.
+        """
+        written = [self._job(job.aggregates, job.counters) for job in jobs]
+        self._recorder.write_jobs(written)
+        outcomes: list[Appended | CounterExceeded | Conflict] = []
+        for job in written:
+            if isinstance(job.error, CounterExceeded | Conflict):
+                outcomes.append(job.error)
+            else:
+                outcomes.append(job.outcome())
+        return outcomes
+
+    def _job(
+        self, aggregates: Sequence[Collectable], counters: Sequence[CounterUpdate]
+    ) -> WriteJob:
+        encode = self._mapper.encode
+        events = [encode(event) for aggregate in aggregates for event in aggregate.collect_events()]
+        return WriteJob(events, counters)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """The last position and the hash there."""
+        return self._recorder.head()
+
+    def events(
+        self, after: int = 0, upto: int | None = None, batch: int = BATCH
+    ) -> Iterator[Recorded]:
+        """Decoded events with ``after`` < position <= ``upto``, in order.
+
+        Read in pages of ``batch``, without holding up the writer; events appended while reading
+        are included when ``upto`` is None.
+
+        Raises:
+            StoreNewer, StoreDamaged: an event cannot be decoded; its position is named.
+        """
+        decode = self._decode
+        for raw in self.raw_events(after, upto, batch):
+            yield Recorded(raw.position, decode(raw), raw.hash)
+
+    def raw_events(
+        self, after: int = 0, upto: int | None = None, batch: int = BATCH
+    ) -> Iterator[RawRecorded]:
+        """Events as they lie in the table; otherwise like :meth:`events`."""
+        last = 2**63 - 1 if upto is None else upto
+        while True:
+            page = self._recorder.fetch(_SELECT_PAGE, (after, last, batch))
+            for row in page:
+                yield RawRecorded(*row)
+            if len(page) < batch:
+                return
+            after = page[-1][0]
+
+    def stream(self, originator_id: UUID) -> list[DomainEvent]:
+        """All events of one aggregate, oldest first; empty when there is none."""
+        rows = self._recorder.fetch(_SELECT_STREAM, (originator_id.hex,))
+        return [self._decode(RawRecorded(*row)) for row in rows]
+
+    def _decode(self, raw: RawRecorded) -> DomainEvent:
+        event = self._mapper.decode(raw.topic, raw.state, raw.position)
+        if (
+            event.originator_version != raw.originator_version
+            or event.originator_id.hex != raw.originator_id
+        ):
+            raise StoreDamaged(
+                f"the event at position {raw.position} is not what was written: "
+                "its id or version differs from its columns"
+            )
+        return event
+
+    # -- counters ------------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        """All counters in millionths by key; what projections say wins over them (ruling 12)."""
+        return dict(map(tuple, self._recorder.fetch("SELECT key, used FROM counters ORDER BY key")))
+
+    def reset_counters(self, counters: Mapping[str, int]) -> None:
+        """Put these counters in the place of all others, in one transaction."""
+        self._recorder.replace_counters(counters)
+
+    # -- the whole -----------------------------------------------------------------------------
+
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
+        """Recompute the chain from the first event; ``progress`` gets (checked, of how many).
+
+        A log whose end was cut off together with its head row passes: anchor the head outside.
+        """
+        return verify_chain(self, progress)
+
+    def close(self) -> None:
+        """Finish what was submitted and close the file; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._committer is not None:
+            self._committer.close()
+        self._recorder.close()
+        self.application.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
