@@ -1,0 +1,307 @@
+"""The last check of every step before it becomes orders: what no strategy may do, whatever it asks.
+
+A strategy is a proposal. The guard cuts it down to what the rulings allow and names each cut, so
+that a broken strategy costs an anomaly in the log and not a wrong order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from .market import MarketState, TradingStatus
+from .money import ZERO, round_lot, round_to_tick
+from .plan import PlanTerms
+from .ports import OrderType, TimeInForce
+from .strategies.common import worst_price
+from .strategies.contract import Cancel, InstructionView, Place, Step
+
+CANCELS_KEPT: Final = 20
+"""Messages kept for cancels when orders are placed: a tenth of 200 a minute."""
+STEP_ORDERS_MAX: Final = 16
+"""Child orders that one step may place."""
+
+
+class Violation(StrEnum):
+    """What a step asked for and did not get."""
+
+    UNKNOWN_CANCEL = "unknown_cancel"
+    """A cancel of an order that is not open, or already being cancelled, or asked for twice."""
+    PLACES_WITH_FINISH = "places_with_finish"
+    """New orders in a step that ends the instruction."""
+    BEFORE_START = "before_start"
+    """New orders before the plan's start."""
+    AFTER_CLOSE = "after_close"
+    """New orders when the session is over."""
+    CLOSING_BUFFER = "closing_buffer"
+    """A new slice in the closing buffer."""
+    NOT_OPEN = "not_open"
+    """New orders while the symbol is halted, closed or of unknown status."""
+    TOO_MANY_ORDERS = "too_many_orders"
+    """More new orders in one step than ``STEP_ORDERS_MAX``."""
+    BAD_QUANTITY = "bad_quantity"
+    """A quantity that is not a positive number."""
+    QUANTITY_OFF_LOT = "quantity_off_lot"
+    """A quantity that is no multiple of the lot, nor all of an odd remainder."""
+    OVER_FREE = "over_free"
+    """More shares than are neither executed nor exposed (ruling 5)."""
+    TIME_IN_FORCE = "time_in_force"
+    """A time in force that is not day or immediate-or-cancel, or does not go with the order."""
+    LIMIT_MISSING = "limit_missing"
+    """A limit order without a limit."""
+    MARKET_WITH_BOUND = "market_with_bound"
+    """A market order under a price bound or the plan's limit price (ruling 1)."""
+    PAST_BOUND = "past_bound"
+    """A limit past the price bound or the plan's limit price (ruling 1)."""
+    OFF_TICK = "off_tick"
+    """A limit between two ticks."""
+    BAD_PRICE = "bad_price"
+    """A limit that is not a positive number."""
+    DISPLAY = "display"
+    """A displayed quantity that is not positive or exceeds the order."""
+    SELF_CROSS = "self_cross"
+    """An order that could execute against an own order of the other side (ruling 14)."""
+    MESSAGE_BUDGET = "message_budget"
+    """More messages than the account's budget leaves (ruling 17)."""
+
+    @property
+    def is_overreach(self) -> bool:
+        """Whether the strategy should have known better; budget and surroundings it cannot see."""
+        return self not in _SURROUNDINGS
+
+
+_SURROUNDINGS: Final = frozenset(
+    {Violation.CLOSING_BUFFER, Violation.SELF_CROSS, Violation.MESSAGE_BUDGET}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A step that may be carried out, and what had to be taken from it, each kind once."""
+
+    step: Step
+    violations: tuple[Violation, ...] = ()
+
+
+class _Surroundings(NamedTuple):
+    """What the guard is told beyond plan, view and market."""
+
+    now: int
+    session_close: int
+    closing_buffer_ns: int
+    opposite_limits: Sequence[Decimal | None]
+
+
+def constrain(
+    step: Step,
+    plan: PlanTerms,
+    view: InstructionView,
+    market: MarketState,
+    now: int,
+    *,
+    session_close: int,
+    closing_buffer_ns: int,
+    messages_left: int,
+    cancels_kept: int = CANCELS_KEPT,
+    opposite_limits: Sequence[Decimal | None] = (),
+) -> Guarded:
+    """Cut a step down to what may be sent, and name what was cut.
+
+    Args:
+        session_close: when the exchange's session ends, ns UTC; ``closing_buffer_ns`` before it no
+            new slice is placed, except crosses of the plan's final phase.
+        messages_left: requests the broker still takes, for this account, at this moment.
+        cancels_kept: how many of them orders must leave for cancels.
+        opposite_limits: limits of own open orders of the other side in the symbol, None for a
+            market order.
+
+    What was cut is tried again: the step then wakes within one interval.
+    """
+    if not step.cancels and not step.places:
+        return Guarded(step)
+    found: list[Violation] = []
+    cancels = _known_cancels(step, view, found)
+    known = len(cancels)
+    if known > messages_left:
+        found.append(Violation.MESSAGE_BUDGET)
+        cancels = cancels[: max(messages_left, 0)]
+    around = _Surroundings(now, session_close, closing_buffer_ns, opposite_limits)
+    places = _allowed_places(step, plan, view, market, around, found)
+    budget = max(messages_left - len(cancels) - cancels_kept, 0)
+    if len(places) > budget:
+        found.append(Violation.MESSAGE_BUDGET)
+        # What completes comes before what waits; within each the strategy's own order.
+        places.sort(key=lambda place: place.time_in_force is not TimeInForce.IOC)
+        places = places[:budget]
+    if not found:
+        return Guarded(step)
+    retry = now + plan.parameters.interval_ns
+    rebuilt = Step(
+        cancels=tuple(cancels),
+        places=tuple(places),
+        wake_at=retry if step.wake_at is None else min(step.wake_at, retry),
+        rule=step.rule,
+        # The end waits until every cancel could be sent.
+        finish=step.finish if len(cancels) == known else None,
+    )
+    return Guarded(rebuilt, tuple(dict.fromkeys(found)))
+
+
+def _known_cancels(step: Step, view: InstructionView, found: list[Violation]) -> list[Cancel]:
+    open_ids = {order.client_order_id for order in view.orders if not order.cancel_requested}
+    cancels: list[Cancel] = []
+    for cancel in step.cancels:
+        if cancel.client_order_id in open_ids:
+            open_ids.discard(cancel.client_order_id)
+            cancels.append(cancel)
+        else:
+            found.append(Violation.UNKNOWN_CANCEL)
+    return cancels
+
+
+def _allowed_places(
+    step: Step,
+    plan: PlanTerms,
+    view: InstructionView,
+    market: MarketState,
+    around: _Surroundings,
+    found: list[Violation],
+) -> list[Place]:
+    if not step.places:
+        return []
+    barred = _barred(step, plan, market, around)
+    if barred is not None:
+        found.append(barred)
+        return []
+    if len(step.places) > STEP_ORDERS_MAX:
+        found.append(Violation.TOO_MANY_ORDERS)
+    free = view.free(plan)
+    places: list[Place] = []
+    for asked in step.places[:STEP_ORDERS_MAX]:
+        place = _allowed(asked, plan, free, around, found)
+        if place is not None:
+            free -= place.quantity
+            places.append(place)
+    return places
+
+
+def _barred(
+    step: Step, plan: PlanTerms, market: MarketState, around: _Surroundings
+) -> Violation | None:
+    """Why nothing at all may be placed now, if so."""
+    if step.finish is not None:
+        return Violation.PLACES_WITH_FINISH
+    if around.now < plan.start_at:
+        return Violation.BEFORE_START
+    if around.now >= around.session_close:
+        return Violation.AFTER_CLOSE
+    if market.status is not TradingStatus.OPEN:
+        return Violation.NOT_OPEN
+    return None
+
+
+def _allowed(
+    asked: Place,
+    plan: PlanTerms,
+    free: Decimal,
+    around: _Surroundings,
+    found: list[Violation],
+) -> Place | None:
+    """The order as it may be sent, or None."""
+    if not _timing_allows(asked, plan, around, found):
+        return None
+    quantity = _quantity(asked, plan, free, found)
+    if quantity is None:
+        return None
+    priced = _priced(asked, plan, found)
+    if priced is None:
+        return None
+    kind, limit = priced
+    if _meets(limit, around.opposite_limits, plan.side.sign):
+        found.append(Violation.SELF_CROSS)
+        return None
+    display = asked.display_quantity
+    if display is not None and not (display.is_finite() and 0 < display <= quantity):
+        # Cutting the order may leave less than was to be shown.
+        if not (display.is_finite() and 0 < display <= asked.quantity):
+            found.append(Violation.DISPLAY)
+        display = None
+    return Place(
+        quantity=quantity,
+        order_type=kind,
+        time_in_force=asked.time_in_force,
+        limit_price=limit,
+        display_quantity=display,
+    )
+
+
+def _timing_allows(
+    asked: Place, plan: PlanTerms, around: _Surroundings, found: list[Violation]
+) -> bool:
+    is_cross = asked.time_in_force is TimeInForce.IOC
+    is_market = asked.order_type is OrderType.MARKET
+    is_day = asked.time_in_force is TimeInForce.DAY
+    # An auction order is never a strategy's own idea, and a market order does not rest.
+    if not is_cross and (is_market or not is_day):
+        found.append(Violation.TIME_IN_FORCE)
+        return False
+    in_buffer = around.now >= around.session_close - around.closing_buffer_ns
+    completes = is_cross and around.now >= plan.final_phase_at
+    if in_buffer and not completes:
+        found.append(Violation.CLOSING_BUFFER)
+        return False
+    return True
+
+
+def _quantity(
+    asked: Place, plan: PlanTerms, free: Decimal, found: list[Violation]
+) -> Decimal | None:
+    quantity = asked.quantity
+    if not quantity.is_finite() or quantity <= 0:
+        found.append(Violation.BAD_QUANTITY)
+        return None
+    if quantity > free:
+        found.append(Violation.OVER_FREE)
+        quantity = free
+    odd = plan.quantity % plan.lot
+    if quantity % plan.lot not in (0, odd):
+        found.append(Violation.QUANTITY_OFF_LOT)
+        quantity = round_lot(quantity, plan.lot)
+    return quantity if quantity > ZERO else None
+
+
+def _priced(
+    asked: Place, plan: PlanTerms, found: list[Violation]
+) -> tuple[OrderType, Decimal | None] | None:
+    """Type and limit that keep the bound and the tick, None when no price can."""
+    bound, limit = worst_price(plan), asked.limit_price
+    sign = plan.side.sign
+    if asked.order_type is OrderType.MARKET:
+        if bound is None:
+            return OrderType.MARKET, None
+        found.append(Violation.MARKET_WITH_BOUND)
+        limit = bound
+    if limit is None:
+        found.append(Violation.LIMIT_MISSING)
+        return None
+    if not limit.is_finite() or limit <= 0:
+        found.append(Violation.BAD_PRICE)
+        return None
+    if bound is not None and (limit - bound) * sign > 0:
+        found.append(Violation.PAST_BOUND)
+        limit = bound
+    if limit % plan.tick:
+        found.append(Violation.OFF_TICK)
+        limit = round_to_tick(limit, plan.tick, up=sign < 0)
+        if limit <= 0:
+            found.append(Violation.BAD_PRICE)
+            return None
+    return OrderType.LIMIT, limit
+
+
+def _meets(limit: Decimal | None, opposite: Sequence[Decimal | None], sign: int) -> bool:
+    """Whether an order could trade with one of the other side's limits (None: market order)."""
+    return any(limit is None or other is None or (limit - other) * sign >= 0 for other in opposite)
