@@ -3,7 +3,8 @@
 Every counter counts what is reserved *plus* what has executed in the session, and every cap is
 stated on that same basis. A fill that is recorded between the reading of the facts and the append
 therefore moves neither side, and ``UPDATE … SET used = used + x WHERE used + x <= cap`` in the
-transaction of the plan is exact however many callers race.
+transaction of the plan is exact however many callers race. Amounts are on a grid of millionths,
+reservations rounded up and caps down, so that decimals here and integers in the store agree.
 """
 
 from __future__ import annotations
@@ -26,7 +27,24 @@ MINUTE_NS: Final = 60 * NANOS
 RESTRICTED_MAX: Final = 100_000
 HUNDRED: Final = Decimal(100)
 
+_GRID: Final = Decimal("0.000001")
+
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
+
+
+def grid_up(amount: Decimal) -> Decimal:
+    """An amount rounded up to a millionth, so that what is held is never understated."""
+    return amount.quantize(_GRID, rounding=ROUND_CEILING)
+
+
+def grid_down(amount: Decimal) -> Decimal:
+    """An amount rounded down to a millionth, so that a cap is never overstated."""
+    return amount.quantize(_GRID, rounding=ROUND_FLOOR)
+
+
+def micro(amount: Decimal) -> int:
+    """An amount in millionths, rounded up."""
+    return int(grid_up(amount) * MICRO)
 
 
 class Limits(Record):
@@ -61,8 +79,8 @@ class Limits(Record):
     closing_buffer_seconds: Annotated[int, Field(ge=0, le=3_600)] = 30
 
     def position_cap_shares(self, equity: Decimal, price: Decimal) -> Decimal:
-        """The most shares a position may have at this price, as a fraction of a share."""
-        return equity * self.position_pct_max / HUNDRED / price
+        """The most shares a position may have at this price, to a millionth of a share."""
+        return grid_down(equity * self.position_pct_max / HUNDRED / price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +173,12 @@ class Reservation(Record):
     exempt: bool = False
 
 
+def turnover_cap_usd(limits: Limits, usage: Usage, *, exempt: bool = False) -> Decimal:
+    """The session's turnover cap in dollars, or the reducing reserve's."""
+    percent = limits.reducing_turnover_pct_extra if exempt else limits.turnover_pct_max
+    return grid_down(usage.session_equity_usd * percent / HUNDRED)
+
+
 @dataclass(frozen=True, slots=True)
 class CounterUpdate:
     """Add ``amount_micro`` to the counter ``key`` if it stays within ``cap_micro``.
@@ -202,25 +226,16 @@ def held(reservation: Reservation, progress: Progress) -> Held:
     leaves = ZERO if released else max(reservation.quantity - progress.executed, ZERO)
     share = leaves / reservation.quantity
     spends = reservation.buying_power_usd > 0
+    spent = progress.notional_usd if spends else ZERO
     return Held(
         trades=Decimal(reservation.trade_slots if progress.executed or not released else 0),
-        turnover_usd=progress.notional_usd + reservation.turnover_usd * share,
-        shares=progress.executed + leaves,
-        buying_power_usd=(progress.notional_usd if spends else ZERO)
-        + reservation.buying_power_usd * share,
+        turnover_usd=grid_up(progress.notional_usd + reservation.turnover_usd * share),
+        shares=grid_up(progress.executed + leaves),
+        buying_power_usd=grid_up(spent + reservation.buying_power_usd * share),
     )
 
 
 NOTHING_HELD: Final = Held(ZERO, ZERO, ZERO, ZERO)
-
-
-def micro(amount: Decimal) -> int:
-    """An amount in millionths, rounded up, so that what is held is never understated."""
-    return int((amount * MICRO).to_integral_value(rounding=ROUND_CEILING))
-
-
-def _micro_cap(amount: Decimal) -> int:
-    return int((amount * MICRO).to_integral_value(rounding=ROUND_FLOOR))
 
 
 def counter_keys(reservation: Reservation, session_date: str | None = None) -> tuple[str, ...]:
@@ -236,12 +251,14 @@ def counter_keys(reservation: Reservation, session_date: str | None = None) -> t
 
 
 def _amounts(held_now: Held) -> tuple[int, ...]:
-    return (
-        micro(held_now.trades),
-        micro(held_now.turnover_usd),
-        micro(held_now.shares),
-        micro(held_now.buying_power_usd),
+    """In the order of :func:`counter_keys`, in millionths."""
+    amounts = (
+        held_now.trades,
+        held_now.turnover_usd,
+        held_now.shares,
+        held_now.buying_power_usd,
     )
+    return tuple(micro(amount) for amount in amounts)
 
 
 def true_up(
@@ -288,12 +305,6 @@ def direction_cap_shares(
     return limit - side.sign * position + own.executed(side)
 
 
-def turnover_cap_usd(limits: Limits, usage: Usage, *, exempt: bool = False) -> Decimal:
-    """The session's turnover cap in dollars, or the reducing reserve's."""
-    percent = limits.reducing_turnover_pct_extra if exempt else limits.turnover_pct_max
-    return usage.session_equity_usd * percent / HUNDRED
-
-
 def buying_power_cap_usd(account: Account, usage: Usage) -> Decimal:
     """The cap on the buying power counter: what is free now plus what the counter holds."""
     free = account.buying_power - usage.buying_power_reserved_usd
@@ -321,7 +332,7 @@ def reservation_counters(
     )
     amounts = _amounts(held(reservation, Progress()))
     return tuple(
-        CounterUpdate(key, amount, _micro_cap(cap))
+        CounterUpdate(key, amount, int(grid_down(cap) * MICRO))
         for key, amount, cap in zip(counter_keys(reservation), amounts, caps, strict=True)
         if amount
     )

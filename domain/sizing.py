@@ -46,6 +46,10 @@ Sizing = Sized | NoSize | PriceMissing | Refusal
 
 def size_decision(decision: Decision, facts: Facts) -> Sizing:
     """The order that brings the position from where it is to where the decision wants it."""
+    if decision.order_size == 0:
+        return NoSize(NothingReason.ZERO_SIZE_PLAN, "the plan's order size is zero")
+    if not facts.position.is_finite():
+        return PriceMissing()
     own = facts.usage.of(decision.symbol)
     current = facts.held + own.buy_leaves - own.sell_leaves
     if decision.order_size is not None:
@@ -89,8 +93,6 @@ def _side_of(delta: Decimal) -> Side:
 
 
 def _explicit(decision: Decision, size: Decimal, current: Decimal, step: Decimal) -> Sizing:
-    if size == 0:
-        return NoSize(NothingReason.ZERO_SIZE_PLAN, "the plan's order size is zero")
     if round_lot(size, step) != size:
         return Refusal(
             reason=Reason.ORDER_QUANTITY,
