@@ -30,6 +30,7 @@ from .decision import (
 from .intake_fields import FieldReader, escaped, shown
 from .market import Record
 from .money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
+from .plan import ExecutionPlan
 from .reasons import OnBound, Reason, Refusal
 
 RISK_FACTORS_MAX: Final = 100
@@ -155,6 +156,15 @@ def decision_from_instruction(
 ) -> Intake | tuple[Refusal, ...]:
     """Read the seed's dataclass through the same door as a mapping."""
     return read_decision(instruction_to_raw(instruction), rules=rules)
+
+
+def plan_to_raw(plan: ExecutionPlan) -> dict[str, object]:
+    """The seed's plan as the mapping that :func:`read_decision` reads: its own size and prices."""
+    raw = instruction_to_raw(plan.instruction)
+    raw["strategy"] = plan.strategy
+    raw["order_size"] = plan.order_size
+    raw["limit_price"] = plan.limit_price
+    return raw
 
 
 def file_decision_ids(rows: Sequence[tuple[str | None, str]]) -> tuple[str, ...]:
