@@ -238,6 +238,10 @@ class MarketData(Protocol):
         """Whether the symbol can be traded here."""
         ...
 
+    def volume_buckets(self, symbol: str, date: str) -> tuple[int, ...]:
+        """Relative volumes of equal buckets of the session from earlier days; empty: unknown."""
+        ...
+
 
 class Clock(Protocol):
     """Time in integer nanoseconds UTC, never going back."""

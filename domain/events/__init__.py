@@ -22,6 +22,7 @@ from .instruction import (
     FillCorrected,
     InstructionAnomaly,
     InstructionCancelled,
+    InstructionEndRequested,
     InstructionEscalated,
     InstructionFilled,
     InstructionPlanned,
@@ -41,6 +42,7 @@ from .instruction import (
     OrderRejected,
     OrderReplaced,
     OrderReported,
+    ReleaseDeferred,
     StrategySwitched,
 )
 
@@ -55,6 +57,7 @@ __all__ = [
     "FillCorrected",
     "InstructionAnomaly",
     "InstructionCancelled",
+    "InstructionEndRequested",
     "InstructionEscalated",
     "InstructionFilled",
     "InstructionPlanned",
@@ -81,6 +84,7 @@ __all__ = [
     "PositionRecord",
     "Provenance",
     "Reconciled",
+    "ReleaseDeferred",
     "SessionClosed",
     "SessionOpened",
     "Stamp",

@@ -61,6 +61,15 @@ class InstructionPlanned(DomainEvent):
     notes: tuple[str, ...] = ()
 
 
+class ReleaseDeferred(DomainEvent):
+    """The market is closed; the decision is planned when it opens, nothing is reserved yet."""
+
+    TOPIC: ClassVar[str] = "ReleaseDeferred"
+
+    release_at: int
+    rule: str
+
+
 class InstructionRejected(DomainEvent):
     """We refused the decision, or the broker refused all of it."""
 
@@ -129,6 +138,14 @@ class InstructionResumed(DomainEvent):
     TOPIC: ClassVar[str] = "InstructionResumed"
 
     stopped_ns: Annotated[int, Field(ge=0)]
+
+
+class InstructionEndRequested(DomainEvent):
+    """It is to end for a reason outside its strategy; its orders are cancelled first."""
+
+    TOPIC: ClassVar[str] = "InstructionEndRequested"
+
+    reason: EndReason
 
 
 class InstructionEscalated(DomainEvent):

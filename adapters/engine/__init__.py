@@ -1,0 +1,9 @@
+"""The engine: the async loop that works one account's instructions."""
+
+from __future__ import annotations
+
+from .admission import Admitted, Arrival
+from .desk import Desk, EngineRules
+from .engine import Engine
+
+__all__ = ["Admitted", "Arrival", "Desk", "Engine", "EngineRules"]

@@ -1,0 +1,371 @@
+"""From a decision to a planned, refused or idle instruction, with its reservation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from ...domain import ids
+from ...domain.decision import TEXT_MAX, Decision, ExecutionUrgency
+from ...domain.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
+from ...domain.instruction import Instruction
+from ...domain.intake import Intake, read_decision
+from ...domain.limits import MICRO, CounterUpdate, PositionFacts, release, reservation_counters
+from ...domain.market import MarketState, Quote, TradingStatus
+from ...domain.money import ZERO
+from ...domain.planning import plan_decision
+from ...domain.ports import NANOS
+from ...domain.reasons import EndReason, Reason, Refusal
+from ...domain.timing import assess
+from ..storage.records import CounterExceeded
+from .desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What became of a decision; ``repeated`` when it was known and nothing was recorded."""
+
+    instruction: Instruction
+    repeated: bool = False
+    reused: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A decision as it came: its raw fields, an id that a file gave it, and explicit plan terms."""
+
+    raw: Mapping[str, object] | bytes
+    file_id: str | None = None
+    order_size: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A readable decision on its way in, with the facts it is planned from."""
+
+    read: Intake
+    decision_id: str
+    content: str
+    facts: Facts
+
+
+class Admission:
+    """Admits decisions, one append each, in the order they come."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def admit(self, arrival: Arrival) -> Admitted:
+        """Record a decision and what became of it, durably, before returning."""
+        desk = self._desk
+        read = _read(arrival, desk)
+        if isinstance(read, tuple):
+            return await self._unreadable(arrival, read)
+        decision_id = read.decision_id or arrival.file_id
+        content = read.decision.content_hash()
+        if decision_id is None:
+            decision_id = self._same_content(content) or f"content:{content}:{desk.now}"
+        id = ids.instruction_id(desk.name, decision_id)
+        known = desk.instructions.get(id)
+        if known is not None:
+            reused = None if known.content_hash == content else _reused(decision_id)
+            return Admitted(known, repeated=True, reused=reused)
+        await desk.market.refresh([read.decision.symbol])
+        instruction = Instruction(id)
+        identified = bool(read.decision_id or arrival.file_id)
+        facts = await self._facts(read.decision, identified=identified)
+        entry = Entry(read, decision_id, content, facts)
+        self._receive(instruction, entry)
+        await self._decide(instruction, read.decision, entry)
+        return Admitted(instruction)
+
+    async def check_again(self, instruction: Instruction) -> None:
+        """Plan a deferred instruction at its release, as if its reservation were not held."""
+        desk, decision = self._desk, instruction.decision
+        if decision is None:
+            return
+        await desk.market.refresh([decision.symbol])
+        facts = await self._facts(decision, identified=True)
+        usage = facts.usage
+        if instruction.reservation is not None:
+            usage = release(usage, instruction.reservation)
+        facts = replace(facts, usage=usage, timing=replace(facts.timing, release_at=None))
+        stamp = desk.stamp(str(instruction.id), "deferral")
+        outcome = plan_decision(decision, facts, instruction.id)
+        planned = outcome.planned if isinstance(outcome, Deferred) else outcome
+        if isinstance(planned, Planned) and instruction.plan is not None:
+            quantity = min(planned.terms.quantity, instruction.plan.quantity)
+            terms = planned.terms.model_copy(update={"quantity": quantity})
+            instruction.replan(stamp, terms, "released_after_deferral", planned.checks)
+            desk.wake(instruction, max(terms.start_at, desk.now))
+        elif isinstance(planned, Nothing):
+            instruction.do_nothing(stamp, planned.reason, planned.note, planned.checks)
+        elif isinstance(planned, Refused):
+            instruction.refuse(stamp, planned.refusals, planned.checks)
+        elif isinstance(planned, Planned):
+            entry = Entry(
+                Intake(decision, instruction.decision_id, "", ()),
+                instruction.decision_id,
+                instruction.content_hash,
+                facts,
+            )
+            await self._reserve(instruction, entry, planned, None)
+            return
+        else:
+            instruction.finish(stamp, EndReason.SESSION_END)
+        desk.touch(instruction)
+
+    # -- the facts -----------------------------------------------------------------------------
+
+    async def _facts(self, decision: Decision, *, identified: bool) -> Facts:
+        desk, now = self._desk, self._desk.now
+        market = desk.market.state(decision.symbol, now)
+        session = desk.calendar.session_at(now)
+        quote, _ = _arrival(market, desk)
+        account = await desk.broker.account()
+        positions = await desk.broker.positions()
+        held = positions.get(decision.symbol)
+        date = session.date if session else _session_date(desk)
+        usage = desk.usage.usage(desk.name, date, as_of=account.at)
+        if not usage.session_equity_usd:
+            usage = replace(usage, session_equity_usd=account.equity)
+        return Facts(
+            account_id=desk.name,
+            account=account,
+            session=session,
+            now=now,
+            market=market,
+            arrival_mid=quote.mid if quote else None,
+            position=held.quantity if held else ZERO,
+            usage=usage,
+            limits=desk.usage.limits(desk.name),
+            rules=desk.rules.planning,
+            timing=self._timing(market, decision.urgency),
+            next_session=desk.calendar.next_session(now) if session is None else None,
+            symbol_known=desk.market.knows(decision.symbol),
+            identified=identified,
+            volume_curve=desk.market.volume_buckets(decision.symbol, date),
+        )
+
+    def _timing(self, market: MarketState, urgency: ExecutionUrgency) -> Timing:
+        desk, now = self._desk, self._desk.now
+        session = desk.calendar.session_at(now)
+        if session is None:
+            return Timing()
+        upcoming = desk.events_calendar.between(market.symbol, now, session.close)
+        minutes = desk.calendar.local_minutes(now)
+        found = assess(market, session, minutes, upcoming, desk.rules.timing, urgency=urgency)
+        return Timing(
+            strategy=found.recommended_strategy,
+            expected_slippage_bps=found.expected_slippage_bps,
+            release_at=found.release_at,
+            rule=",".join(rule.name for rule in found.rules),
+        )
+
+    # -- recording -----------------------------------------------------------------------------
+
+    def _receive(self, instruction: Instruction, entry: Entry) -> None:
+        desk, facts = self._desk, entry.facts
+        quote, note = _arrival(facts.market, desk)
+        subject = f"{desk.name}:{entry.decision_id}"
+        text = json.dumps(
+            {"reasoning": entry.read.reasoning, "risk_factors": list(entry.read.risk_factors)},
+            sort_keys=True,
+        )
+        instruction.receive(
+            desk.stamp(
+                str(instruction.id),
+                f"decision:{entry.decision_id}"[:200],
+                market_time=quote.at if quote else None,
+                receive_time=desk.now,
+            ),
+            account=desk.name,
+            session_date=facts.session.date if facts.session else _session_date(desk),
+            decision_id=entry.decision_id,
+            content_hash=entry.content,
+            decision=entry.read.decision,
+            arrival=quote,
+            data_note=note,
+            subject=subject,
+            sealed_text=desk.keystore.seal(subject, text, str(instruction.id)),
+        )
+
+    async def _decide(self, instruction: Instruction, decision: Decision, entry: Entry) -> None:
+        outcome = plan_decision(decision, entry.facts, instruction.id)
+        stamp = self._desk.stamp(str(instruction.id), "plan")
+        if isinstance(outcome, Planned):
+            await self._reserve(instruction, entry, outcome, None)
+        elif isinstance(outcome, Deferred) and outcome.planned is not None:
+            await self._reserve(instruction, entry, outcome.planned, outcome.release_at)
+        elif isinstance(outcome, Nothing):
+            instruction.do_nothing(stamp, outcome.reason, outcome.note, outcome.checks)
+            self._note(instruction, outcome.anomalies)
+            await self._append(instruction)
+        elif isinstance(outcome, Refused):
+            instruction.refuse(stamp, outcome.refusals, outcome.checks)
+            self._note(instruction, outcome.anomalies)
+            await self._append(instruction)
+        else:
+            instruction.await_release(stamp, outcome.release_at, outcome.rule)
+            await self._append(instruction)
+
+    async def _reserve(
+        self, instruction: Instruction, entry: Entry, planned: Planned, release_at: int | None
+    ) -> None:
+        facts = entry.facts
+        instruction.accept(
+            self._desk.stamp(str(instruction.id), "plan"),
+            plan=planned.terms,
+            checks=planned.checks,
+            reservation=planned.reservation,
+            equity=planned.equity,
+            position=planned.position,
+            price=planned.price,
+            limit_version=planned.limit_version,
+            timing_rules=tuple(rule for rule in facts.timing.rule.split(",") if rule),
+            release_at=release_at,
+            notes=planned.notes,
+        )
+        self._note(instruction, planned.anomalies)
+        measured = PositionFacts(facts.position, planned.price, facts.account.equity)
+        counters = reservation_counters(
+            planned.reservation, facts.limits, facts.usage, facts.account, measured
+        )
+        try:
+            await self._append(instruction, counters)
+        except CounterExceeded as exceeded:
+            # Another writer took the headroom between our reading of it and the append.
+            refused = Instruction(instruction.id)
+            self._receive(refused, entry)
+            refused.refuse(
+                self._desk.stamp(str(refused.id), "plan"), (_exceeded(exceeded),), planned.checks
+            )
+            await self._append(refused)
+
+    async def _unreadable(self, arrival: Arrival, refusals: tuple[Refusal, ...]) -> Admitted:
+        """Record what could not be read as rejected, under an id from its bytes (ruling 10)."""
+        desk = self._desk
+        raw = _raw_bytes(arrival.raw)
+        decision_id = arrival.file_id or f"raw:{hashlib.sha256(raw).hexdigest()}"
+        id = ids.instruction_id(desk.name, decision_id)
+        known = desk.instructions.get(id)
+        if known is not None:
+            return Admitted(known, repeated=True)
+        instruction = Instruction(id)
+        subject = f"{desk.name}:{decision_id}"
+        text = raw[:TEXT_MAX].decode("utf-8", "backslashreplace")
+        session = desk.calendar.session_at(desk.now)
+        instruction.receive(
+            desk.stamp(str(id), f"decision:{decision_id}"[:200], receive_time=desk.now),
+            account=desk.name,
+            session_date=session.date if session else _session_date(desk),
+            decision_id=decision_id,
+            content_hash=hashlib.sha256(raw).hexdigest(),
+            decision=None,
+            arrival=None,
+            data_note="not readable",
+            subject=subject,
+            sealed_text=desk.keystore.seal(subject, text, str(id)),
+        )
+        instruction.refuse(desk.stamp(str(id), "read"), refusals)
+        await self._append(instruction)
+        return Admitted(instruction)
+
+    def _note(self, instruction: Instruction, anomalies: tuple[Noted, ...]) -> None:
+        stamp = self._desk.stamp(str(instruction.id), "plan")
+        for anomaly in anomalies:
+            instruction.note(stamp, anomaly.kind, anomaly.detail)
+
+    async def _append(
+        self, instruction: Instruction, counters: tuple[CounterUpdate, ...] = ()
+    ) -> None:
+        desk = self._desk
+        await desk.append([instruction], counters)
+        desk.adopt(instruction)
+        if not instruction.is_done:
+            starts = instruction.plan.start_at if instruction.plan else desk.now
+            desk.wake(instruction, max(instruction.release_at or starts, desk.now))
+
+    def _same_content(self, content: str) -> str | None:
+        """The id of an equal decision within the duplicate window (ruling 9), or None."""
+        desk = self._desk
+        window = desk.usage.limits(desk.name).duplicate_window_seconds * NANOS
+        for instruction in reversed(desk.instructions.values()):
+            if desk.now - instruction.received_at > window:
+                continue
+            if instruction.content_hash == content:
+                return instruction.decision_id
+        return None
+
+
+def _read(arrival: Arrival, desk: Desk) -> Intake | tuple[Refusal, ...]:
+    if isinstance(arrival.raw, bytes):
+        shown = arrival.raw[:80].decode("utf-8", "backslashreplace")
+        return (
+            Refusal(
+                reason=Reason.UNREADABLE,
+                field="decision",
+                observed=shown,
+                allowed="a JSON object",
+                message=f"The decision could not be read: {shown!r}; write a JSON object.",
+            ),
+        )
+    return read_decision(arrival.raw, rules=desk.rules.intake)
+
+
+def _raw_bytes(raw: Mapping[str, object] | bytes) -> bytes:
+    if isinstance(raw, bytes):
+        return raw
+    return json.dumps(raw, sort_keys=True, default=str, ensure_ascii=True).encode()
+
+
+def _reused(decision_id: str) -> Refusal:
+    return Refusal(
+        reason=Reason.DECISION_ID_REUSED,
+        field="decision_id",
+        observed=decision_id,
+        allowed="an id that no other decision of this account has had",
+        would_pass="a new decision_id",
+        message=f"decision_id {decision_id!r} belongs to a decision with other content.",
+    )
+
+
+def _exceeded(exceeded: CounterExceeded) -> Refusal:
+    reasons = {
+        "trades": Reason.DAILY_TRADES,
+        "turnover": Reason.DAILY_TURNOVER,
+        "position": Reason.POSITION_SIZE,
+        "buying_power": Reason.BUYING_POWER,
+    }
+    name = exceeded.key.partition(":")[0].removeprefix("reducing_")
+    free = Decimal(exceeded.cap - exceeded.used) / MICRO
+    return Refusal(
+        reason=reasons[name],
+        field=name,
+        observed=str(Decimal(exceeded.used + exceeded.asked) / MICRO),
+        allowed=f"at most {Decimal(exceeded.cap) / MICRO}",
+        would_pass=f"at most {max(free, ZERO)} more",
+        message=f"The {name} limit was used up by another decision at the same moment.",
+    )
+
+
+def _arrival(market: MarketState, desk: Desk) -> tuple[Quote | None, str]:
+    """The quote that arrival is measured at, or None with the reason (ruling 2)."""
+    if market.status is not TradingStatus.OPEN:
+        return None, f"symbol is {market.status.value}"
+    quote = market.quote
+    if quote is None:
+        return None, "no quote"
+    if not quote.is_two_sided:
+        return None, "quote locked or crossed"
+    oldest = desk.usage.limits(desk.name).quote_age_seconds_max * NANOS
+    if market.quote_age_ns is None or market.quote_age_ns > oldest:
+        return None, "quote stale"
+    return quote, ""
+
+
+def _session_date(desk: Desk) -> str:
+    return desk.calendar.next_session(desk.now).date

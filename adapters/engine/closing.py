@@ -1,0 +1,53 @@
+"""The end of a session: prove that nothing is open, capture the market data, close the books."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ...domain.instruction import Instruction
+from ...domain.ports import NANOS
+from .desk import Desk
+from .recovery import Recovery
+
+CAPTURE_AFTER_NS = 300 * NANOS
+
+
+class Capture(Protocol):
+    """Writes market data used beside the store; gives the fields of ``MarketDataCaptured``."""
+
+    def capture(self, symbol: str, from_ns: int, to_ns: int) -> list[dict[str, object]]:
+        """Write the quotes and prints of the span; one result per kind."""
+        ...
+
+
+def capture_spans(instructions: list[Instruction]) -> dict[str, tuple[int, int]]:
+    """From the first decision to five minutes after the last order, by symbol (ruling 22)."""
+    spans: dict[str, tuple[int, int]] = {}
+    for instruction in instructions:
+        if instruction.plan is None:
+            continue
+        symbol = instruction.plan.symbol
+        ended = instruction.ended_at or instruction.plan.end_at
+        start, end = instruction.received_at, ended + CAPTURE_AFTER_NS
+        known = spans.get(symbol)
+        spans[symbol] = (min(known[0], start), max(known[1], end)) if known else (start, end)
+    return spans
+
+
+async def close_session(desk: Desk, recovery: Recovery, capture: Capture | None) -> None:
+    """Record the market data used and the session's end, once, when nothing is open."""
+    opened = desk.account.session
+    if opened is None or opened.session_date in desk.account.closed_sessions or desk.active:
+        return
+    stamp = desk.stamp("account", "session_close")
+    mine = [i for i in desk.instructions.values() if i.session_date == opened.session_date]
+    if capture is not None:
+        for symbol, (start, end) in sorted(capture_spans(mine).items()):
+            for fields in capture.capture(symbol, start, end):
+                desk.account.captured_data(stamp, **fields)
+    breaks = await recovery.position_breaks()
+    own_open = [o for o in await desk.broker.open_orders() if o.client_order_id in desk.owner_of]
+    account, positions = await desk.broker.account(), await desk.broker.positions()
+    desk.account.close_session(stamp, desk.name, account, positions, len(own_open), tuple(breaks))
+    desk.touch(desk.account)
+    await desk.commit()

@@ -1,0 +1,231 @@
+"""What one engine holds: its ports, the live aggregates, and what waits to be committed."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from ... import __version__
+from ...domain import events as e
+from ...domain.account import TradingAccount
+from ...domain.facts import DEFAULT_RULES, PlanningRules
+from ...domain.instruction import Instruction
+from ...domain.intake import IntakeRules
+from ...domain.limits import CounterUpdate
+from ...domain.ports import (
+    Broker,
+    BrokerCommand,
+    Calendar,
+    EventsCalendar,
+    MarketData,
+    OrderRequest,
+    Runtime,
+    Side,
+)
+from ...domain.switching import SwitchingRules
+from ...domain.timing import TimingConfig
+from ...projections.daily_limits import DailyLimits
+from ...projections.runner import Recorded
+from ..storage.keystore import Keystore
+from ..storage.log import Log
+
+ACTOR: Final = f"engine/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRules:
+    """How the engine works; every number is configuration, units in the names."""
+
+    planning: PlanningRules = DEFAULT_RULES
+    intake: IntakeRules = field(default_factory=IntakeRules)
+    timing: TimingConfig = field(default_factory=TimingConfig)
+    messages_per_minute: int = 200
+    rejects_max: int = 3
+    reopen_delay_seconds: int = 30
+    switching: SwitchingRules = field(default_factory=SwitchingRules)
+    mode: str = "simulated"
+    seed: int | None = None
+
+
+@dataclass(slots=True)
+class Desk:
+    """The ports and the live state that the engine's parts share.
+
+    ``touched`` and ``commands`` wait for the next commit: commands are sent only once the events
+    they follow from are durable. ``order_of`` is the order of admission, which settles every tie.
+    """
+
+    name: str
+    log: Log
+    broker: Broker
+    market: MarketData
+    runtime: Runtime
+    calendar: Calendar
+    events_calendar: EventsCalendar
+    keystore: Keystore
+    rules: EngineRules
+    account: TradingAccount
+    usage: DailyLimits
+    clock_source: str = "unknown"
+    clock_offset_ns: int | None = None
+    instructions: dict[UUID, Instruction] = field(default_factory=dict)
+    active: dict[UUID, Instruction] = field(default_factory=dict)
+    order_of: dict[UUID, int] = field(default_factory=dict)
+    owner_of: dict[str, UUID] = field(default_factory=dict)
+    open_orders: dict[tuple[str, Side], dict[str, Decimal | None]] = field(default_factory=dict)
+    touched: dict[UUID, Instruction | TradingAccount] = field(default_factory=dict)
+    commands: list[BrokerCommand] = field(default_factory=list)
+    wakes: list[tuple[int, int, UUID]] = field(default_factory=list)
+    wake_of: dict[UUID, int] = field(default_factory=dict)
+    reopened: dict[UUID, int] = field(default_factory=dict)
+    on_event: Callable[[int, e.DomainEvent], None] | None = None
+    started: bool = False
+
+    @property
+    def now(self) -> int:
+        """The time now, ns UTC."""
+        return self.runtime.clock.now()
+
+    def stamp(
+        self,
+        correlation: str,
+        causation: str,
+        *,
+        actor: str = ACTOR,
+        market_time: int | None = None,
+        receive_time: int | None = None,
+    ) -> e.Stamp:
+        """A stamp for events recorded now."""
+        return e.Stamp(self.now, actor, correlation, causation, market_time, receive_time)
+
+    def adopt(self, instruction: Instruction) -> None:
+        """Take an instruction among those known."""
+        if instruction.id not in self.order_of:
+            self.order_of[instruction.id] = len(self.order_of)
+        self.instructions[instruction.id] = instruction
+        if instruction.is_done and not instruction.live:
+            self.active.pop(instruction.id, None)
+        else:
+            self.active[instruction.id] = instruction
+        for client_order_id, request in instruction.requests.items():
+            self.owner_of[client_order_id] = instruction.id
+            if client_order_id in instruction.live:
+                self.opened(instruction, request)
+
+    def opened(self, instruction: Instruction, request: OrderRequest) -> None:
+        """Know an own order that may trade from now on."""
+        self.owner_of[request.client_order_id] = instruction.id
+        side = self.open_orders.setdefault((request.symbol, request.side), {})
+        side[request.client_order_id] = request.limit_price
+
+    def ended(self, request: OrderRequest) -> None:
+        """Know that an own order can trade no more."""
+        self.open_orders.get((request.symbol, request.side), {}).pop(request.client_order_id, None)
+
+    def open_limits(self, symbol: str, side: Side) -> list[Decimal | None]:
+        """The limits of own orders of one side that may trade, None for market orders."""
+        return list(self.open_orders.get((symbol, side), {}).values())
+
+    def touch(self, aggregate: Instruction | TradingAccount) -> None:
+        """Have an aggregate's new events in the next commit."""
+        self.touched[aggregate.id] = aggregate
+
+    def wake(self, instruction: Instruction, at: int) -> None:
+        """Look at an instruction again at ``at``; replaces what was asked before."""
+        self.wake_of[instruction.id] = at
+        heapq.heappush(self.wakes, (at, self.order_of[instruction.id], instruction.id))
+
+    def due(self, now: int) -> list[Instruction]:
+        """The instructions to look at now, in order of admission."""
+        found: list[tuple[int, UUID]] = []
+        while self.wakes and self.wakes[0][0] <= now:
+            at, order, id = heapq.heappop(self.wakes)
+            if self.wake_of.get(id) == at:
+                del self.wake_of[id]
+                found.append((order, id))
+        return [self.instructions[id] for _, id in sorted(found)]
+
+    def next_wake(self) -> int | None:
+        """When the next instruction wants to be looked at."""
+        while self.wakes and self.wake_of.get(self.wakes[0][2]) != self.wakes[0][0]:
+            heapq.heappop(self.wakes)
+        return self.wakes[0][0] if self.wakes else None
+
+    def start_once(self) -> None:
+        """Record that this engine took the account, with the first thing it records."""
+        if self.started:
+            return
+        self.started = True
+        self.account.start_engine(
+            self.stamp("engine", "start"),
+            code_version=__version__,
+            clock_source=self.clock_source,
+            clock_offset_ns=self.clock_offset_ns,
+            broker=self.broker.capabilities.name,
+            mode=self.rules.mode,
+            seed=self.rules.seed,
+        )
+        self.touch(self.account)
+
+    async def append(
+        self,
+        aggregates: Sequence[Instruction | TradingAccount],
+        counters: Sequence[CounterUpdate] | None = None,
+    ) -> None:
+        """Make what these aggregates recorded durable, with its effect on the limits' counters.
+
+        ``counters`` are the conditional ones of an admission; without them the counters move by
+        what the events say, whatever the caps are (ruling 8).
+
+        Raises:
+            CounterExceeded: nothing was written, and the aggregates are to be made anew.
+        """
+        self.start_once()
+        chosen = [a for a in aggregates if a.id != self.account.id]
+        recorded = self.account.collect_events()
+        for aggregate in chosen:
+            recorded += aggregate.collect_events()
+        self.touched.pop(self.account.id, None)
+        first = self.usage.position + 1
+        if counters is None:
+            self._project(recorded, first)
+            changes = sorted(self.usage.take_counter_changes().items())
+            counters = [CounterUpdate(key, amount, None) for key, amount in changes]
+            await self.log.commit(Recordings(recorded), counters=counters)
+        else:
+            await self.log.commit(Recordings(recorded), counters=counters)
+            self._project(recorded, first)
+            self.usage.take_counter_changes()
+        if self.on_event is not None:
+            for offset, event in enumerate(recorded):
+                self.on_event(first + offset, event)
+
+    def _project(self, recorded: list[e.DomainEvent], first_position: int) -> None:
+        for offset, event in enumerate(recorded):
+            self.usage.apply(Recorded(first_position + offset, event, b""))
+
+    async def commit(self) -> None:
+        """Make everything that was recorded durable, then hand the commands to the broker."""
+        if self.touched:
+            touched = list(self.touched.values())
+            self.touched.clear()
+            await self.append(touched)
+        commands, self.commands = self.commands, []
+        if commands:
+            await self.broker.send(commands)
+
+
+@dataclass(slots=True)
+class Recordings:
+    """Events on their way into the log, in the order they were recorded."""
+
+    events: list[e.DomainEvent]
+
+    def collect_events(self) -> list[e.DomainEvent]:
+        """Take the events; a second call gives none."""
+        events, self.events = self.events, []
+        return events

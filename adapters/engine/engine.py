@@ -1,0 +1,283 @@
+"""The loop: reports and decisions in, durable events, commands out, then time passes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from ...domain.errors import BrokerUnavailable
+from ...domain.instruction import Instruction
+from ...domain.limits import Limits
+from ...domain.reasons import EndReason
+from .admission import Admission, Admitted, Arrival
+from .closing import Capture, close_session
+from .desk import Desk
+from .messages import MessageBudget
+from .recovery import Recovery, compare_counters, rebuild
+from .working import Working
+
+
+class Engine:
+    """Works the instructions of one account.
+
+    Everything happens in one task, one batch at a time: what a batch decides is committed in one
+    append, and only then handed to the broker. Callers wait on futures, so cancelling a caller
+    leaves its instruction working.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        capture: Capture | None = None,
+        interrupt: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.desk = desk
+        self._interrupt = interrupt
+        self._capture = capture
+        self._budget = MessageBudget(desk.rules.messages_per_minute)
+        self._admission = Admission(desk)
+        self._working = Working(desk, self._budget)
+        self._recovery = Recovery(desk, self._working)
+        self._arrivals: list[tuple[int, int, Arrival, asyncio.Future[Admitted]]] = []
+        self._arrival_count = 0
+        self._waiters: dict[UUID, list[asyncio.Future[Instruction]]] = {}
+        self._pump_task: asyncio.Task[None] | None = None
+        self._recovered = False
+        self._stopping = False
+
+    # -- start and stop ------------------------------------------------------------------------
+
+    def load(self, limits: Limits) -> None:
+        """Rebuild everything from the log; sends and records nothing that is not needed."""
+        rebuild(self.desk)
+        compare_counters(self.desk)
+        self._limits = limits
+
+    async def close_session(self) -> None:
+        """Close the books of the session when nothing is open."""
+        await close_session(self.desk, self._recovery, self._capture)
+
+    async def stop(self) -> None:
+        """Stop the loop; what is open at the broker stays open and is found again on start."""
+        self._stopping = True
+        self._interrupt()
+        if self._pump_task is not None:
+            self._pump_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pump_task
+            self._pump_task = None
+
+    # -- decisions -----------------------------------------------------------------------------
+
+    def schedule(self, arrival: Arrival, at: int | None = None) -> asyncio.Future[Admitted]:
+        """Have a decision arrive at ``at`` (ns UTC; now when None); the future is its admission."""
+        future: asyncio.Future[Admitted] = asyncio.get_running_loop().create_future()
+        when = self.desk.now if at is None else max(at, self.desk.now)
+        heapq.heappush(self._arrivals, (when, self._arrival_count, arrival, future))
+        self._arrival_count += 1
+        self._interrupt()
+        self._ensure_pump()
+        return future
+
+    async def submit(self, raw: Mapping[str, object] | bytes) -> Admitted:
+        """Admit a decision now; durable when this returns."""
+        return await asyncio.shield(self.schedule(Arrival(raw)))
+
+    def finished(self, instruction: Instruction) -> asyncio.Future[Instruction]:
+        """A future of the instruction's terminal state."""
+        future: asyncio.Future[Instruction] = asyncio.get_running_loop().create_future()
+        if instruction.is_done:
+            future.set_result(instruction)
+        else:
+            self._waiters.setdefault(instruction.id, []).append(future)
+            self._ensure_pump()
+        return future
+
+    async def cancel(self, id: UUID, reason: EndReason, actor: str) -> None:
+        """Ask for an instruction's end; its orders are cancelled first."""
+        instruction = self.desk.instructions[id]
+        instruction.ask_end(self.desk.stamp(str(id), "cancel", actor=actor), reason)
+        self.desk.touch(instruction)
+        self._look_now(instruction)
+
+    async def kill(self, scope: str, reason: str, actor: str) -> None:
+        """Block trading in a scope and cancel its own orders."""
+        desk = self.desk
+        desk.account.engage_kill(desk.stamp("account", "kill", actor=actor), scope, reason)
+        desk.touch(desk.account)
+        for instruction in list(desk.active.values()):
+            self._look_now(instruction)
+
+    async def release_kill(self, scope: str, reason: str, actor: str) -> None:
+        """Lift a block; needs a person and nothing of unknown outcome; revives nothing."""
+        desk = self.desk
+        desk.account.release_kill(desk.stamp("account", "kill", actor=actor), scope, reason)
+        desk.touch(desk.account)
+        await desk.commit()
+
+    def _look_now(self, instruction: Instruction) -> None:
+        if not instruction.is_done:
+            self.desk.wake(instruction, self.desk.now)
+        self._interrupt()
+        self._ensure_pump()
+
+    # -- the loop ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Work until no decision is scheduled and no instruction is open."""
+        self._ensure_pump()
+        task = self._pump_task
+        if task is not None:
+            await asyncio.shield(task)
+
+    def _ensure_pump(self) -> None:
+        if self._stopping:
+            return
+        if self._pump_task is None or self._pump_task.done():
+            self._pump_task = asyncio.get_running_loop().create_task(self._pump())
+
+    async def _pump(self) -> None:
+        try:
+            await self._recover()
+            while self._arrivals or self._has_work():
+                if not await self._batch():
+                    await self._pass_time()
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _has_work(self) -> bool:
+        return any(not i.is_done or i.live for i in self.desk.active.values())
+
+    async def _recover(self) -> None:
+        """Once, before anything else: settle with the broker what was open before the start."""
+        if self._recovered:
+            return
+        self._recovered = True
+        desk = self.desk
+        if desk.active:
+            await desk.market.refresh(
+                sorted({i.plan.symbol for i in desk.active.values() if i.plan})
+            )
+            await self._recovery.reconcile("start")
+            await desk.commit()
+            for instruction in desk.active.values():
+                self._resume(instruction)
+
+    def _resume(self, instruction: Instruction) -> None:
+        """Look again when the strategy last asked to, or at the next point of its grid."""
+        desk, plan = self.desk, instruction.plan
+        if plan is None or not instruction.released:
+            starts = plan.start_at if plan else desk.now
+            desk.wake(instruction, max(instruction.release_at or starts, desk.now))
+            return
+        last = instruction.last_wake_at
+        if last is not None and last >= desk.now:
+            desk.wake(instruction, last)
+            return
+        gap = plan.parameters.interval_ns
+        steps = -(-(desk.now - plan.start_at) // gap)
+        desk.wake(instruction, max(plan.start_at + steps * gap, desk.now))
+
+    async def _batch(self) -> bool:
+        """Take in what is here now, act on it durably; False when there was nothing."""
+        desk = self.desk
+        to_step: dict[UUID, Instruction] = {}
+        reports = desk.broker.drain()
+        for report in reports:
+            instruction = self._working.take(report)
+            if instruction is not None:
+                to_step[instruction.id] = instruction
+        admitted = await self._admit_due()
+        due = desk.due(desk.now)
+        for instruction in due:
+            if await self._ready(instruction):
+                to_step[instruction.id] = instruction
+        for instruction in sorted(to_step.values(), key=lambda i: desk.order_of[i.id]):
+            self._working.step(instruction)
+        active = bool(reports or admitted or due or desk.touched or desk.commands)
+        await desk.commit()
+        self._resolve()
+        return active
+
+    async def _ready(self, instruction: Instruction) -> bool:
+        """Whether a strategy may be asked; a deferred instruction is checked again first."""
+        await self._settle_unknown(instruction)
+        if instruction.released or instruction.release_at is None:
+            return True
+        await self._admission.check_again(instruction)
+        return False
+
+    async def _settle_unknown(self, instruction: Instruction) -> None:
+        for order in instruction.live_orders:
+            if order.is_indeterminate:
+                with contextlib.suppress(BrokerUnavailable):
+                    await self._recovery.settle(instruction, order)
+
+    async def _admit_due(self) -> int:
+        desk, count = self.desk, 0
+        while self._arrivals and self._arrivals[0][0] <= desk.now:
+            _, _, arrival, future = heapq.heappop(self._arrivals)
+            await self._open_session()
+            admitted = await self._admission.admit(arrival)
+            count += 1
+            if not future.done():
+                future.set_result(admitted)
+        return count
+
+    async def _open_session(self) -> None:
+        """Record the first account figures of a session before its first decision."""
+        desk = self.desk
+        now_session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
+        opened = desk.account.session
+        if opened is not None and opened.session_date == now_session.date:
+            return
+        stamp = desk.stamp("account", "session_open")
+        desk.start_once()
+        desk.account.open_session(
+            stamp,
+            desk.name,
+            now_session,
+            await desk.broker.account(),
+            await desk.broker.positions(),
+        )
+        desk.account.set_limits(stamp, self._limits, "configuration")
+        desk.touch(desk.account)
+        await desk.commit()
+
+    async def _pass_time(self) -> None:
+        """Let time pass to the next thing that is known to come, or until a report comes."""
+        desk = self.desk
+        times = [at for at in (desk.next_wake(), self._next_arrival()) if at is not None]
+        until = min(times) if times else None
+        symbols = sorted({i.plan.symbol for i in desk.active.values() if i.plan is not None})
+        await desk.runtime.wait(until)
+        await desk.market.refresh(symbols)
+
+    def _next_arrival(self) -> int | None:
+        return self._arrivals[0][0] if self._arrivals else None
+
+    def _resolve(self) -> None:
+        for id in list(self._waiters):
+            instruction = self.desk.instructions[id]
+            if instruction.is_done:
+                for future in self._waiters.pop(id):
+                    if not future.done():
+                        future.set_result(instruction)
+
+    def _fail(self, error: BaseException) -> None:
+        """Tell everyone who waits that the loop ended; the log holds what was done."""
+        pending = [future for *_, future in self._arrivals]
+        waiting = [future for futures in self._waiters.values() for future in futures]
+        for future in deque([*pending, *waiting]):
+            if not future.done():
+                if isinstance(error, Exception):
+                    future.set_exception(error)
+                else:
+                    future.cancel()
+        self._arrivals.clear()
+        self._waiters.clear()

@@ -1,0 +1,155 @@
+"""After a start or a gap: rebuild from the log, then believe the broker about what happened."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from ...domain import events as e
+from ...domain.account import TradingAccount
+from ...domain.ids import account_stream_id
+from ...domain.instruction import Instruction
+from ...domain.money import ZERO
+from ...domain.orders import ChildOrder
+from ...domain.ports import NANOS, CancelOrder, ExecutionReport, ReportKind, SubmitOrder
+from ...domain.reasons import Anomalous
+from .desk import Desk
+from .working import Working
+
+RESEND_GRACE_NS: Final = NANOS
+
+
+def rebuild(desk: Desk) -> None:
+    """Fold the whole log into the desk's aggregates and projections."""
+    account_id = account_stream_id(desk.name)
+    desk.account = TradingAccount.named(desk.name)
+    instructions: dict[UUID, Instruction] = {}
+    for recorded in desk.log.events():
+        desk.usage.apply(recorded)
+        id = recorded.event.originator_id
+        if id == account_id:
+            desk.account.apply(recorded.event)
+            continue
+        instruction = instructions.get(id)
+        if instruction is None:
+            instruction = instructions[id] = Instruction(id)
+        instruction.apply(recorded.event)
+    for instruction in instructions.values():
+        if instruction.account == desk.name:
+            desk.adopt(instruction)
+
+
+def compare_counters(desk: Desk) -> None:
+    """Check the stored counters against the log; rebuild them when they differ (ruling 12)."""
+    stored, folded = desk.log.counters(), desk.usage.counters()
+    wrong = {
+        key: (stored.get(key, 0), folded.get(key, 0))
+        for key in sorted(stored.keys() | folded.keys())
+        if stored.get(key, 0) != folded.get(key, 0)
+    }
+    if not wrong:
+        return
+    desk.log.reset_counters(folded)
+    desk.account.note(
+        desk.stamp("account", "start"),
+        Anomalous.COUNTERS_DISAGREE,
+        "; ".join(f"{key}: stored {a}, log {b}" for key, (a, b) in wrong.items()),
+    )
+    desk.touch(desk.account)
+
+
+class Recovery:
+    """Settles what the log alone cannot know, by asking the broker."""
+
+    def __init__(self, desk: Desk, working: Working) -> None:
+        self._desk = desk
+        self._working = working
+
+    async def reconcile(self, trigger: str) -> None:
+        """Bring every order that is not proven dead up to date with the broker."""
+        desk = self._desk
+        open_orders = [
+            (instruction, order)
+            for instruction in desk.active.values()
+            for order in instruction.live_orders
+        ]
+        if not open_orders:
+            return
+        ids = [order.client_order_id for _, order in open_orders]
+        reports = await desk.broker.reports_since(ids)
+        for report in reports:
+            self._working.take(report)
+        fills = sum(1 for report in reports if report.execution_id)
+        for instruction, order in open_orders:
+            await self.settle(instruction, instruction.orders[order.client_order_id])
+        breaks = await self.position_breaks()
+        desk.account.reconciled(
+            desk.stamp("account", trigger), trigger, len(open_orders), fills, tuple(breaks)
+        )
+        desk.touch(desk.account)
+
+    async def settle(self, instruction: Instruction, order: ChildOrder) -> None:
+        """Settle one order whose fate is not known here (ruling 7).
+
+        The same order is only ever sent again under the same client id, and only when the broker
+        says that it has none.
+        """
+        desk = self._desk
+        plan = instruction.plan
+        if order.is_dead or plan is None:
+            return
+        if order.is_acknowledged and not order.is_indeterminate:
+            if order.pending_cancel:
+                desk.commands.append(CancelOrder(order.client_order_id, order.venue_order_id))
+            return
+        if not desk.broker.capabilities.lookup_by_client_id:
+            return
+        if await desk.broker.find_order(order.client_order_id) is not None:
+            for report in await desk.broker.reports_since([order.client_order_id]):
+                self._working.take(report)
+            return
+        blocked = desk.account.is_killed(plan.symbol, plan.strategy.value)
+        deadline = max(plan.end_at, instruction.placed_at[order.client_order_id]) + RESEND_GRACE_NS
+        wanted = not (blocked or order.pending_cancel or instruction.ending)
+        if wanted and desk.now <= deadline and desk.calendar.session_at(desk.now) is not None:
+            desk.commands.append(SubmitOrder(instruction.requests[order.client_order_id]))
+        elif desk.broker.capabilities.lists_closed_orders and not self._may_still_trade(order):
+            self._working.take(_absent(order, desk.now))
+
+    def _may_still_trade(self, order: ChildOrder) -> bool:
+        """Whether the order's own expiry, the session's close, is still to come."""
+        opened = self._desk.account.session
+        return opened is not None and self._desk.now < opened.close
+
+    async def position_breaks(self) -> list[e.Break]:
+        """Where the broker's positions are not the session's start plus our executions."""
+        desk = self._desk
+        opened = desk.account.session
+        if opened is None:
+            return []
+        expected = {p.symbol: p.quantity for p in opened.positions}
+        for instruction in desk.instructions.values():
+            plan = instruction.plan
+            if plan is not None and instruction.session_date == opened.session_date:
+                moved = plan.side.sign * instruction.executed
+                expected[plan.symbol] = expected.get(plan.symbol, ZERO) + moved
+        reported = await desk.broker.positions()
+        breaks = []
+        for symbol in sorted(expected.keys() | reported.keys()):
+            ours = expected.get(symbol, ZERO)
+            theirs = reported[symbol].quantity if symbol in reported else ZERO
+            if ours != theirs:
+                found = e.Break(kind="position", symbol=symbol, ours=str(ours), theirs=str(theirs))
+                breaks.append(found)
+        return breaks
+
+
+def _absent(order: ChildOrder, now: int) -> ExecutionReport:
+    return ExecutionReport(
+        kind=ReportKind.EXPIRED,
+        client_order_id=order.client_order_id,
+        market_time=now,
+        receive_time=now,
+        text="not in the broker's complete list of the day's orders and fills",
+        derived=True,
+    )

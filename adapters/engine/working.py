@@ -1,0 +1,268 @@
+"""Working an instruction: ask its strategy, guard the step, record it, prepare the commands."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from ...domain import events as e
+from ...domain.guard import Guarded, constrain
+from ...domain.instruction import Instruction
+from ...domain.market import MarketState, TradingStatus
+from ...domain.plan import PlanTerms
+from ...domain.ports import NANOS, CancelOrder, ExecutionReport, ReportKind, SubmitOrder
+from ...domain.reasons import Anomalous, EndReason, OnBound, Reason, Refusal
+from ...domain.states import InstructionState
+from ...domain.strategies.contract import Cancel, InstructionView
+from ...domain.strategies.registry import strategy_for
+from ...domain.switching import Progressed, reassess
+from .desk import Desk
+from .messages import MessageBudget
+
+STEPPING_REPORTS: Final = frozenset(
+    {
+        ReportKind.CANCELED,
+        ReportKind.EXPIRED,
+        ReportKind.REJECTED,
+        ReportKind.CANCEL_REJECTED,
+        ReportKind.TRADE_BUST,
+    }
+)
+
+
+class Working:
+    """Steps instructions; everything it decides is recorded before it is sent."""
+
+    def __init__(self, desk: Desk, budget: MessageBudget) -> None:
+        self._desk = desk
+        self._budget = budget
+
+    # -- reports -------------------------------------------------------------------------------
+
+    def take(self, report: ExecutionReport) -> Instruction | None:
+        """Record a report; gives the instruction when its strategy should look again."""
+        desk = self._desk
+        owner = desk.owner_of.get(report.client_order_id)
+        instruction = desk.instructions.get(owner) if owner else None
+        if instruction is None:
+            desk.account.note(
+                desk.stamp("account", f"report:{report.client_order_id}"[:200]),
+                Anomalous.UNKNOWN_ORDER,
+                f"{report.kind.value} for {report.client_order_id}, which is not ours",
+            )
+            desk.touch(desk.account)
+            return None
+        stamp = desk.stamp(
+            str(instruction.id),
+            f"report:{report.client_order_id}:{report.execution_id or report.kind.value}"[:200],
+            market_time=report.market_time,
+            receive_time=report.receive_time,
+        )
+        if not instruction.report(stamp, report):
+            return None
+        desk.touch(instruction)
+        if report.client_order_id not in instruction.live:
+            desk.ended(instruction.requests[report.client_order_id])
+        if instruction.is_done:
+            if not instruction.live:
+                desk.active.pop(instruction.id, None)
+                desk.wake_of.pop(instruction.id, None)
+            return None
+        waiting = instruction.id not in desk.wake_of
+        return instruction if waiting or report.kind in STEPPING_REPORTS else None
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def step(self, instruction: Instruction) -> None:
+        """Ask the strategy what to do now, and prepare to do it."""
+        desk, now = self._desk, self._desk.now
+        plan = instruction.plan
+        if plan is None or instruction.is_done:
+            return
+        market = desk.market.state(plan.symbol, now)
+        if self._broken(instruction, plan, market) or self._halted(instruction, plan, market):
+            return
+        plan = self._switched(instruction, plan, market)
+        view = instruction.view()
+        strategy = strategy_for(plan.strategy)
+        step = strategy.next_step(plan, view, market, now)
+        guarded = constrain(
+            step,
+            plan,
+            view,
+            market,
+            now,
+            session_close=market.session_close,
+            closing_buffer_ns=desk.usage.limits(desk.name).closing_buffer_seconds * NANOS,
+            messages_left=self._budget.left(now),
+            opposite_limits=desk.open_limits(plan.symbol, plan.side.opposite),
+        )
+        self._act(instruction, plan, view, market, guarded)
+
+    def _act(
+        self,
+        instruction: Instruction,
+        plan: PlanTerms,
+        view: InstructionView,
+        market: MarketState,
+        guarded: Guarded,
+    ) -> None:
+        desk, now, step = self._desk, self._desk.now, guarded.step
+        stamp = desk.stamp(str(instruction.id), f"step:{now}")
+        strategy = strategy_for(plan.strategy)
+        for violation in guarded.violations:
+            if violation.is_overreach:
+                instruction.note(stamp, Anomalous.STRATEGY_OVERREACH, violation.value)
+        if step.acts:
+            provenance = e.Provenance(
+                strategy=strategy.name,
+                version=strategy.version,
+                rule=step.rule,
+                now=now,
+                plan=plan,
+                view=view,
+                market=market,
+                wake_at=step.wake_at,
+            )
+            for cancel in step.cancels:
+                self._cancel(instruction, cancel, step.rule, provenance)
+            if step.places and instruction.state is InstructionState.PLANNED:
+                quote = market.usable_quote
+                instruction.release(stamp, quote.mid if quote else None, market.volume)
+            for place in step.places:
+                request = instruction.intend(stamp, place, provenance)
+                desk.opened(instruction, request)
+                desk.commands.append(SubmitOrder(request))
+                self._budget.spend(now)
+        if step.rule == "escalate_bound":
+            instruction.escalate(stamp, _completing_price(plan, market))
+        if step.finish is not None and not instruction.live:
+            self._end(instruction, plan, market, step.finish)
+        elif step.wake_at is not None:
+            desk.wake(instruction, max(step.wake_at, now + 1))
+        desk.touch(instruction)
+
+    def cancel_all(self, instruction: Instruction, rule: str) -> None:
+        """Cancel every order that may still trade."""
+        for order in instruction.live_orders:
+            self._cancel(instruction, Cancel(client_order_id=order.client_order_id), rule, None)
+        self._desk.touch(instruction)
+
+    def _cancel(
+        self,
+        instruction: Instruction,
+        cancel: Cancel,
+        rule: str,
+        provenance: e.Provenance | None,
+    ) -> None:
+        desk = self._desk
+        stamp = desk.stamp(str(instruction.id), f"step:{desk.now}")
+        if instruction.request_cancel(stamp, cancel, rule, provenance):
+            order = instruction.orders[cancel.client_order_id]
+            desk.commands.append(CancelOrder(order.client_order_id, order.venue_order_id))
+            self._budget.spend(desk.now)
+
+    def _end(
+        self,
+        instruction: Instruction,
+        plan: PlanTerms,
+        market: MarketState,
+        reason: EndReason,
+    ) -> None:
+        desk = self._desk
+        stamp = desk.stamp(str(instruction.id), f"step:{desk.now}")
+        instruction.finish(stamp, reason, _completing_price(plan, market))
+        desk.touch(instruction)
+        desk.active.pop(instruction.id, None)
+        desk.wake_of.pop(instruction.id, None)
+
+    # -- what overrides a strategy -------------------------------------------------------------
+
+    def _broken(self, instruction: Instruction, plan: PlanTerms, market: MarketState) -> bool:
+        """End what may not go on: killed, overfilled, or refused by the broker too often."""
+        desk, now = self._desk, self._desk.now
+        killed = desk.account.is_killed(plan.symbol, plan.strategy.value)
+        rejected = instruction.rejections_in_a_row >= desk.rules.rejects_max
+        if not (killed or rejected or instruction.overfilled or instruction.ending):
+            return False
+        if instruction.live:
+            self.cancel_all(instruction, "kill_switch" if killed else "must_end")
+            desk.wake(instruction, now + plan.parameters.interval_ns)
+        elif killed:
+            self._end(instruction, plan, market, EndReason.KILL_SWITCH)
+        elif instruction.overfilled:
+            self._end(instruction, plan, market, EndReason.VENUE_OVERFILL)
+        elif instruction.ending:
+            self._end(instruction, plan, market, instruction.ending)
+        elif instruction.executed:
+            self._end(instruction, plan, market, EndReason.BROKER_REJECTED)
+        else:
+            refusal = _broker_refusal(instruction)
+            instruction.refused_by_broker(desk.stamp(str(instruction.id), "rejections"), refusal)
+            desk.touch(instruction)
+            desk.active.pop(instruction.id, None)
+        return True
+
+    def _halted(self, instruction: Instruction, plan: PlanTerms, market: MarketState) -> bool:
+        """Hold the schedule while the symbol does not trade (ruling 16)."""
+        desk, now = self._desk, self._desk.now
+        stopped = market.status in (TradingStatus.HALTED, TradingStatus.UNKNOWN)
+        if not stopped and instruction.suspended_since is None:
+            return False
+        stamp = desk.stamp(str(instruction.id), "halt")
+        if stopped and now < plan.end_at:
+            instruction.suspend(stamp, market.status.value)
+            self.cancel_all(instruction, "halt")
+            desk.wake(instruction, min(now + NANOS, plan.end_at))
+            return True
+        quote = market.quote
+        reopened = quote is not None and quote.at > (instruction.suspended_since or now)
+        since = desk.reopened.setdefault(instruction.id, now) if reopened else now
+        if now < plan.end_at and now - since < desk.rules.reopen_delay_seconds * NANOS:
+            desk.wake(instruction, min(now + NANOS, plan.end_at))
+            return True
+        desk.reopened.pop(instruction.id, None)
+        instruction.resume(stamp)
+        return False
+
+    def _switched(
+        self, instruction: Instruction, plan: PlanTerms, market: MarketState
+    ) -> PlanTerms:
+        desk, now = self._desk, self._desk.now
+        if not desk.rules.switching.switches_max or not instruction.is_active:
+            return plan
+        arrival = instruction.arrival
+        progressed = Progressed(
+            instruction.switches,
+            instruction.switched_at,
+            arrival.half_spread_bps if arrival else None,
+        )
+        switch = reassess(plan, instruction.view(), market, progressed, desk.rules.switching)
+        if switch is None:
+            return plan
+        instruction.switch(
+            desk.stamp(str(instruction.id), f"reassess:{now}"),
+            switch.plan,
+            rule=switch.rule,
+            observed=switch.observed,
+            threshold=switch.threshold,
+        )
+        return switch.plan
+
+
+def _completing_price(plan: PlanTerms, market: MarketState) -> Decimal | None:
+    quote = market.quote
+    if quote is None or (plan.on_bound is OnBound.REST and not quote.is_two_sided):
+        return None
+    return quote.far(plan.side.sign)
+
+
+def _broker_refusal(instruction: Instruction) -> Refusal:
+    text = instruction.last_rejection or "no reason given"
+    return Refusal(
+        reason=Reason.BROKER_REJECTED,
+        field="order",
+        observed=text[:200],
+        allowed="an order that the broker accepts",
+        message=f"The broker refused every order: {text}"[:500],
+    )

@@ -1,0 +1,194 @@
+"""A whole simulated session wired together: recorded or generated market, venue, engine, log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from ..domain.account import TradingAccount
+from ..domain.errors import InvalidInput
+from ..domain.limits import Limits
+from ..domain.ports import Session
+from ..projections.daily_limits import DailyLimits
+from .brokers.simulated import SimulatedBroker, SimulatedRuntime
+from .calendar import ExchangeCalendar
+from .clocks import VirtualClock
+from .engine import Desk, Engine, EngineRules
+from .engine.closing import Capture
+from .events_file import NoEvents
+from .exchange.exchange import Exchange
+from .exchange.journal import Journal
+from .exchange.tape import SymbolDay
+from .exchange.terms import Faults, Fees, Halt, Terms
+from .market_data.capture import SegmentCapture
+from .market_data.recorded import RecordedMarketData
+from .storage.keystore import Keystore
+from .storage.location import parse_location
+from .storage.log import Log
+
+DEFAULT_CASH: Final = Decimal(1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTerms:
+    """The simulated venue and account: what a run is told beside market data and decisions."""
+
+    cash: Decimal = DEFAULT_CASH
+    positions: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    latency_ns: int = 50_000_000
+    fees: Fees = field(default_factory=Fees.us_equities)
+    halts: tuple[Halt, ...] = ()
+    faults: Faults = field(default_factory=Faults)
+    check_buying_power: bool = True
+
+
+@dataclass(slots=True)
+class Simulation:
+    """One simulated session; close it to let go of the store."""
+
+    engine: Engine
+    exchange: Exchange
+    journal: Journal
+    log: Log
+    clock: VirtualClock
+    session: Session
+    market: RecordedMarketData
+
+    async def finish(self) -> None:
+        """Work until everything is done, then close the session's books."""
+        await self.engine.run()
+        await self.engine.close_session()
+
+    def close(self) -> None:
+        """Let go of store and journal."""
+        self.journal.close()
+        self.log.close()
+
+    def __enter__(self) -> Simulation:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def simulate(
+    days: Sequence[SymbolDay],
+    *,
+    store: str | None,
+    account: str = "sim",
+    seed: int = 0,
+    venue: VenueTerms | None = None,
+    rules: EngineRules | None = None,
+    limits: Limits | None = None,
+    market: RecordedMarketData | None = None,
+    on_boundary: Callable[[str], None] | None = None,
+    start_at: int | None = None,
+) -> Simulation:
+    """Wire one session of these symbol-days; an earlier run of the same store is taken up again.
+
+    Args:
+        days: symbol-days of one date.
+        store: where the log is (``sqlite:///PATH`` or a path; None keeps it in memory). The
+            exchange's journal and captured market data lie beside it.
+        on_boundary: called around every durable write, for crash tests.
+        start_at: when the virtual clock starts (ns UTC), the session's open by default.
+
+    Raises:
+        InvalidInput: the days are not of one session.
+        StoreError: the store cannot be opened.
+    """
+    calendar = market.calendar if market else ExchangeCalendar()
+    market = market or RecordedMarketData(days, calendar)
+    session = _one_session(days, market)
+    terms_of_venue = venue or VenueTerms()
+    terms = Terms(
+        cash=terms_of_venue.cash,
+        positions=terms_of_venue.positions,
+        open_at=session.open,
+        close_at=session.close,
+        latency_ns=terms_of_venue.latency_ns,
+        check_buying_power=terms_of_venue.check_buying_power,
+        fees=terms_of_venue.fees,
+        halts=terms_of_venue.halts,
+        faults=terms_of_venue.faults,
+    )
+    log = Log.open(store if store is not None else "memory:")
+    path = parse_location(store) if store is not None else None
+    try:
+        return _wire(
+            days,
+            log,
+            path,
+            account,
+            seed,
+            terms,
+            rules,
+            limits,
+            market,
+            session,
+            on_boundary,
+            start_at,
+        )
+    except BaseException:
+        log.close()
+        raise
+
+
+def _wire(
+    days: Sequence[SymbolDay],
+    log: Log,
+    path: Path | None,
+    account: str,
+    seed: int,
+    terms: Terms,
+    rules: EngineRules | None,
+    limits: Limits | None,
+    market: RecordedMarketData,
+    session: Session,
+    on_boundary: Callable[[str], None] | None,
+    start_at: int | None,
+) -> Simulation:
+    journal = Journal(path.with_name(path.name + ".exchange") if path else None)
+    exchange = Exchange(days, terms, journal=journal, on_boundary=on_boundary)
+    clock = VirtualClock(max(start_at or session.open, exchange.now, last_record_time(log)))
+    log.on_boundary = on_boundary
+    desk = Desk(
+        name=account,
+        log=log,
+        broker=SimulatedBroker(exchange, clock),
+        market=market,
+        runtime=SimulatedRuntime(clock, exchange),
+        calendar=market.calendar,
+        events_calendar=NoEvents(),
+        keystore=Keystore.open(None, seed=seed),
+        rules=rules or EngineRules(seed=seed),
+        account=TradingAccount.named(account),
+        usage=DailyLimits(),
+        clock_source=clock.source,
+        clock_offset_ns=clock.offset_ns,
+    )
+    folder = path.with_name(path.name + ".market") if path else None
+    capture: Capture | None = SegmentCapture(market, folder) if folder else None
+    engine = Engine(desk, capture)
+    engine.load(limits or Limits())
+    return Simulation(engine, exchange, journal, log, clock, session, market)
+
+
+def last_record_time(log: Log) -> int:
+    """When the last event of the log was recorded (ns UTC), 0 for an empty log."""
+    head = log.head()
+    last = 0
+    for recorded in log.events(after=max(head.position - 1, 0)):
+        last = recorded.event.record_time
+    return last
+
+
+def _one_session(days: Sequence[SymbolDay], market: RecordedMarketData) -> Session:
+    dates = sorted({day.date for day in days})
+    if len(dates) != 1:
+        raise InvalidInput("market days", ", ".join(dates) or "none", "symbol-days of one date")
+    return market.session_on(dates[0])

@@ -1,0 +1,213 @@
+"""The aggregate of one broker account: sessions, limits in force, kill switch, captured data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+from . import events as e
+from .errors import invariant
+from .ids import account_stream_id
+from .limits import Limits
+from .ports import Account, Position, Session
+from .reasons import Anomalous
+
+EventT = TypeVar("EventT", bound=e.DomainEvent)
+
+
+class TradingAccount:
+    """One broker account as its events say.
+
+    ``limits`` are those in force, ``kills`` the scopes that are blocked, ``session`` the last one
+    opened, and ``closed_sessions`` the dates that were closed.
+    """
+
+    def __init__(self, id: UUID) -> None:
+        self.id = id
+        self.version = 0
+        self.limits: Limits | None = None
+        self.kills: dict[str, str] = {}
+        self.session: e.SessionOpened | None = None
+        self.closed_sessions: set[str] = set()
+        self.captured: set[tuple[str, str, int, int]] = set()
+        self.starts = 0
+        self._pending: list[e.DomainEvent] = []
+
+    @classmethod
+    def named(cls, account: str) -> TradingAccount:
+        """A new, empty record for the account of that name."""
+        return cls(account_stream_id(account))
+
+    def start_engine(self, stamp: e.Stamp, **fields: Any) -> None:
+        """Record that an engine took the account (fields of ``EngineStarted``)."""
+        self._record(e.EngineStarted, stamp, **fields)
+
+    def open_session(
+        self,
+        stamp: e.Stamp,
+        name: str,
+        session: Session,
+        account: Account,
+        positions: Mapping[str, Position],
+    ) -> None:
+        """Record the first account record of a session."""
+        self._record(
+            e.SessionOpened,
+            stamp,
+            account=name,
+            session_date=session.date,
+            open=session.open,
+            close=session.close,
+            equity=account.equity,
+            cash=account.cash,
+            buying_power=account.buying_power,
+            positions=position_records(positions),
+        )
+
+    def close_session(
+        self,
+        stamp: e.Stamp,
+        name: str,
+        account: Account,
+        positions: Mapping[str, Position],
+        open_orders: int,
+        breaks: tuple[e.Break, ...],
+    ) -> None:
+        """Record the end of the session that is open."""
+        opened = self.session
+        invariant(opened is not None, "only an open session is closed")
+        self._record(
+            e.SessionClosed,
+            stamp,
+            account=name,
+            session_date=opened.session_date if opened else "",
+            open_orders=open_orders,
+            equity=account.equity,
+            cash=account.cash,
+            positions=position_records(positions),
+            breaks=breaks,
+        )
+
+    def set_limits(self, stamp: e.Stamp, limits: Limits, reason: str) -> None:
+        """Put limits in force; the actor on the stamp is their author."""
+        if limits != self.limits:
+            self._record(e.LimitChanged, stamp, limits=limits, reason=reason)
+
+    def engage_kill(self, stamp: e.Stamp, scope: str, reason: str) -> None:
+        """Block trading in a scope."""
+        if scope not in self.kills:
+            self._record(e.KillSwitchEngaged, stamp, scope=scope, reason=reason)
+
+    def release_kill(self, stamp: e.Stamp, scope: str, reason: str) -> None:
+        """Lift a block; takes a person, named on the stamp."""
+        invariant(stamp.actor.startswith("person:"), "a person releases the kill switch")
+        if scope in self.kills:
+            self._record(e.KillSwitchReleased, stamp, scope=scope, reason=reason)
+
+    def reconciled(
+        self,
+        stamp: e.Stamp,
+        trigger: str,
+        orders_compared: int,
+        fills_compared: int,
+        breaks: tuple[e.Break, ...],
+    ) -> None:
+        """Record a comparison of our record with the broker's."""
+        self._record(
+            e.Reconciled,
+            stamp,
+            trigger=trigger,
+            orders_compared=orders_compared,
+            fills_compared=fills_compared,
+            breaks=breaks,
+        )
+
+    def captured_data(self, stamp: e.Stamp, **fields: Any) -> None:
+        """Bind captured market data to the log (fields of ``MarketDataCaptured``), once."""
+        key = (fields["symbol"], fields["kind"], fields["from_ns"], fields["to_ns"])
+        if key not in self.captured:
+            self._record(e.MarketDataCaptured, stamp, **fields)
+
+    def note(
+        self,
+        stamp: e.Stamp,
+        kind: Anomalous,
+        detail: str,
+        symbol: str | None = None,
+        value: Decimal | None = None,
+        bound: Decimal | None = None,
+    ) -> None:
+        """Record an anomaly."""
+        self._record(
+            e.AccountAnomaly,
+            stamp,
+            kind=kind,
+            detail=detail[:2000],
+            symbol=symbol,
+            value=value,
+            bound=bound,
+        )
+
+    def is_killed(self, symbol: str, strategy: str) -> str | None:
+        """The blocked scope that covers this symbol and strategy, or None."""
+        for scope in ("account", f"symbol:{symbol}", f"strategy:{strategy}"):
+            if scope in self.kills:
+                return scope
+        return None
+
+    def _record(self, kind: type[EventT], stamp: e.Stamp, **fields: Any) -> EventT:
+        event = kind(
+            originator_id=self.id,
+            originator_version=self.version + 1,
+            record_time=stamp.record_time,
+            actor=stamp.actor,
+            correlation_id=stamp.correlation_id,
+            causation_id=stamp.causation_id,
+            market_time=stamp.market_time,
+            receive_time=stamp.receive_time,
+            **fields,
+        )
+        self.apply(event)
+        self._pending.append(event)
+        return event
+
+    def collect_events(self) -> list[e.DomainEvent]:
+        """Take the events recorded since the last call."""
+        pending, self._pending = self._pending, []
+        return pending
+
+    def apply(self, event: e.DomainEvent) -> None:
+        """Bring the state forward by one event."""
+        self.version = event.originator_version
+        if isinstance(event, e.LimitChanged):
+            self.limits = event.limits
+        elif isinstance(event, e.KillSwitchEngaged):
+            self.kills[event.scope] = event.reason
+        elif isinstance(event, e.KillSwitchReleased):
+            self.kills.pop(event.scope, None)
+        elif isinstance(event, e.SessionOpened):
+            self.session = event
+        elif isinstance(event, e.SessionClosed):
+            self.closed_sessions.add(event.session_date)
+        elif isinstance(event, e.EngineStarted):
+            self.starts += 1
+        elif isinstance(event, e.MarketDataCaptured):
+            self.captured.add((event.symbol, event.kind, event.from_ns, event.to_ns))
+
+    @classmethod
+    def replay(cls, account: str, history: Iterable[e.DomainEvent]) -> TradingAccount:
+        """The account as its events say; empty when there are none."""
+        record = cls.named(account)
+        for event in history:
+            record.apply(event)
+        return record
+
+
+def position_records(positions: Mapping[str, Position]) -> tuple[e.PositionRecord, ...]:
+    """Positions in the order of their symbols, as events store them."""
+    return tuple(
+        e.PositionRecord(symbol=p.symbol, quantity=p.quantity, market_value=p.market_value)
+        for _, p in sorted(positions.items())
+    )

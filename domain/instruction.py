@@ -1,0 +1,455 @@
+"""The aggregate: one instruction from decision to its end, with its child orders.
+
+Commands check against the transition table and record events; applying an event only assigns and
+reads nothing but the event, so that replay is always possible and always the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from . import events as e
+from .decision import Decision
+from .errors import InvariantBroken, invariant
+from .ids import client_order_id
+from .instruction_fold import APPLIERS
+from .limits import Reservation
+from .market import Quote
+from .money import ZERO, slippage_bps
+from .orders import ChildOrder, fold
+from .plan import PlanTerms
+from .ports import ExecutionReport, OrderRequest, ReportKind
+from .reasons import Anomalous, Check, EndReason, NothingReason, Refusal
+from .states import InstructionState, InstructionTrigger, next_instruction_state
+from .strategies.contract import Cancel, InstructionView, OrderView, Place
+
+EventT = TypeVar("EventT", bound=e.DomainEvent)
+
+TERMINAL: Final = frozenset(
+    {
+        InstructionState.FILLED,
+        InstructionState.CANCELLED,
+        InstructionState.NO_CHANGE,
+        InstructionState.REJECTED,
+    }
+)
+ACTIVE: Final = frozenset({InstructionState.WORKING, InstructionState.PARTIALLY_FILLED})
+
+REPORT_EVENTS: Final[dict[ReportKind, type[e.OrderReported]]] = {
+    ReportKind.PENDING_NEW: e.OrderAcknowledged,
+    ReportKind.NEW: e.OrderAcknowledged,
+    ReportKind.ACCEPTED: e.OrderAcknowledged,
+    ReportKind.TRADE: e.OrderFilled,
+    ReportKind.TRADE_BUST: e.FillBusted,
+    ReportKind.TRADE_CORRECT: e.FillCorrected,
+    ReportKind.CANCELED: e.OrderCanceled,
+    ReportKind.EXPIRED: e.OrderExpired,
+    ReportKind.REJECTED: e.OrderRejected,
+    ReportKind.REPLACED: e.OrderReplaced,
+    ReportKind.UNKNOWN_OUTCOME: e.OrderIndeterminate,
+}
+
+
+class Instruction:
+    """One instruction.
+
+    ``executed`` and ``notional`` are sums over its orders' live executions; ``exposure`` is
+    executed plus what every own order not proven dead may still execute (ruling 5); ``live`` names
+    those orders.
+    """
+
+    def __init__(self, id: UUID) -> None:
+        self.id = id
+        self.version = 0
+        self.account = ""
+        self.session_date = ""
+        self.decision_id = ""
+        self.content_hash = ""
+        self.decision: Decision | None = None
+        self.received_at = 0
+        self.state = InstructionState.PLANNED
+        self.restated = False
+        self.arrival: Quote | None = None
+        self.arrival_mid: Decimal | None = None
+        self.plan: PlanTerms | None = None
+        self.reservation: Reservation | None = None
+        self.release_at: int | None = None
+        self.released = False
+        self.volume_at_start: Decimal | None = None
+        self.orders: dict[str, ChildOrder] = {}
+        self.requests: dict[str, OrderRequest] = {}
+        self.live: set[str] = set()
+        self.placed_at: dict[str, int] = {}
+        self.suspended_since: int | None = None
+        self.stopped_ns = 0
+        self.escalated = False
+        self.last_wake_at: int | None = None
+        self.last_placed_at: int | None = None
+        self.end_reason: EndReason | None = None
+        self.refusals: tuple[Refusal, ...] = ()
+        self.nothing: NothingReason | None = None
+        self.completing_price: Decimal | None = None
+        self.released_at: int | None = None
+        self.release_mid: Decimal | None = None
+        self.ended_at: int | None = None
+        self.switches = 0
+        self.switched_at: int | None = None
+        self.ending: EndReason | None = None
+        self.rejections_in_a_row = 0
+        self.last_rejection = ""
+        self.anomalies = 0
+        self.exposure = ZERO
+        self.executed = ZERO
+        self.notional = ZERO
+        self.fees = ZERO
+        self._pending: list[e.DomainEvent] = []
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Notional over executed quantity, None when nothing executed."""
+        return self.notional / self.executed if self.executed else None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the lifecycle has ended; late reports may still come."""
+        return self.state in TERMINAL
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is being worked."""
+        return self.state in ACTIVE
+
+    @property
+    def live_orders(self) -> list[ChildOrder]:
+        """Child orders that are not proven dead, oldest first."""
+        if not self.live:
+            return []
+        return [order for id, order in self.orders.items() if id in self.live]
+
+    @property
+    def overfilled(self) -> bool:
+        """Whether the venue executed more than the instruction asked for; needs a person."""
+        return self.plan is not None and self.executed > self.plan.quantity
+
+    @property
+    def slippage_bps(self) -> Decimal | None:
+        """Average price against the arrival mid; positive is a cost, None where unknown."""
+        if self.plan is None or self.arrival_mid is None or self.average_price is None:
+            return None
+        return slippage_bps(self.plan.side.sign, self.average_price, self.arrival_mid)
+
+    def view(self) -> InstructionView:
+        """What a strategy may know of this instruction."""
+        return InstructionView(
+            executed=self.executed,
+            exposure=self.exposure,
+            placed=len(self.orders),
+            orders=tuple(self._order_view(order) for order in self.live_orders),
+            volume_at_start=self.volume_at_start,
+            stopped_ns=self.stopped_ns,
+            last_placed_at=self.last_placed_at,
+        )
+
+    def _order_view(self, order: ChildOrder) -> OrderView:
+        return OrderView(
+            client_order_id=order.client_order_id,
+            quantity=order.order_qty,
+            executed=order.cum_qty,
+            leaves=order.exposure - order.cum_qty,
+            limit_price=order.limit_price,
+            time_in_force=order.time_in_force,
+            display_quantity=self.requests[order.client_order_id].display_quantity,
+            placed_at=self.placed_at[order.client_order_id],
+            acknowledged=order.is_acknowledged,
+            cancel_requested=order.pending_cancel,
+            uncertain=order.is_indeterminate,
+        )
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def receive(
+        self,
+        stamp: e.Stamp,
+        *,
+        account: str,
+        session_date: str,
+        decision_id: str,
+        content_hash: str,
+        decision: Decision | None,
+        arrival: Quote | None,
+        data_note: str,
+        subject: str,
+        sealed_text: str,
+    ) -> None:
+        """Record the decision as received; ``arrival`` is a valid two-sided quote or None."""
+        invariant(self.version == 0, "a decision is received once")
+        self._record(
+            e.DecisionReceived,
+            stamp,
+            account=account,
+            session_date=session_date,
+            decision_id=decision_id,
+            content_hash=content_hash,
+            decision=decision,
+            arrival=arrival,
+            arrival_mid=arrival.mid if arrival else None,
+            data_note=data_note,
+            subject=subject,
+            sealed_text=sealed_text,
+        )
+
+    def accept(self, stamp: e.Stamp, **planned: Any) -> None:
+        """Record the plan with its checks and reservation (fields of ``InstructionPlanned``)."""
+        invariant(self.state is InstructionState.PLANNED, "a plan is made once")
+        invariant(self.plan is None, "a plan is made once")
+        self._record(e.InstructionPlanned, stamp, **planned)
+
+    def refuse(
+        self, stamp: e.Stamp, refusals: tuple[Refusal, ...], checks: tuple[Check, ...] = ()
+    ) -> None:
+        """Record that we refuse it."""
+        next_instruction_state(self.state, InstructionTrigger.REFUSE)
+        self._record(e.InstructionRejected, stamp, refusals=refusals, checks=checks)
+
+    def do_nothing(
+        self,
+        stamp: e.Stamp,
+        reason: NothingReason,
+        note: str = "",
+        checks: tuple[Check, ...] = (),
+    ) -> None:
+        """Record that there is nothing to trade."""
+        next_instruction_state(self.state, InstructionTrigger.NOTHING_TO_DO)
+        self._record(e.NothingToDo, stamp, reason=reason, note=note, checks=checks)
+
+    def await_release(self, stamp: e.Stamp, release_at: int, rule: str) -> None:
+        """Wait for the market to open before planning."""
+        invariant(self.plan is None and not self.is_done, "only an unplanned decision waits")
+        self._record(e.ReleaseDeferred, stamp, release_at=release_at, rule=rule)
+
+    def release(self, stamp: e.Stamp, release_mid: Decimal | None, volume: Decimal | None) -> None:
+        """Begin work; recorded in the same append as the first child order."""
+        next_instruction_state(self.state, InstructionTrigger.RELEASE)
+        self._record(e.InstructionReleased, stamp, release_mid=release_mid, volume=volume)
+
+    def replan(
+        self, stamp: e.Stamp, plan: PlanTerms, rule: str, checks: tuple[Check, ...] = ()
+    ) -> None:
+        """Change the plan's terms; the quantity stays what was admitted."""
+        invariant(self.plan is not None and not self.is_done, "only an open plan is changed")
+        invariant(self.plan is None or plan.quantity <= self.plan.quantity, "a plan never grows")
+        self._record(e.InstructionReplanned, stamp, plan=plan, rule=rule, checks=checks)
+
+    def switch(
+        self, stamp: e.Stamp, plan: PlanTerms, *, rule: str, observed: str, threshold: str
+    ) -> None:
+        """Change strategy or aggression while working."""
+        current = self._planned()
+        invariant(self.is_active, "only a working instruction is switched")
+        invariant(plan.quantity == current.quantity, "a switch keeps the quantity")
+        self._record(
+            e.StrategySwitched,
+            stamp,
+            previous=current.strategy,
+            plan=plan,
+            rule=rule,
+            observed=observed,
+            threshold=threshold,
+        )
+
+    def suspend(self, stamp: e.Stamp, cause: str) -> None:
+        """Stop the schedule for a halt."""
+        if self.suspended_since is None:
+            self._record(e.InstructionSuspended, stamp, cause=cause)
+
+    def resume(self, stamp: e.Stamp) -> None:
+        """Let the schedule go on after a halt."""
+        if self.suspended_since is not None:
+            stopped = stamp.record_time - self.suspended_since
+            self._record(e.InstructionResumed, stamp, stopped_ns=max(stopped, 0))
+
+    def escalate(self, stamp: e.Stamp, completing_price: Decimal | None) -> None:
+        """Pause at the bound until a person decides."""
+        if not self.escalated:
+            self._record(
+                e.InstructionEscalated,
+                stamp,
+                bound_price=self._planned().bound_price,
+                completing_price=completing_price,
+            )
+
+    def ask_end(self, stamp: e.Stamp, reason: EndReason) -> None:
+        """Ask for the end; it comes once every order is proven dead."""
+        if not self.is_done and self.ending is None:
+            self._record(e.InstructionEndRequested, stamp, reason=reason)
+
+    def intend(self, stamp: e.Stamp, place: Place, provenance: e.Provenance) -> OrderRequest:
+        """Record a child order before it is sent; returns what to send once durable."""
+        plan = self._planned()
+        invariant(self.is_active, "orders are placed only while working")
+        invariant(
+            self.exposure + place.quantity <= plan.quantity,
+            "executed and open quantity never exceed the instruction",
+        )
+        ordinal = len(self.orders)
+        self._record(
+            e.OrderIntended,
+            stamp,
+            client_order_id=client_order_id(self.id, ordinal),
+            ordinal=ordinal,
+            symbol=plan.symbol,
+            side=plan.side,
+            quantity=place.quantity,
+            order_type=place.order_type,
+            time_in_force=place.time_in_force,
+            limit_price=place.limit_price,
+            display_quantity=place.display_quantity,
+            provenance=provenance,
+        )
+        return self.requests[client_order_id(self.id, ordinal)]
+
+    def request_cancel(
+        self, stamp: e.Stamp, cancel: Cancel, rule: str, provenance: e.Provenance | None = None
+    ) -> bool:
+        """Record that a child order is to be cancelled; False when that is already so."""
+        order = self.orders[cancel.client_order_id]
+        if order.is_dead or order.pending_cancel:
+            return False
+        self._record(
+            e.OrderCancelRequested,
+            stamp,
+            client_order_id=cancel.client_order_id,
+            rule=rule,
+            provenance=provenance,
+        )
+        return True
+
+    def report(self, stamp: e.Stamp, report: ExecutionReport) -> bool:
+        """Record what the broker said; False for an exact repeat, which leaves no trace.
+
+        Nothing the market did is refused: late fills, overfills and contradictions are recorded
+        with an anomaly beside them.
+        """
+        order = self.orders.get(report.client_order_id)
+        if order is None:
+            self.note(stamp, Anomalous.UNKNOWN_ORDER, f"{report.kind} for an order never intended")
+            return True
+        after, anomalies = fold(order, report)
+        if after == order and not anomalies:
+            return False
+        kind = REPORT_EVENTS.get(report.kind, e.OrderReported)
+        self._record(kind, stamp, report=report)
+        for anomaly in anomalies:
+            self.note(stamp, Anomalous.ORDER_REPORT, str(anomaly), report.client_order_id)
+        self._after_report(stamp, order, after)
+        return True
+
+    def _after_report(self, stamp: e.Stamp, before: ChildOrder, after: ChildOrder) -> None:
+        plan = self._planned()
+        if self.executed > plan.quantity and after.cum_qty > before.cum_qty:
+            self.note(
+                stamp,
+                Anomalous.OVERFILL,
+                f"executed {self.executed} of {plan.quantity}",
+                after.client_order_id,
+            )
+        if self.is_active and self.executed >= plan.quantity:
+            average = self.average_price
+            invariant(average is not None, "a filled instruction has a price")
+            self._record(
+                e.InstructionFilled,
+                stamp,
+                executed=self.executed,
+                average_price=average,
+                fees=self.fees,
+                slippage_bps=self.slippage_bps,
+            )
+
+    def finish(
+        self, stamp: e.Stamp, reason: EndReason, completing_price: Decimal | None = None
+    ) -> None:
+        """End it short of its quantity; every child must be proven dead."""
+        next_instruction_state(self.state, InstructionTrigger.CANCEL)
+        invariant(not self.live_orders, "an instruction ends only when no order can trade")
+        self._record(
+            e.InstructionCancelled,
+            stamp,
+            reason=reason,
+            executed=self.executed,
+            average_price=self.average_price,
+            fees=self.fees,
+            slippage_bps=self.slippage_bps,
+            completing_price=completing_price,
+        )
+
+    def refused_by_broker(self, stamp: e.Stamp, refusal: Refusal) -> None:
+        """End it as rejected: nothing executed and the broker refused its orders."""
+        next_instruction_state(self.state, InstructionTrigger.ALL_ORDERS_REFUSED)
+        invariant(not self.executed and not self.live_orders, "nothing executed, nothing open")
+        self._record(e.InstructionRejected, stamp, refusals=(refusal,))
+
+    def note(
+        self,
+        stamp: e.Stamp,
+        kind: Anomalous,
+        detail: str,
+        client_order_id: str | None = None,
+    ) -> None:
+        """Record an anomaly."""
+        self._record(
+            e.InstructionAnomaly,
+            stamp,
+            kind=kind,
+            detail=detail[:2000],
+            client_order_id=client_order_id,
+        )
+
+    # -- recording and replay ------------------------------------------------------------------
+
+    def _planned(self) -> PlanTerms:
+        if self.plan is None:
+            raise InvariantBroken("the instruction has no plan")
+        return self.plan
+
+    def _record(self, kind: type[EventT], stamp: e.Stamp, **fields: Any) -> EventT:
+        event = kind(
+            originator_id=self.id,
+            originator_version=self.version + 1,
+            record_time=stamp.record_time,
+            actor=stamp.actor,
+            correlation_id=stamp.correlation_id,
+            causation_id=stamp.causation_id,
+            market_time=stamp.market_time,
+            receive_time=stamp.receive_time,
+            **fields,
+        )
+        self.apply(event)
+        self._pending.append(event)
+        return event
+
+    def collect_events(self) -> list[e.DomainEvent]:
+        """Take the events recorded since the last call."""
+        pending, self._pending = self._pending, []
+        return pending
+
+    def apply(self, event: e.DomainEvent) -> None:
+        """Bring the state forward by one event."""
+        self.version = event.originator_version
+        APPLIERS[type(event)](self, event)
+
+    @classmethod
+    def replay(cls, history: Iterable[e.DomainEvent]) -> Instruction:
+        """The instruction as its events say; raises ValueError for an empty history."""
+        instruction: Instruction | None = None
+        for event in history:
+            if instruction is None:
+                instruction = cls(event.originator_id)
+            instruction.apply(event)
+        if instruction is None:
+            raise ValueError("an instruction has at least one event")
+        return instruction

@@ -1,0 +1,207 @@
+"""How each event changes an instruction: assignments only, reading nothing but the event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from . import events as e
+from .orders import fold, intend, request_cancel
+from .ports import OrderRequest
+from .states import INSTRUCTION_TABLE, InstructionState, InstructionTrigger
+
+if TYPE_CHECKING:
+    from .instruction import Instruction
+
+
+def _received(i: Instruction, event: e.DecisionReceived) -> None:
+    i.account = event.account
+    i.session_date = event.session_date
+    i.decision_id = event.decision_id
+    i.content_hash = event.content_hash
+    i.decision = event.decision
+    i.received_at = event.record_time
+    i.arrival = event.arrival
+    i.arrival_mid = event.arrival_mid
+    i.state = InstructionState.PLANNED
+
+
+def _planned(i: Instruction, event: e.InstructionPlanned) -> None:
+    i.plan = event.plan
+    i.reservation = event.reservation
+    i.release_at = event.release_at
+
+
+def _deferred(i: Instruction, event: e.ReleaseDeferred) -> None:
+    i.release_at = event.release_at
+
+
+def _rejected(i: Instruction, event: e.InstructionRejected) -> None:
+    i.refusals = event.refusals
+    i.state = InstructionState.REJECTED
+
+
+def _nothing(i: Instruction, event: e.NothingToDo) -> None:
+    i.nothing = event.reason
+    i.state = InstructionState.NO_CHANGE
+
+
+def _released(i: Instruction, event: e.InstructionReleased) -> None:
+    i.released = True
+    i.released_at = event.record_time
+    i.release_mid = event.release_mid
+    i.volume_at_start = event.volume
+    i.state = InstructionState.WORKING
+
+
+def _replanned(i: Instruction, event: e.InstructionReplanned) -> None:
+    i.plan = event.plan
+    i.release_at = None
+    i.escalated = False
+
+
+def _switched(i: Instruction, event: e.StrategySwitched) -> None:
+    i.plan = event.plan
+    i.switches += 1
+    i.switched_at = event.record_time
+
+
+def _suspended(i: Instruction, event: e.InstructionSuspended) -> None:
+    i.suspended_since = event.record_time
+
+
+def _resumed(i: Instruction, event: e.InstructionResumed) -> None:
+    i.suspended_since = None
+    i.stopped_ns += event.stopped_ns
+
+
+def _end_requested(i: Instruction, event: e.InstructionEndRequested) -> None:
+    i.ending = event.reason
+
+
+def _escalated(i: Instruction, event: e.InstructionEscalated) -> None:
+    i.escalated = True
+
+
+def _intended(i: Instruction, event: e.OrderIntended) -> None:
+    request = OrderRequest(
+        client_order_id=event.client_order_id,
+        symbol=event.symbol,
+        side=event.side,
+        quantity=event.quantity,
+        order_type=event.order_type,
+        time_in_force=event.time_in_force,
+        limit_price=event.limit_price,
+        display_quantity=event.display_quantity,
+    )
+    i.requests[event.client_order_id] = request
+    i.orders[event.client_order_id] = intend(request)
+    i.live.add(event.client_order_id)
+    i.placed_at[event.client_order_id] = event.record_time
+    i.last_placed_at = event.record_time
+    i.last_wake_at = event.provenance.wake_at
+    i.exposure += event.quantity
+
+
+def _cancel_requested(i: Instruction, event: e.OrderCancelRequested) -> None:
+    order = i.orders[event.client_order_id]
+    i.orders[event.client_order_id] = request_cancel(order)
+    if event.provenance is not None:
+        i.last_wake_at = event.provenance.wake_at
+
+
+def _reported(i: Instruction, event: e.OrderReported) -> None:
+    before = i.orders.get(event.report.client_order_id)
+    if before is None:
+        return
+    after, _ = fold(before, event.report)
+    if type(event) is e.OrderRejected:
+        i.rejections_in_a_row += 1
+        i.last_rejection = event.report.text or ""
+    elif type(event) in (e.OrderAcknowledged, e.OrderFilled):
+        i.rejections_in_a_row = 0
+    i.orders[event.report.client_order_id] = after
+    if after.is_dead:
+        i.live.discard(event.report.client_order_id)
+    else:
+        i.live.add(event.report.client_order_id)
+    i.exposure += after.exposure - before.exposure
+    i.notional += after.notional - before.notional
+    i.fees += after.fees - before.fees
+    traded = after.cum_qty - before.cum_qty
+    if not traded:
+        return
+    i.executed += traded
+    trigger = _fill_trigger(i, restating=type(event) is not e.OrderFilled)
+    if i.state in _ENDED:
+        i.restated = True
+    i.state = INSTRUCTION_TABLE.get((i.state, trigger), i.state)
+
+
+def _fill_trigger(i: Instruction, *, restating: bool) -> InstructionTrigger:
+    if restating:
+        return InstructionTrigger.BUST
+    if i.state in _ENDED:
+        return InstructionTrigger.LATE_FILL
+    return InstructionTrigger.FILL_PART
+
+
+_ENDED: Final = frozenset(
+    {
+        InstructionState.FILLED,
+        InstructionState.CANCELLED,
+        InstructionState.NO_CHANGE,
+        InstructionState.REJECTED,
+    }
+)
+
+
+def _filled(i: Instruction, event: e.InstructionFilled) -> None:
+    i.state = InstructionState.FILLED
+    i.ended_at = event.record_time
+
+
+def _cancelled(i: Instruction, event: e.InstructionCancelled) -> None:
+    i.state = InstructionState.CANCELLED
+    i.end_reason = event.reason
+    i.completing_price = event.completing_price
+    i.ended_at = event.record_time
+
+
+def _anomaly(i: Instruction, event: e.InstructionAnomaly) -> None:
+    i.anomalies += 1
+
+
+REPORTED: Final = (
+    e.OrderReported,
+    e.OrderAcknowledged,
+    e.OrderRejected,
+    e.OrderFilled,
+    e.OrderCanceled,
+    e.OrderExpired,
+    e.OrderReplaced,
+    e.FillBusted,
+    e.FillCorrected,
+    e.OrderIndeterminate,
+)
+
+APPLIERS: Final[dict[type[e.DomainEvent], Callable[[Instruction, Any], None]]] = {
+    e.DecisionReceived: _received,
+    e.InstructionPlanned: _planned,
+    e.ReleaseDeferred: _deferred,
+    e.InstructionRejected: _rejected,
+    e.NothingToDo: _nothing,
+    e.InstructionReleased: _released,
+    e.InstructionReplanned: _replanned,
+    e.StrategySwitched: _switched,
+    e.InstructionSuspended: _suspended,
+    e.InstructionResumed: _resumed,
+    e.InstructionEndRequested: _end_requested,
+    e.InstructionEscalated: _escalated,
+    e.OrderIntended: _intended,
+    e.OrderCancelRequested: _cancel_requested,
+    e.InstructionFilled: _filled,
+    e.InstructionCancelled: _cancelled,
+    e.InstructionAnomaly: _anomaly,
+    **dict.fromkeys(REPORTED, _reported),
+}
