@@ -17,8 +17,9 @@ from .scaled import NEVER, ScaledDay
 
 MEMORY_NS: Final = 5_000_000_000
 """How long what our takers took is missing from the book; a take exactly this old still is."""
-LOOK_FIRST_NS: Final = 1_000_000_000
-"""How far a fresh rest looks ahead; each further look is twice as long."""
+LOOK_FIRST_NS: Final = 8_000_000_000
+"""How far a fresh rest looks ahead; each further look is :data:`LOOK_GROWTH` times as long."""
+LOOK_GROWTH: Final = 3
 
 
 class Fill(NamedTuple):
@@ -27,6 +28,10 @@ class Fill(NamedTuple):
     at: int
     size: int
     price: int
+
+
+_Coming = list[tuple[int, int, bool, int]]
+"""Prints to come: row, the first quote after it, whether it is through our price, its amount."""
 
 
 class TakerSide:
@@ -162,7 +167,7 @@ class Rest:
         return self.found[0].at if self.found else self.looked_to + 1
 
     def look(self) -> None:
-        """Look ahead one stretch further, twice as far each time.
+        """Look ahead one stretch further, each longer than the one before.
 
         The stretch belongs to the order and not to the question asked, so that the work is
         linear in the order's life however often and in whatever steps time is advanced.
@@ -176,7 +181,7 @@ class Rest:
         at_end = to >= self._end - 1
         past_all = quotes >= len(view.q_ts) and prints >= len(view.prints.ts)
         self.looked_to = NEVER if at_end or past_all or not self._left else to
-        self._look_ns *= 2
+        self._look_ns *= LOOK_GROWTH
 
     def _ahead(self, row: int) -> int:
         """Units ahead of an order that joins at our price under the quote in ``row``."""
@@ -205,12 +210,17 @@ class Rest:
             rows[1:] &= lowest[1:] < lowest[:-1]
         return (np.flatnonzero(rows) + start).tolist()
 
-    def _print_rows(self, end: int) -> list[int]:
-        """Rows of coming prints at our price, from takers of the other side, or through it."""
+    def _print_rows(self, end: int) -> _Coming:
+        """Coming prints at our price, from takers of the other side, or through it."""
         prints, price, start = self._view.prints, self._price, self._next_print
         px = prints.px[start:end]
-        rows = (px < price) | ((px == price) & prints.at_price[start:end])
-        return (np.flatnonzero(rows) + start).tolist()
+        rows = np.flatnonzero((px < price) | ((px == price) & prints.at_price[start:end])) + start
+        through = prints.px[rows] < price
+        amounts = np.where(through, prints.sz[rows], prints.share[rows])
+        before = prints.quote_row[rows]
+        return list(
+            zip(rows.tolist(), before.tolist(), through.tolist(), amounts.tolist(), strict=True)
+        )
 
     def _pass(self, quotes: int, prints: int) -> None:
         """Run through what is coming, prints before quotes at equal times.
@@ -218,38 +228,43 @@ class Rest:
         Ends early when the set of events that matter has changed: the queue has emptied, or a new
         tranche has joined at the back. Ends for good at ``quotes`` and ``prints``.
         """
-        view = self._view
-        emptied_before = self._queue == 0
+        had_queue = self._queue > 0
         quote_rows = iter(self._quote_rows(quotes))
-        print_rows = iter(self._print_rows(prints))
-        quote, trade = next(quote_rows, NEVER), next(print_rows, NEVER)
-        while quote < NEVER or trade < NEVER:
-            if trade < NEVER and view.prints.quote_row[trade] <= quote:
-                row = int(view.prints.quote_row[trade]) - 1
-                joined = self._on_print(trade, row)
-                self._next_print, self._next_quote = trade + 1, max(self._next_quote, row + 1)
-                trade = next(print_rows, NEVER)
-            else:
-                joined = self._on_quote(quote)
-                self._next_quote = quote + 1
-                self._next_print = max(self._next_print, int(view.print_row[quote]))
+        quote = next(quote_rows, NEVER)
+        for trade, before, through, amount in self._print_rows(prints):
+            while quote < before:
+                if self._on_quote(quote) or (self._queue == 0) is had_queue:
+                    return
                 quote = next(quote_rows, NEVER)
-            if joined or not self._left or (self._queue == 0) != emptied_before:
+            if not through and amount < self._queue:
+                # By far the most frequent case: the queue ahead of us gets shorter.
+                self._queue -= amount
+            elif (
+                self._on_print(trade, before - 1, through, amount)
+                or (self._queue == 0) is had_queue
+            ):
                 return
+        while quote < NEVER:
+            if self._on_quote(quote) or (self._queue == 0) is had_queue:
+                return
+            quote = next(quote_rows, NEVER)
         self._next_quote, self._next_print = quotes, prints
 
-    def _on_print(self, trade: int, row: int) -> bool:
-        prints = self._view.prints
-        if prints.px[trade] < self._price:
-            available = int(prints.sz[trade])
+    def _on_print(self, trade: int, row: int, through: bool, amount: int) -> bool:
+        """One print, with quote ``row`` before it; True when the order or its queue is new."""
+        self._next_print, self._next_quote = trade + 1, max(self._next_quote, row + 1)
+        if not through:
+            available = amount - self._queue
+            self._queue = max(0, -available)
         else:
-            share = int(prints.share[trade])
-            available = share - self._queue
-            self._queue = max(0, self._queue - share)
-        return self._fill(int(prints.ts[trade]), available, row)
+            available = amount
+        return self._fill(int(self._view.prints.ts[trade]), available, row)
 
     def _on_quote(self, row: int) -> bool:
+        """One quote; True when the order or its queue is new."""
         view = self._view
+        self._next_quote = row + 1
+        self._next_print = max(self._next_print, int(view.print_row[row]))
         if view.own[row] == self._price:
             self._queue = min(self._queue, int(view.own_size[row]))
             return False
@@ -258,7 +273,7 @@ class Rest:
         return self._fill(int(view.q_ts[row]), available, row)
 
     def _fill(self, at: int, available: int, row: int) -> bool:
-        """Fill whole lots of what is shown; True when the next tranche joins the queue."""
+        """Fill whole lots of what is shown; True when nothing is left or a new tranche joins."""
         lot = self._scaled.lot
         size = min(self._shown, available) // lot * lot
         if size <= 0:
@@ -266,7 +281,7 @@ class Rest:
         self.found.append(Fill(at, size, self._view.sign * self._price))
         self._shown -= size
         self._left -= size
-        if self._shown or not self._left:
+        if self._shown:
             return False
         self._shown = min(self._display, self._left)
         self._queue = self._ahead(row)

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from ...domain.ports import BrokerOrder, ExecutionReport, OrderRequest, ReportKind, Side
+from ...domain.ports import (
+    BrokerCommand,
+    BrokerOrder,
+    ExecutionReport,
+    OrderRequest,
+    ReportKind,
+    Side,
+    SubmitOrder,
+)
 from .book import Rest
 from .terms import Faults
 
@@ -127,6 +135,15 @@ class ReportDesk:
         """Tell the client about a request that belongs to no order of ours; it is not kept."""
         report = ExecutionReport(kind, client_order_id, at, at, venue=VENUE, text=text, raw=raw)
         self._send(report)
+
+    def no_answer(self, command: BrokerCommand, at: int) -> None:
+        """Tell the client that what became of a request is unknown."""
+        if isinstance(command, SubmitOrder):
+            name, request = command.request.client_order_id, "submit"
+        else:
+            name, request = command.client_order_id, "cancel"
+        text = f"no answer to {request}"
+        self.answer(ReportKind.UNKNOWN_OUTCOME, name, at, text, request=request)
 
     def take(self, to: int) -> list[ExecutionReport]:
         """Hand over what has arrived up to ``to``, in order of arrival."""

@@ -39,7 +39,8 @@ from .desk import (
     VenueOrder,
 )
 from .journal import Journal
-from .scaled import NEVER, ScaledDay, from_units, to_units
+from .resting import RestingOrders
+from .scaled import NEVER, ScaledDay, from_units, prepare, to_units
 from .tape import SymbolDay
 from .terms import Terms
 
@@ -70,7 +71,7 @@ class Exchange:
         on_boundary: Callable[[str], None] | None = None,
     ) -> None:
         self.terms = terms or Terms()
-        self._markets = _by_symbol(markets, self.terms)
+        self._markets = prepare(markets, self.terms.halted)
         self._takers = {
             (name, sign): TakerSide(scaled, sign)
             for name, scaled in self._markets.items()
@@ -81,7 +82,7 @@ class Exchange:
         self._desk = ReportDesk(self.terms.faults)
         self._orders: dict[str, VenueOrder] = {}
         self._coming: list[tuple[int, int, VenueOrder]] = []
-        self._resting: list[tuple[int, int, VenueOrder]] = []
+        self._resting = RestingOrders()
         self._rests = 0
         self._now = 0
         self._on_boundary = on_boundary
@@ -93,6 +94,12 @@ class Exchange:
     def now(self) -> int:
         """The time up to which everything has happened, in ns UTC."""
         return self._now
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether a report has arrived that :meth:`drain` has not handed over."""
+        next_at = self._desk.next_at
+        return next_at is not None and next_at <= self._now
 
     @property
     def symbols(self) -> list[str]:
@@ -134,10 +141,11 @@ class Exchange:
             raise ValueError(f"time cannot go back from {self._now} to {at}")
         if not commands:
             return
+        self.advance(at)
         outage = self.terms.faults.outage_at(at)
         if outage is not None:
             for command in commands:
-                self._no_answer(command, at)
+                self._desk.no_answer(command, at)
             if not outage.accepted:
                 return
         if self._journal is not None:
@@ -158,7 +166,7 @@ class Exchange:
         limit = NEVER - 1 if until is None else until
         times = [self._desk.next_at, self._coming_at(), self._close_time()]
         limit = min([limit, *(time for time in times if time is not None)])
-        times.append(self._fill_time(limit))
+        times.append(self._resting.next_fill_at(limit))
         due = [time for time in times if time is not None and time <= limit]
         return min(due) if due else None
 
@@ -169,13 +177,17 @@ class Exchange:
         """
         while True:
             # One number per kind, so that the earliest wins and ties go in the order above.
-            fill, close, coming = self._fill_time(to), self._close_time(), self._coming_at()
+            fill, close, coming = (
+                self._resting.next_fill_at(to),
+                self._close_time(),
+                self._coming_at(),
+            )
             first = min(time for time in (fill, close, coming, NEVER) if time is not None)
             if first > to:
                 break
             self._now = max(self._now, first)
             if first == fill:
-                self._fill_next()
+                self._fill_resting()
             elif first == close:
                 self._close(first)
             else:
@@ -233,7 +245,6 @@ class Exchange:
     # What happens, in virtual time
 
     def _apply(self, commands: Sequence[BrokerCommand], at: int) -> None:
-        self.advance(at)
         for command in commands:
             if isinstance(command, SubmitOrder):
                 self._take_over(command.request, at)
@@ -306,7 +317,7 @@ class Exchange:
         )
         self._hold(order, order.leaves)
         self._rests += 1
-        heapq.heappush(self._resting, (order.rest.bound, order.number, order))
+        self._resting.add(order)
 
     def _hold(self, order: VenueOrder, quantity: Decimal) -> None:
         price = order.request.limit_price or Decimal(0)
@@ -342,7 +353,15 @@ class Exchange:
             self._rests -= 1
         order.status = status
 
-    # What comes next
+    def _fill_resting(self) -> None:
+        order, fill = self._resting.pop_fill()
+        self._hold(order, -from_units(fill.size))
+        self._execute(order, fill, ADDED)
+        if order.is_open:
+            self._resting.add(order)
+        else:
+            order.rest = None
+            self._rests -= 1
 
     def _coming_at(self) -> int | None:
         while self._coming and not self._coming[0][2].is_open:
@@ -358,82 +377,21 @@ class Exchange:
                 self._end(order, EXPIRED)
                 self._desk.issue(order, ReportKind.EXPIRED, at, text="day order at the close")
 
-    def _fill_time(self, limit: int) -> int | None:
-        """Time of the next fill of a resting order, if it is at most ``limit``.
-
-        The heap holds for each rest a time before which it cannot fill. Only the rest with the
-        earliest one looks further ahead, until that is a fill or lies beyond the limit.
-        """
-        heap = self._resting
-        while heap and heap[0][0] <= limit:
-            bound, number, order = heap[0]
-            rest = order.rest
-            if rest is None:
-                heapq.heappop(heap)
-            elif rest.found and rest.bound == bound:
-                return bound
-            else:
-                if not rest.found:
-                    rest.look()
-                if rest.bound >= NEVER:
-                    heapq.heappop(heap)
-                else:
-                    heapq.heapreplace(heap, (rest.bound, number, order))
-        return None
-
-    def _fill_next(self) -> None:
-        _, number, order = heapq.heappop(self._resting)
-        rest = order.rest
-        if rest is None:
-            raise RuntimeError("a fill was due for an order that does not rest")
-        fill = rest.found.popleft()
-        self._hold(order, -from_units(fill.size))
-        self._execute(order, fill, ADDED)
-        if not order.is_open:
-            order.rest = None
-            self._rests -= 1
-        elif rest.bound < NEVER:
-            heapq.heappush(self._resting, (rest.bound, number, order))
-
     # The journal
 
     def _run_again(self, journal: Journal) -> None:
         journal.open(self._header())
         for at, command in journal.requests():
+            self.advance(at)
             self._apply([command], at)
         # As at a broker, what was reported before is asked for, not sent again.
         self._desk.take(self._now)
         self._journal = journal
 
     def _header(self) -> dict[str, object]:
-        days = {
-            name: f"{scaled.day.date} {scaled.day.fingerprint}"
-            for name, scaled in sorted(self._markets.items())
-        }
+        days = {name: market.fingerprint for name, market in sorted(self._markets.items())}
         return {"terms": self.terms.described(), "markets": days}
 
     def _boundary(self, label: str) -> None:
         if self._on_boundary is not None:
             self._on_boundary(label)
-
-    def _no_answer(self, command: BrokerCommand, at: int) -> None:
-        if isinstance(command, SubmitOrder):
-            name, request = command.request.client_order_id, "submit"
-        else:
-            name, request = command.client_order_id, "cancel"
-        text = f"no answer to {request}"
-        self._desk.answer(ReportKind.UNKNOWN_OUTCOME, name, at, text, request=request)
-
-
-def _by_symbol(markets: Iterable[SymbolDay | ScaledDay], terms: Terms) -> dict[str, ScaledDay]:
-    found: dict[str, ScaledDay] = {}
-    for market in markets:
-        day = market if isinstance(market, SymbolDay) else market.day
-        halts = sorted((h.start, h.end) for h in terms.halts if h.symbol == day.symbol)
-        scaled = ScaledDay(market, halts) if isinstance(market, SymbolDay) else market
-        if day.symbol in found:
-            raise ValueError(f"{day.symbol} is given twice")
-        if list(scaled.halts) != halts:
-            raise ValueError(f"{day.symbol} was prepared with other halts than the terms say")
-        found[day.symbol] = scaled
-    return found

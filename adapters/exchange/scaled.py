@@ -8,7 +8,7 @@ the side we take from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -112,6 +112,11 @@ class ScaledDay:
         """The market as a seller sees it."""
         return self._view(-1)
 
+    @property
+    def fingerprint(self) -> str:
+        """The day and a hash over all of its data, to tell it from any other."""
+        return f"{self.day.date} {self.day.fingerprint}"
+
     def view(self, sign: int) -> SideView:
         """The market as an order of side ``sign`` (+1 buy, -1 sell) sees it."""
         return self.buy if sign > 0 else self.sell
@@ -172,6 +177,27 @@ class ScaledDay:
             far_size=np.ascontiguousarray(far[1][:, 0]),
             prints=prints,
         )
+
+
+def prepare(
+    markets: Iterable[SymbolDay | ScaledDay], halted: Callable[[str], Sequence[Span]]
+) -> dict[str, ScaledDay]:
+    """Markets by symbol, ready for matching; ``halted`` gives a symbol's halts.
+
+    Raises:
+        ValueError: a symbol is given twice, or was prepared with other halts.
+    """
+    found: dict[str, ScaledDay] = {}
+    for market in markets:
+        symbol = (market if isinstance(market, SymbolDay) else market.day).symbol
+        halts = halted(symbol)
+        scaled = ScaledDay(market, halts) if isinstance(market, SymbolDay) else market
+        if symbol in found:
+            raise ValueError(f"{symbol} is given twice")
+        if list(scaled.halts) != list(halts):
+            raise ValueError(f"{symbol} was prepared with other halts than the terms say")
+        found[symbol] = scaled
+    return found
 
 
 def _scale(values: Float64Array) -> Int64Array:

@@ -168,6 +168,10 @@ class Terms:
         if self.open_at is not None and self.close_at is not None and self.open_at >= self.close_at:
             raise ValueError("the session must close after it opens")
 
+    def halted(self, symbol: str) -> list[tuple[int, int]]:
+        """When the symbol is halted: half-open spans in ns UTC, in order."""
+        return sorted((halt.start, halt.end) for halt in self.halts if halt.symbol == symbol)
+
     def described(self) -> dict[str, Any]:
         """Every term as plain values, for a journal's header."""
         plain = {name: getattr(self, name) for name in _PLAIN}

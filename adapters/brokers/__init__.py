@@ -1,0 +1,1 @@
+"""Brokers: one module each, all behind the ``Broker`` port of the domain."""
