@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from .anomalies import Anomalies, Anomaly, AnomalyKind
 from .ids import computed_execution_id
@@ -32,8 +32,7 @@ class ExecutionStatus(StrEnum):
     BUSTED = "busted"
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One execution as it counts now.
 
     ``quantity`` is what it adds to CumQty: nothing once busted, and for a derived one what no real
@@ -58,8 +57,11 @@ class Execution:
         return ZERO if self.price is None else self.quantity * self.price
 
 
-@dataclass(frozen=True, slots=True)
-class Executions:
+_NO_EXECUTIONS: Final[Mapping[str, Execution]] = MappingProxyType({})
+_NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Executions(NamedTuple):
     """All executions of one order with their totals.
 
     ``quantity`` is CumQty, ``notional`` the sum over priced shares, ``unpriced_qty`` the shares
@@ -72,8 +74,8 @@ class Executions:
     fees: Decimal = ZERO
     unpriced_qty: Decimal = ZERO
     reported_cum: Decimal = ZERO
-    by_id: Mapping[str, Execution] = field(default_factory=dict)
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    by_id: Mapping[str, Execution] = _NO_EXECUTIONS
+    aliases: Mapping[str, str] = _NO_ALIASES
     restated_at: tuple[int, ...] = ()
 
     @property
@@ -108,6 +110,7 @@ def is_amount(value: Decimal | None) -> bool:
 
 def add(book: Executions, report: ExecutionReport, order_id: str) -> Outcome:
     """Count a trade report, once."""
+    notes: Anomalies = ()
     quantity, cum = report.last_qty, report.cum_qty
     if quantity is None or not is_amount(quantity):
         return claim(book, report, Anomaly(AnomalyKind.MALFORMED_FILL, "no quantity"))
@@ -117,7 +120,8 @@ def add(book: Executions, report: ExecutionReport, order_id: str) -> Outcome:
     name = report.execution_id or _computed_id(report, order_id, epoch, cum)
     known = book.find(name)
     if known is not None:
-        return book, _disagreement(known, report)
+        notes = () if report.derived else _differences(known, name, quantity, report.last_price)
+        return book, notes
     price = report.last_price if is_amount(report.last_price) else None
     fill = Execution(
         execution_id=name,
@@ -129,7 +133,6 @@ def add(book: Executions, report: ExecutionReport, order_id: str) -> Outcome:
         market_time=report.market_time,
         derived=report.derived,
     )
-    notes: Anomalies = ()
     if price is None:
         notes = (Anomaly(AnomalyKind.FILL_WITHOUT_PRICE, f"{name}: {plain(quantity)} shares"),)
     if report.execution_id is None and cum is None:
@@ -167,16 +170,14 @@ def claim(book: Executions, report: ExecutionReport, *notes: Anomaly) -> Outcome
 def rescale(book: Executions, cum: Decimal, market_time: int) -> Executions:
     """Restate all executions for a stock split that makes CumQty ``cum``; notional stays."""
     by_id = {
-        name: replace(
-            fill,
+        name: fill._replace(
             quantity=fill.quantity * cum / book.quantity,
             price=None if fill.price is None else fill.price * book.quantity / cum,
             status=ExecutionStatus.CORRECTED,
         )
         for name, fill in book.by_id.items()
     }
-    return replace(
-        book,
+    return book._replace(
         quantity=cum,
         unpriced_qty=book.unpriced_qty * cum / book.quantity,
         reported_cum=cum,
@@ -194,7 +195,7 @@ def _computed_id(report: ExecutionReport, order_id: str, epoch: int, cum: Decima
 def _claimed(book: Executions, cum: Decimal, *, before: Executions, notes: Anomalies) -> Outcome:
     if cum <= book.reported_cum:
         return book, notes
-    raised = book if book.reported_cum == cum else replace(book, reported_cum=cum)
+    raised = book if book.reported_cum == cum else book._replace(reported_cum=cum)
     if cum > book.quantity and cum > before.reported_cum:
         missing = plain(cum - book.quantity)
         notes += (Anomaly(AnomalyKind.MISSING_FILLS, f"{missing} of {plain(cum)} shares unseen"),)
@@ -223,7 +224,9 @@ def _place(book: Executions, fill: Execution, fee: Decimal) -> Outcome:
     same = [other for other in book.by_id.values() if other.epoch == fill.epoch]
     twin = next((other for other in same if other.cum_after == fill.cum_after), None)
     if twin is not None and not twin.derived and not fill.derived:
-        return _alias(book, fill.execution_id, twin.execution_id), _differences(twin, fill)
+        return _alias(book, fill.execution_id, twin.execution_id), _differences(
+            twin, fill.execution_id, fill.reported_qty, fill.price
+        )
     if fill.derived:
         return _fit_derived(book, fill, same, fee)
     notes: Anomalies = ()
@@ -259,9 +262,8 @@ def _fit_derived(
         return _append(book, fill, fee), ()
     if left > 0:
         price = notional / left if notional > 0 else fill.price
-        return _append(book, replace(fill, quantity=left, price=price), fee), ()
+        return _append(book, fill._replace(quantity=left, price=price), fee), ()
     notes: Anomalies = ()
-    # Rounded averages are not held against the real fills; a different price a share is.
     if fill.price is not None and abs(notional) > PRICE_TOLERANCE * fill.quantity:
         notes = (_disagrees(fill.execution_id, "price", fill.price, covering),)
     if covering is None:
@@ -279,7 +281,7 @@ def _uncover(book: Executions, derived: Execution, fill: Execution, shared: Deci
         price = notional / left
     elif abs(notional) > PRICE_TOLERANCE * derived.reported_qty and fill.price is not None:
         notes = (_disagrees(fill.execution_id, "price", fill.price, derived),)
-    return _exchange(book, replace(derived, quantity=left, price=price)), notes
+    return _exchange(book, derived._replace(quantity=left, price=price)), notes
 
 
 def _overlap(one: Execution, other: Execution) -> Decimal:
@@ -297,8 +299,7 @@ def _exchange(book: Executions, fill: Execution) -> Executions:
     unpriced = book.unpriced_qty
     unpriced -= old.quantity if old.price is None else ZERO
     unpriced += fill.quantity if fill.price is None else ZERO
-    return replace(
-        book,
+    return book._replace(
         quantity=book.quantity + fill.quantity - old.quantity,
         notional=book.notional + fill.notional - old.notional,
         unpriced_qty=unpriced,
@@ -325,9 +326,8 @@ def _restate(
     if fill is None:
         notes = (Anomaly(AnomalyKind.UNKNOWN_EXECUTION, f"{status} of {name} before its trade"),)
         fill = _placeholder(book, report, name)
-        book = replace(book, by_id={**book.by_id, name: fill})
-    restated = replace(
-        fill,
+        book = book._replace(by_id={**book.by_id, name: fill})
+    restated = fill._replace(
         quantity=fill.quantity if quantity is None else quantity,
         price=fill.price if price is None else price,
         status=status,
@@ -339,8 +339,7 @@ def _restate(
         if report.market_time < fill.restated_at:
             note = Anomaly(AnomalyKind.STALE_RESTATEMENT, f"{status} of {name} is older")
             return (book if own is None else _alias(book, own, fill.execution_id)), (*notes, note)
-    after = replace(
-        _exchange(book, restated),
+    after = _exchange(book, restated)._replace(
         fees=book.fees + report.fee if report.fee.is_finite() else book.fees,
         restated_at=_later(book.restated_at, report.market_time),
     )
@@ -353,7 +352,7 @@ def _restate(
         if report.cum_qty != after.quantity:
             detail = f"broker {plain(report.cum_qty)}, ours {plain(after.quantity)}"
             notes += (Anomaly(AnomalyKind.CUM_DISAGREES, detail),)
-    return replace(after, reported_cum=reported), notes
+    return after._replace(reported_cum=reported), notes
 
 
 def _placeholder(book: Executions, report: ExecutionReport, name: str) -> Execution:
@@ -376,7 +375,7 @@ def _says_the_same(one: Execution, other: Execution) -> bool:
 def _alias(book: Executions, name: str, execution_id: str) -> Executions:
     if name == execution_id or name in book.aliases:
         return book
-    return replace(book, aliases={**book.aliases, name: execution_id})
+    return book._replace(aliases={**book.aliases, name: execution_id})
 
 
 def _later(times: tuple[int, ...], market_time: int) -> tuple[int, ...]:
@@ -384,24 +383,16 @@ def _later(times: tuple[int, ...], market_time: int) -> tuple[int, ...]:
     return (*times, max(market_time, times[-1]) if times else market_time)
 
 
-def _disagreement(known: Execution, report: ExecutionReport) -> Anomalies:
-    """What a repeated report says otherwise than the one that counted."""
-    if known.status is not ExecutionStatus.LIVE or known.derived or report.derived:
+def _differences(
+    known: Execution, name: str, quantity: Decimal | None, price: Decimal | None
+) -> Anomalies:
+    """What a second report of an execution says otherwise than the one that counted."""
+    if known.status is not ExecutionStatus.LIVE or known.derived:
         return ()
-    if report.last_qty != known.reported_qty:
-        return (_disagrees(known.execution_id, "quantity", report.last_qty, known),)
-    if report.last_price is not None and report.last_price != known.price:
-        return (_disagrees(known.execution_id, "price", report.last_price, known),)
-    return ()
-
-
-def _differences(known: Execution, fill: Execution) -> Anomalies:
-    if known.status is not ExecutionStatus.LIVE:
-        return ()
-    if fill.reported_qty != known.reported_qty:
-        return (_disagrees(fill.execution_id, "quantity", fill.reported_qty, known),)
-    if fill.price is not None and fill.price != known.price:
-        return (_disagrees(fill.execution_id, "price", fill.price, known),)
+    if quantity != known.reported_qty:
+        return (_disagrees(name, "quantity", quantity, known),)
+    if price is not None and price != known.price:
+        return (_disagrees(name, "price", price, known),)
     return ()
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from . import executions as ex
-from .anomalies import Anomaly, AnomalyKind
+from .anomalies import Anomalies, Anomaly, AnomalyKind
 from .child_order import ChildOrder, PendingRequest
 from .money import plain
 from .order_changes import Folded, end, settle, terms_changed
@@ -152,9 +152,10 @@ def restate_terms(order: ChildOrder, report: ExecutionReport) -> Folded:
     book, quantity = order.book, report.order_qty
     if quantity is not None and not ex.is_amount(quantity):
         quantity = None
+    notes: Anomalies = ()
     if quantity is not None and _is_split(order, report):
         assert report.cum_qty is not None  # what a split is recognised by
-        book, notes = ex.rescale(book, report.cum_qty, report.market_time), ()
+        book = ex.rescale(book, report.cum_qty, report.market_time)
     else:
         book, notes = ex.claim(book, report)
     if quantity is not None and quantity != order.order_qty:
