@@ -106,10 +106,9 @@ def done_shares(view: InstructionView) -> Decimal:
 
 
 def _closing(plan: PlanTerms, now: int, lines: Lines) -> Lines:
-    """The lines of the final phase: no band, and at least as far as a straight line to the end."""
+    """The lines of the final phase: no band, and what is not due yet closes in evenly."""
     span = max(plan.end_at - plan.final_phase_at, 1)
-    straight = plan.quantity - (plan.quantity - lines.target) * (plan.end_at - now) / span
-    target = max(lines.target, straight)
+    target = plan.quantity - (plan.quantity - lines.target) * (plan.end_at - now) / span
     return Lines(target, plan.quantity, target, plan.lot)
 
 

@@ -16,7 +16,6 @@ from .common import (
     clamp,
     decision_time,
     fresh_quote,
-    next_tick,
     paced,
     participation_room,
     preamble,
@@ -91,9 +90,7 @@ def _naive(plan: PlanTerms, view: InstructionView, market: MarketState, now: int
     touch = clamp(plan, touch_price(plan, quote))
     rests = resting(view)
     if rests:
-        if not plan.parameters.peg:
-            return Step(rule=Rule.KEEP_RESTING, wake_at=plan.end_at)
-        moved = any(order.limit_price != touch for order in rests)
+        moved = plan.parameters.peg and any(order.limit_price != touch for order in rests)
         if moved and decision_time(plan, now):
             return Step(cancels=cancels_of(rests), rule=Rule.REPEG, wake_at=later)
         return Step(rule=Rule.KEEP_RESTING, wake_at=later)
@@ -101,7 +98,7 @@ def _naive(plan: PlanTerms, view: InstructionView, market: MarketState, now: int
         return Step(rule=Rule.AWAIT_CANCELS, wake_at=later)
     quantity = min(participation_room(plan, view, market), tranche(plan))
     if quantity <= 0 or not paced(plan, view, now):
-        return Step(rule=Rule.AWAIT_REPORTS, wake_at=min(next_tick(plan, now), plan.end_at))
+        return Step(rule=Rule.AWAIT_REPORTS, wake_at=later)
     price = touch if plan.parameters.peg else clamp(plan, _arrival_touch(plan, touch))
     outside = beyond(quote.near(plan.side.sign), worst_price(plan), plan.side.sign)
     rule = Rule.REST_AT_TOUCH if plan.parameters.peg else Rule.REST_AT_ARRIVAL

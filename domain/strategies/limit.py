@@ -63,12 +63,10 @@ class LimitStrategy:
         later = wake(plan, now, deadline)
         if quote is None or (plan.style is Style.SMART and not quote.is_two_sided):
             return Step(rule=Rule.MARKET_UNUSABLE, wake_at=later)
-        limit = limit_of(plan, quote)
+        limit = limit_of(plan, view, quote)
         if plan.style is Style.SMART:
             return _smart(plan, view, market, now, quote, limit, later)
-        step = _rest_at(plan, view, market, now, (limit, Rule.REST_AT_LIMIT))
-        waits = step.rule == Rule.KEEP_RESTING
-        return step.model_copy(update={"wake_at": deadline if waits else later})
+        return _rest_at(plan, view, market, now, (limit, Rule.REST_AT_LIMIT), later)
 
 
 def limit_deadline(plan: PlanTerms) -> int:
@@ -76,11 +74,17 @@ def limit_deadline(plan: PlanTerms) -> int:
     return min(plan.start_at + plan.parameters.limit_timeout_seconds * NANOS, plan.end_at)
 
 
-def limit_of(plan: PlanTerms, quote: Quote) -> Decimal:
-    """The plan's limit price, or ``limit_offset_bps`` better than the arrival mid, on the tick."""
+def limit_of(plan: PlanTerms, view: InstructionView, quote: Quote) -> Decimal:
+    """The plan's limit price, or ``limit_offset_bps`` better than the arrival mid, on the tick.
+
+    Without an arrival mid it is taken from the mid now, once: what rests already keeps its price.
+    """
     sign = plan.side.sign
+    known = [order.limit_price for order in resting(view) if order.limit_price is not None]
     if plan.limit_price is not None:
         price = plan.limit_price
+    elif plan.arrival_mid is None and known:
+        price = known[0]
     else:
         mid = plan.arrival_mid if plan.arrival_mid is not None else quote.mid
         price = mid * (ONE - sign * plan.parameters.limit_offset_bps / BPS)
@@ -93,17 +97,13 @@ def _rest_at(
     market: MarketState,
     now: int,
     price: tuple[Decimal, Rule],
+    later: int,
 ) -> Step:
-    return rest_step(
-        plan,
-        view,
-        market,
-        now,
-        price=price,
-        near=price[0],
-        upper=plan.quantity,
-        chunk=plan.lot,
+    step = rest_step(
+        plan, view, market, now, price=price, near=price[0], upper=plan.quantity, chunk=plan.lot
     )
+    # The timeout may come before the end of the window, which is what the rest looks at.
+    return step.model_copy(update={"wake_at": later})
 
 
 def _smart(
@@ -132,5 +132,5 @@ def _smart(
     touch = touch_price(plan, quote)
     half = plan.start_at + (limit_deadline(plan) - plan.start_at) // 2
     if now < half and beyond(limit, touch, sign):
-        return _rest_at(plan, view, market, now, (touch, Rule.REST_AT_TOUCH))
-    return _rest_at(plan, view, market, now, (limit, Rule.REST_AT_LIMIT))
+        return _rest_at(plan, view, market, now, (touch, Rule.REST_AT_TOUCH), later)
+    return _rest_at(plan, view, market, now, (limit, Rule.REST_AT_LIMIT), later)
