@@ -1,0 +1,391 @@
+"""What is used of the limits, per account and exchange session, told from the log (ruling 12).
+
+The engine admits against the live instance of this projection; the counters of the store are a
+cache of it. It follows every fill whatever the caps say: usage over a cap is shown, never refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import ClassVar, Final, NamedTuple
+from uuid import UUID
+
+from ..domain import events as e
+from ..domain.ids import account_stream_id
+from ..domain.instruction import Instruction
+from ..domain.limits import (
+    HUNDRED,
+    NOTHING_HELD,
+    Limits,
+    Progress,
+    Reservation,
+    Usage,
+    counter_keys,
+    held,
+)
+from ..domain.money import ZERO
+from .instruction_events import FOLLOWED_EVENTS, REPORT_EVENTS
+from .runner import Handler, Projection
+from .session_usage import (
+    NOT_TRADED,
+    AccountUse,
+    LimitsInForce,
+    SessionUse,
+    Traded,
+    micro_amounts,
+    minus,
+)
+
+RESTATING: Final = frozenset({e.FillBusted, e.FillCorrected})
+
+
+class OverCap(NamedTuple):
+    """A limit of which more is used than allowed; ``unit`` says in what."""
+
+    limit: str
+    subject: str
+    used: Decimal
+    allowed: Decimal
+    unit: str
+
+
+class Holding:
+    """What one instruction holds of the limits.
+
+    ``executed`` and ``notional`` are gross: what a bust takes back is not taken off. ``uncertain``
+    counts its orders of unknown outcome.
+    """
+
+    __slots__ = ("executed", "held", "instruction", "keys", "notional", "uncertain")
+
+    def __init__(self, instruction: Instruction) -> None:
+        self.instruction = instruction
+        self.keys: tuple[str, ...] = ()
+        self.executed = ZERO
+        self.notional = ZERO
+        self.uncertain = 0
+        self.held = NOTHING_HELD
+
+    def progress(self) -> Progress:
+        """How far it is, as the limits count it."""
+        return Progress(self.executed, self.notional, self.instruction.is_done, self.uncertain > 0)
+
+    def state(self) -> object:
+        """What is compared between live and rebuilt."""
+        instruction = self.instruction
+        return {
+            "instruction": instruction.state,
+            "version": instruction.version,
+            "reservation": instruction.reservation,
+            "executed": self.executed,
+            "notional": self.notional,
+            "uncertain": self.uncertain,
+            "held": self.held,
+            "orders": {id: (o.state, o.cum_qty) for id, o in instruction.orders.items()},
+        }
+
+
+class DailyLimits(Projection):
+    """Usage of limits, counters, limits in force and blocks of every account in the log."""
+
+    name: ClassVar[str] = "daily_limits"
+    version: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._accounts: dict[UUID, AccountUse] = {}
+        self._names: dict[UUID, str] = {}
+        self._by_name: dict[str, AccountUse] = {}
+        self._holdings: dict[UUID, Holding] = {}
+        self._counters: dict[str, int] = {}
+        self._changes: dict[str, int] = {}
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that the log names."""
+        return tuple(sorted(self._names.values()))
+
+    def usage(
+        self, account: str, session_date: str | None = None, *, as_of: int | None = None
+    ) -> Usage:
+        """What ``account`` has used in a session, by default its latest.
+
+        ``as_of`` (ns UTC) is when the caller's figures of position and buying power were taken at
+        the broker: own executions at or before it are in them and not in ``unreflected`` nor
+        ``buying_power_reserved_usd``. None stands for the last positions recorded in the log.
+        """
+        state = self._account(account)
+        return state.usage(session_date or state.current, as_of)
+
+    def limits_in_force(self, account: str) -> LimitsInForce | None:
+        """The limits of ``account`` with author and time; None before the first are set."""
+        return self._account(account).limits
+
+    def limits(self, account: str) -> Limits:
+        """The limits of ``account``, the defaults before the first are set."""
+        current = self._account(account).limits
+        return current.limits if current else Limits()
+
+    def position_of(self, account: str, symbol: str) -> Decimal:
+        """The last position the broker reported and own executions since, in signed shares."""
+        state = self._account(account).symbols.get(symbol)
+        return state.position if state else ZERO
+
+    def sessions(self, account: str) -> tuple[str, ...]:
+        """The session dates in which something happened, oldest first."""
+        return tuple(sorted(self._account(account).sessions))
+
+    def counters(self) -> dict[str, int]:
+        """Every counter that is not zero, in millionths, under the keys of ``counter_keys``."""
+        return {key: amount for key, amount in self._counters.items() if amount}
+
+    def take_counter_changes(self) -> dict[str, int]:
+        """What the counters have changed by since the last call, for the store's cache of them.
+
+        Not part of the state: a rebuilt projection has taken none.
+        """
+        changes, self._changes = self._changes, {}
+        return {key: amount for key, amount in changes.items() if amount}
+
+    def over_cap(self, account: str, session_date: str | None = None) -> tuple[OverCap, ...]:
+        """The limits of which more is used than allowed now; empty when all is within.
+
+        A position is measured by the last price and equity that a quantity was computed from.
+        """
+        state = self._account(account)
+        date = session_date or state.current
+        session = state.sessions.get(date, SessionUse(date))
+        limits = self.limits(account)
+        equity = session.equity or ZERO
+        scope = f"{account}:{date}"
+        pairs = [
+            ("daily_trades", Decimal(session.trades), Decimal(limits.trades_max_per_day), "trades"),
+            (
+                "daily_turnover",
+                session.turnover,
+                equity * limits.turnover_pct_max / HUNDRED,
+                "usd",
+            ),
+            (
+                "reducing_trades",
+                Decimal(session.reducing_trades),
+                Decimal(limits.reducing_trades_extra),
+                "trades",
+            ),
+            (
+                "reducing_turnover",
+                session.reducing_turnover,
+                equity * limits.reducing_turnover_pct_extra / HUNDRED,
+                "usd",
+            ),
+        ]
+        over = [
+            OverCap(limit, scope, used, allowed, unit)
+            for limit, used, allowed, unit in pairs
+            if used > allowed
+        ]
+        return (*over, *self._positions_over(account, state, limits))
+
+    def _positions_over(
+        self, account: str, state: AccountUse, limits: Limits
+    ) -> tuple[OverCap, ...]:
+        found = []
+        for symbol, own in sorted(state.symbols.items()):
+            if own.price is None or not state.equity:
+                continue
+            percent = abs(own.position) * own.price / state.equity * HUNDRED
+            if percent > limits.position_pct_max:
+                subject = f"{account}:{symbol}"
+                found.append(
+                    OverCap("position_size", subject, percent, limits.position_pct_max, "percent")
+                )
+        return tuple(found)
+
+    # -- events of the account -----------------------------------------------------------------
+
+    def _account(self, account: str) -> AccountUse:
+        return self._accounts.get(account_stream_id(account)) or AccountUse()
+
+    def _by_stream(self, stream: UUID) -> AccountUse:
+        found = self._accounts.get(stream)
+        if found is None:
+            found = self._accounts[stream] = AccountUse()
+        return found
+
+    def _named(self, account: str) -> AccountUse:
+        found = self._by_name.get(account)
+        if found is None:
+            stream = account_stream_id(account)
+            self._names[stream] = account
+            found = self._by_name[account] = self._by_stream(stream)
+        return found
+
+    def _session_opened(self, event: e.SessionOpened) -> None:
+        account = self._named(event.account)
+        session = account.session(event.session_date)
+        if session.open is None:
+            session.open, session.close = event.open, event.close
+        if session.equity is None:
+            session.equity = event.equity
+        account.equity = event.equity
+        account.positions_recorded((p.symbol, p.quantity) for p in event.positions)
+
+    def _session_closed(self, event: e.SessionClosed) -> None:
+        account = self._named(event.account)
+        account.session(event.session_date).closed = True
+        account.equity = event.equity
+        account.positions_recorded((p.symbol, p.quantity) for p in event.positions)
+
+    def _limit_changed(self, event: e.LimitChanged) -> None:
+        account = self._by_stream(event.originator_id)
+        account.limits = LimitsInForce(event.limits, event.actor, event.reason, event.record_time)
+
+    def _killed(self, event: e.KillSwitchEngaged) -> None:
+        self._by_stream(event.originator_id).kills[event.scope] = event.reason
+
+    def _revived(self, event: e.KillSwitchReleased) -> None:
+        self._by_stream(event.originator_id).kills.pop(event.scope, None)
+
+    # -- events of an instruction --------------------------------------------------------------
+
+    def _received(self, event: e.DecisionReceived) -> None:
+        self._named(event.account)
+        instruction = Instruction(event.originator_id)
+        instruction.apply(event)
+        self._holdings[event.originator_id] = Holding(instruction)
+
+    def _followed(self, event: e.DomainEvent) -> None:
+        self._holdings[event.originator_id].instruction.apply(event)
+
+    def _planned(self, event: e.InstructionPlanned) -> None:
+        holding = self._holdings[event.originator_id]
+        holding.instruction.apply(event)
+        reservation = event.reservation
+        holding.keys = counter_keys(reservation)
+        account = self._named(reservation.account)
+        session = account.session(reservation.session_date)
+        if session.equity is None:
+            session.equity = event.equity
+        account.equity = event.equity
+        account.symbol(reservation.symbol).price = event.price
+        account.admitted_at(holding.instruction.content_hash, event.record_time)
+        self._true_up(holding, account, reservation)
+
+    def _ended(self, event: e.DomainEvent) -> None:
+        holding = self._holdings[event.originator_id]
+        holding.instruction.apply(event)
+        reservation = holding.instruction.reservation
+        if reservation is not None:
+            self._true_up(holding, self._named(reservation.account), reservation)
+
+    def _reported(self, event: e.OrderReported) -> None:
+        holding = self._holdings[event.originator_id]
+        instruction = holding.instruction
+        before = instruction.orders.get(event.report.client_order_id)
+        shares, notional = instruction.executed, instruction.notional
+        instruction.apply(event)
+        reservation = instruction.reservation
+        if before is None or reservation is None:
+            return
+        after = instruction.orders[event.report.client_order_id]
+        shares = instruction.executed - shares
+        notional = instruction.notional - notional
+        uncertain = after.is_indeterminate - before.is_indeterminate
+        if not shares and not notional and not uncertain:
+            return
+        account = self._named(reservation.account)
+        if uncertain:
+            holding.uncertain += uncertain
+            account.symbol(reservation.symbol).unsettled += uncertain
+        traded = Traded(event.report.market_time, shares, notional)
+        if type(event) in RESTATING:
+            traded = _restated(account, reservation, traded)
+        holding.executed += traded.shares
+        holding.notional += traded.notional
+        self._true_up(holding, account, reservation, traded)
+
+    def _true_up(
+        self,
+        holding: Holding,
+        account: AccountUse,
+        reservation: Reservation,
+        traded: Traded = NOT_TRADED,
+    ) -> None:
+        """Bring what is held to what the progress says; executions count where they happened."""
+        before, after = holding.held, held(reservation, holding.progress())
+        holding.held = after
+        change = minus(after, before)
+        symbol = account.symbol(reservation.symbol)
+        symbol.add_leaves(reservation.side, change.shares - traded.shares)
+        home = account.session(reservation.session_date)
+        deltas = micro_amounts(change)
+        executed = traded.held(reservation)
+        account.power_leaves += change.buying_power_usd - executed.buying_power_usd
+        if traded.shares or traded.notional:
+            session = account.session_of(traded.at, reservation.session_date)
+            session.traded(reservation.symbol, reservation.side, traded.shares)
+            symbol.unshown.add(traded.at, reservation.side.sign * traded.shares)
+            account.power_unshown.add(traded.at, executed.buying_power_usd)
+            if session is not home:
+                change = minus(change, executed)
+                session.add(executed, exempt=reservation.exempt)
+                self._count(counter_keys(reservation, session.date), micro_amounts(executed))
+                deltas = micro_amounts(change)
+        home.add(change, exempt=reservation.exempt)
+        self._count(holding.keys, deltas)
+
+    def _count(self, keys: tuple[str, ...], deltas: tuple[int, ...]) -> None:
+        for key, delta in zip(keys, deltas, strict=True):
+            if delta:
+                self._counters[key] = self._counters.get(key, 0) + delta
+                self._changes[key] = self._changes.get(key, 0) + delta
+
+    # -- the runner's side ---------------------------------------------------------------------
+
+    def state(self) -> object:
+        """Accounts with sessions and windows, holdings, and counters."""
+        return {
+            "accounts": {
+                self._names.get(stream, str(stream)): account.state()
+                for stream, account in self._accounts.items()
+            },
+            "holdings": {id: holding.state() for id, holding in self._holdings.items()},
+            "counters": self.counters(),
+        }
+
+    HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
+        e.SessionOpened: _session_opened,
+        e.SessionClosed: _session_closed,
+        e.LimitChanged: _limit_changed,
+        e.KillSwitchEngaged: _killed,
+        e.KillSwitchReleased: _revived,
+        e.DecisionReceived: _received,
+        e.InstructionPlanned: _planned,
+        e.InstructionRejected: _ended,
+        e.NothingToDo: _ended,
+        e.InstructionFilled: _ended,
+        e.InstructionCancelled: _ended,
+        **dict.fromkeys(FOLLOWED_EVENTS, _followed),
+        **dict.fromkeys(REPORT_EVENTS, _reported),
+    }
+    IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(
+        {e.EngineStarted, e.Reconciled, e.MarketDataCaptured, e.AccountAnomaly}
+    )
+
+
+def _restated(account: AccountUse, reservation: Reservation, traded: Traded) -> Traded:
+    """Note what the venue took back and give what it added.
+
+    What was taken back leaves the position and is not headroom again (ruling 6), so it is counted
+    apart from the gross sums.
+    """
+    session = account.session_of(traded.at, reservation.session_date)
+    if traded.shares < 0:
+        session.traded(reservation.symbol, reservation.side, traded.shares)
+        symbol = account.symbol(reservation.symbol)
+        symbol.unshown.add(traded.at, reservation.side.sign * traded.shares)
+    if traded.notional < 0 and reservation.buying_power_usd > 0:
+        session.power_busted -= traded.notional
+    return Traded(traded.at, max(traded.shares, ZERO), max(traded.notional, ZERO))

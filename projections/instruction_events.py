@@ -1,0 +1,66 @@
+"""Which events belong to an instruction: the lists that projections over instructions share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..domain import events as e
+
+REPORT_EVENTS: Final[tuple[type[e.OrderReported], ...]] = (
+    e.OrderReported,
+    e.OrderAcknowledged,
+    e.OrderRejected,
+    e.OrderFilled,
+    e.OrderCanceled,
+    e.OrderExpired,
+    e.OrderReplaced,
+    e.FillBusted,
+    e.FillCorrected,
+    e.OrderIndeterminate,
+)
+"""What a broker said of a child order."""
+
+END_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
+    e.InstructionRejected,
+    e.NothingToDo,
+    e.InstructionFilled,
+    e.InstructionCancelled,
+)
+"""What ends an instruction."""
+
+FOLLOWED_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
+    e.ReleaseDeferred,
+    e.InstructionReleased,
+    e.InstructionReplanned,
+    e.StrategySwitched,
+    e.InstructionSuspended,
+    e.InstructionResumed,
+    e.InstructionEndRequested,
+    e.InstructionEscalated,
+    e.OrderIntended,
+    e.OrderCancelRequested,
+    e.InstructionAnomaly,
+)
+"""What changes how an instruction is worked and nothing else."""
+
+INSTRUCTION_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
+    e.DecisionReceived,
+    e.InstructionPlanned,
+    *FOLLOWED_EVENTS,
+    *REPORT_EVENTS,
+    *END_EVENTS,
+)
+"""Every event of an instruction's own stream."""
+
+ACCOUNT_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
+    e.EngineStarted,
+    e.SessionOpened,
+    e.LimitChanged,
+    e.KillSwitchEngaged,
+    e.KillSwitchReleased,
+    e.Reconciled,
+    e.SessionClosed,
+    e.MarketDataCaptured,
+    e.AccountAnomaly,
+)
+"""Every event of an account's stream."""

@@ -1,0 +1,323 @@
+"""What one account has used of its limits in one session, kept as sums that a fill only adds to."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from ..domain.limits import MICRO, MINUTE_NS, Held, Limits, Reservation, SymbolUsage, Usage, grid_up
+from ..domain.money import ZERO
+from ..domain.ports import NANOS, Side
+
+
+class LimitsInForce(NamedTuple):
+    """Limits with their author, the reason given, and when they came into force (ns UTC)."""
+
+    limits: Limits
+    author: str
+    reason: str
+    since: int
+
+
+class Timed(NamedTuple):
+    """A signed amount that happened at a time (ns UTC)."""
+
+    at: int
+    amount: Decimal
+
+
+class Traded(NamedTuple):
+    """Shares executed at ``at`` (the venue's time, ns UTC) and what they cost."""
+
+    at: int
+    shares: Decimal
+    notional: Decimal
+
+    def held(self, reservation: Reservation) -> Held:
+        """What an execution alone holds, apart from leaves and the trade slot."""
+        cost = grid_up(self.notional)
+        spends = reservation.buying_power_usd > 0
+        return Held(ZERO, cost, grid_up(self.shares), cost if spends else ZERO)
+
+
+NOT_TRADED: Final = Traded(0, ZERO, ZERO)
+
+
+class Unshown:
+    """Amounts that a broker's record may not show yet, by the time they happened."""
+
+    __slots__ = ("items", "total")
+
+    def __init__(self) -> None:
+        self.items: list[Timed] = []
+        self.total = ZERO
+
+    def add(self, at: int, amount: Decimal) -> None:
+        """Note an amount; times may come out of order."""
+        insort(self.items, Timed(at, amount))
+        self.total += amount
+
+    def after(self, at: int | None) -> Decimal:
+        """The sum of what happened after ``at``; None asks for all since the last record."""
+        if at is None:
+            return self.total
+        start = bisect_right(self.items, at, key=lambda item: item.at)
+        return sum((item.amount for item in self.items[start:]), ZERO)
+
+    def clear(self) -> None:
+        """A broker's record shows everything from here back."""
+        self.items.clear()
+        self.total = ZERO
+
+
+@dataclass(slots=True)
+class OwnShares:
+    """Own executions of one symbol in one session, in shares."""
+
+    bought: Decimal = ZERO
+    sold: Decimal = ZERO
+    busted_bought: Decimal = ZERO
+    busted_sold: Decimal = ZERO
+
+
+@dataclass(slots=True)
+class SessionUse:
+    """Sums of one session; dollars, shares and trades, by what :class:`Usage` names them."""
+
+    date: str
+    equity: Decimal | None = None
+    open: int | None = None
+    close: int | None = None
+    closed: bool = False
+    trades: int = 0
+    turnover: Decimal = ZERO
+    reducing_trades: int = 0
+    reducing_turnover: Decimal = ZERO
+    power: Decimal = ZERO
+    power_busted: Decimal = ZERO
+    own: dict[str, OwnShares] = field(default_factory=dict)
+
+    def add(self, change: Held, *, exempt: bool) -> None:
+        """Add what an admission, a fill or an end changes in what is held."""
+        if exempt:
+            self.reducing_trades += int(change.trades)
+            self.reducing_turnover += change.turnover_usd
+        else:
+            self.trades += int(change.trades)
+            self.turnover += change.turnover_usd
+        self.power += change.buying_power_usd
+
+    def traded(self, symbol: str, side: Side, shares: Decimal) -> None:
+        """Count executed shares, or with a negative number shares that the venue took back."""
+        own = self.own.get(symbol)
+        if own is None:
+            own = self.own[symbol] = OwnShares()
+        if side is Side.BUY:
+            if shares > 0:
+                own.bought += shares
+            else:
+                own.busted_bought -= shares
+        elif shares > 0:
+            own.sold += shares
+        else:
+            own.busted_sold -= shares
+
+
+@dataclass(slots=True)
+class SymbolState:
+    """What is open in one symbol across sessions, and what is known of its position.
+
+    ``price`` is the last price a quantity was computed from, ``unsettled`` counts orders of unknown
+    outcome, ``base`` is the broker's last recorded position.
+    """
+
+    buy_leaves: Decimal = ZERO
+    sell_leaves: Decimal = ZERO
+    unsettled: int = 0
+    base: Decimal = ZERO
+    price: Decimal | None = None
+    unshown: Unshown = field(default_factory=Unshown)
+    cached: SymbolUsage | None = None
+
+    @property
+    def position(self) -> Decimal:
+        """The broker's last recorded position and own executions since, signed."""
+        return self.base + self.unshown.total
+
+    def state(self) -> object:
+        """What is compared between live and rebuilt."""
+        return {
+            "buy_leaves": self.buy_leaves,
+            "sell_leaves": self.sell_leaves,
+            "unsettled": self.unsettled,
+            "base": self.base,
+            "price": self.price,
+            "unshown": self.unshown.items,
+        }
+
+    def add_leaves(self, side: Side, shares: Decimal) -> None:
+        """Open (or with a negative number close) reserved shares."""
+        if side is Side.BUY:
+            self.buy_leaves += shares
+        else:
+            self.sell_leaves += shares
+
+    def usage(self, own: OwnShares) -> SymbolUsage:
+        """This symbol's part of :class:`Usage`, against the last recorded position."""
+        return SymbolUsage(
+            buy_leaves=self.buy_leaves,
+            sell_leaves=self.sell_leaves,
+            unreflected=self.unshown.total,
+            bought=own.bought,
+            sold=own.sold,
+            busted_bought=own.busted_bought,
+            busted_sold=own.busted_sold,
+            unsettled=self.unsettled > 0,
+        )
+
+
+class AccountUse:
+    """One account: its limits, blocks, sessions, open shares and admission windows."""
+
+    def __init__(self) -> None:
+        self.limits: LimitsInForce | None = None
+        self.kills: dict[str, str] = {}
+        self.sessions: dict[str, SessionUse] = {}
+        self.current = ""
+        self.equity: Decimal | None = None
+        self.symbols: dict[str, SymbolState] = {}
+        self.power_leaves = ZERO
+        self.power_unshown = Unshown()
+        self.recent: dict[str, int] = {}
+        self.admitted: deque[int] = deque()
+
+    def session(self, date: str) -> SessionUse:
+        """The sums of a session, begun when first asked for."""
+        found = self.sessions.get(date)
+        if found is None:
+            found = self.sessions[date] = SessionUse(date)
+            if date > self.current:
+                self.current = date
+                for state in self.symbols.values():
+                    state.cached = None
+        return found
+
+    def symbol(self, symbol: str) -> SymbolState:
+        """What is open in a symbol, for changing."""
+        found = self.symbols.get(symbol)
+        if found is None:
+            found = self.symbols[symbol] = SymbolState()
+        found.cached = None
+        return found
+
+    def session_of(self, market_time: int, admitted_in: str) -> SessionUse:
+        """The session that an execution belongs to: a later one that had opened by then, if any.
+
+        Executions outside every session (a late report of the admission's own day) count where the
+        instruction was admitted.
+        """
+        if admitted_in != self.current:
+            for date in sorted(self.sessions, reverse=True):
+                opened = self.sessions[date].open
+                if date > admitted_in and opened is not None and market_time >= opened:
+                    return self.sessions[date]
+        return self.session(admitted_in)
+
+    def positions_recorded(self, positions: Iterable[tuple[str, Decimal]]) -> None:
+        """Take the broker's positions as recorded: own executions so far are in them."""
+        known = dict(positions)
+        for symbol in self.symbols.keys() | known.keys():
+            state = self.symbol(symbol)
+            state.base = known.get(symbol, ZERO)
+            state.unshown.clear()
+        self.power_unshown.clear()
+
+    def admitted_at(self, content_hash: str, at: int) -> None:
+        """Remember an admission for the duplicate and throttle windows; forget what is past."""
+        limits = self.limits.limits if self.limits else Limits()
+        oldest = at - limits.duplicate_window_seconds * NANOS
+        while self.recent:
+            first = next(iter(self.recent))
+            if self.recent[first] > oldest:
+                break
+            del self.recent[first]
+        self.recent.pop(content_hash, None)
+        self.recent[content_hash] = at
+        while self.admitted and self.admitted[0] <= at - MINUTE_NS:
+            self.admitted.popleft()
+        self.admitted.append(max(at, self.admitted[-1]) if self.admitted else at)
+
+    def usage(self, date: str, as_of: int | None) -> Usage:
+        """The session's usage; see ``DailyLimits.usage``."""
+        session = self.sessions.get(date) or SessionUse(date)
+        unshown = self.power_unshown.after(as_of)
+        return Usage(
+            session_date=date,
+            session_equity_usd=session.equity or ZERO,
+            trades=session.trades,
+            turnover_usd=session.turnover,
+            reducing_trades=session.reducing_trades,
+            reducing_turnover_usd=session.reducing_turnover,
+            buying_power_used_usd=session.power,
+            buying_power_reserved_usd=self.power_leaves + unshown + session.power_busted,
+            symbols=self._symbols(session, as_of),
+            recent=dict(self.recent),
+            admitted_at=tuple(self.admitted),
+            killed=frozenset(self.kills),
+        )
+
+    def state(self) -> object:
+        """What is compared between live and rebuilt."""
+        return {
+            "limits": self.limits,
+            "kills": self.kills,
+            "sessions": self.sessions,
+            "current": self.current,
+            "equity": self.equity,
+            "symbols": {name: symbol.state() for name, symbol in self.symbols.items()},
+            "power_leaves": self.power_leaves,
+            "power_unshown": self.power_unshown.items,
+            "recent": self.recent,
+            "admitted": tuple(self.admitted),
+        }
+
+    def _symbols(self, session: SessionUse, as_of: int | None) -> dict[str, SymbolUsage]:
+        found: dict[str, SymbolUsage] = {}
+        is_current = session.date == self.current
+        for symbol, state in self.symbols.items():
+            used = state.cached if is_current else None
+            if used is None:
+                used = state.usage(session.own.get(symbol, OwnShares()))
+                if is_current:
+                    state.cached = used
+            if as_of is not None and state.unshown.items:
+                used = replace(used, unreflected=state.unshown.after(as_of))
+            found[symbol] = used
+        return found
+
+
+def minus(left: Held, right: Held) -> Held:
+    """The change from ``right`` to ``left``."""
+    return Held(
+        left.trades - right.trades,
+        left.turnover_usd - right.turnover_usd,
+        left.shares - right.shares,
+        left.buying_power_usd - right.buying_power_usd,
+    )
+
+
+def micro_amounts(held: Held) -> tuple[int, ...]:
+    """Trades, turnover, shares and buying power in millionths, in the order of ``counter_keys``.
+
+    What is held is on that grid already, so that changes add up exactly.
+    """
+    return (
+        int(held.trades * MICRO),
+        int(held.turnover_usd * MICRO),
+        int(held.shares * MICRO),
+        int(held.buying_power_usd * MICRO),
+    )
