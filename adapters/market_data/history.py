@@ -1,0 +1,196 @@
+"""What earlier days say about today: average daily volume and the intraday volume curve.
+
+Read from one-minute bars. Only sessions before the asked date are ever used, so no figure knows
+the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...domain.plan import CURVE_BUCKETS_MAX
+from ...domain.ports import NANOS, Session
+from ...domain.strategies.schedule import U_SHAPED_CURVE
+from ..exchange.tape import Float64Array, Int64Array, MarketFolderError
+from .sessions import SessionCalendar
+
+BARS_FILE: Final = "bars_1m.parquet"
+MINUTE_NS: Final = 60 * NANOS
+HISTORY_DAYS_MAX: Final = 20
+"""How many earlier sessions an average looks at; 20 is a trading month."""
+HISTORY_AGE_DAYS_MAX: Final = 90
+"""Sessions longer ago than this many calendar days say nothing about today's volume."""
+EDGE_MINUTES_MAX: Final = 30
+"""A day counts as whole when its bars begin and end within this many minutes of the session."""
+CURVE_SCALE: Final = 10_000
+"""Bucketed curves are integers that add up to about this much."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """Volumes of one symbol by minute start, ns UTC and rising."""
+
+    ts: Int64Array
+    volume: Float64Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Day:
+    session: Session
+    minutes: Float64Array
+
+    @property
+    def total(self) -> float:
+        return float(self.minutes.sum())
+
+
+class BarHistory:
+    """Daily volumes and volume curves from the one-minute bars of earlier sessions."""
+
+    def __init__(self, bars: Mapping[str, Bars], calendar: SessionCalendar) -> None:
+        """Use ``bars`` by symbol, cut into sessions by ``calendar``."""
+        self._bars = dict(bars)
+        self._calendar = calendar
+        self._days: dict[str, tuple[_Day, ...]] = {}
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, calendar: SessionCalendar) -> BarHistory:
+        """Read ``bars_1m.parquet`` of a market folder, or of the folder it lies in; may be absent.
+
+        Raises:
+            MarketFolderError: the file is there and not readable.
+        """
+        root = Path(folder)
+        path = next((p / BARS_FILE for p in (root, root.parent) if (p / BARS_FILE).is_file()), None)
+        return cls({} if path is None else _read_bars(path), calendar)
+
+    def average_daily_volume(self, symbol: str, day: str) -> Decimal | None:
+        """Mean shares a day over up to 20 whole sessions before ``day`` (ISO), None without any."""
+        days = self._before(symbol, day)
+        if not days:
+            return None
+        return Decimal(round(sum(each.total for each in days) / len(days)))
+
+    def volume_curve(self, symbol: str, session: Session) -> tuple[float, ...]:
+        """Expected fraction of the session's volume per minute, adding up to 1.
+
+        The mean of the fractions of up to 20 earlier whole sessions; a session of another length
+        is stretched to this one. Without any, the U-shaped default of the strategies.
+        """
+        length = session_minutes(session)
+        days = self._before(symbol, session.date)
+        shapes = [_stretched(each.minutes / each.total, length) for each in days]
+        if not shapes:
+            shapes = [_stretched(np.array(U_SHAPED_CURVE, dtype=np.float64), length)]
+        mean = np.sum(shapes, axis=0)
+        return tuple((mean / mean.sum()).tolist())
+
+    def volume_buckets(
+        self, symbol: str, session: Session, buckets: int = len(U_SHAPED_CURVE)
+    ) -> tuple[int, ...]:
+        """The volume curve as whole relative weights of ``buckets`` equal parts of the session.
+
+        This is what a VWAP plan stores. No bucket is 0, so that every part of the day trades.
+
+        Raises:
+            ValueError: ``buckets`` is not within 1 to ``CURVE_BUCKETS_MAX``.
+        """
+        if not 1 <= buckets <= CURVE_BUCKETS_MAX:
+            raise ValueError(f"buckets must be 1 to {CURVE_BUCKETS_MAX}, not {buckets}")
+        shares = _stretched(np.array(self.volume_curve(symbol, session)), buckets)
+        return tuple(max(1, round(share * CURVE_SCALE)) for share in shares.tolist())
+
+    def day_volume_estimate(
+        self, symbol: str, session: Session, now: int, volume: Decimal
+    ) -> Decimal | None:
+        """Expected volume of the whole session, in shares, given what has printed by ``now``.
+
+        With ``f`` the curve's share by now, the pace says ``volume / f`` and history says ADV. They
+        are weighed by ``f``, because the pace tells little early and everything late; what has
+        printed is the least it can be. None while there is neither history nor pace.
+        """
+        elapsed = min(max(now - session.open, 0), session.close - session.open)
+        curve = self.volume_curve(symbol, session)
+        whole, rest = divmod(elapsed, MINUTE_NS)
+        done = sum(curve[:whole]) + (curve[whole] * rest / MINUTE_NS if rest else 0.0)
+        share = Decimal(str(round(min(done, 1.0), 6)))
+        usual = self.average_daily_volume(symbol, session.date)
+        if usual is None:
+            return None if share == 0 or volume == 0 else (volume / share).quantize(Decimal(1))
+        expected = volume + (1 - share) * usual
+        return max(volume, volume + (1 - share) * expected).quantize(Decimal(1))
+
+    def _before(self, symbol: str, day: str) -> list[_Day]:
+        last = date.fromisoformat(day)
+        first = last - timedelta(days=HISTORY_AGE_DAYS_MAX)
+        name = last.isoformat()
+        earlier = [
+            each for each in self._sessions(symbol) if first.isoformat() <= each.session.date < name
+        ]
+        return earlier[-HISTORY_DAYS_MAX:]
+
+    def _sessions(self, symbol: str) -> tuple[_Day, ...]:
+        if symbol not in self._days:
+            bars = self._bars.get(symbol)
+            days = () if bars is None else tuple(_whole_days(bars, self._calendar))
+            self._days[symbol] = days
+        return self._days[symbol]
+
+
+def session_minutes(session: Session) -> int:
+    """Length of a session in minutes, a begun minute counting."""
+    return -(-(session.close - session.open) // MINUTE_NS)
+
+
+def _read_bars(path: Path) -> dict[str, Bars]:
+    try:
+        table = pq.ParquetFile(path).read(columns=["ts_ns", "symbol", "volume"])
+        ts = table.column("ts_ns").to_numpy().astype(np.int64)
+        volume = np.nan_to_num(table.column("volume").to_numpy().astype(np.float64))
+        names = np.asarray(table.column("symbol").to_pylist(), dtype=object)
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise MarketFolderError(f"{path}: not readable one-minute bars: {error}") from error
+    bars = {}
+    for symbol in sorted(set(names.tolist())):
+        rows = np.flatnonzero(names == symbol)
+        rows = rows[np.argsort(ts[rows], kind="stable")]
+        bars[symbol] = Bars(ts=ts[rows], volume=volume[rows])
+    return bars
+
+
+def _whole_days(bars: Bars, calendar: SessionCalendar) -> Iterable[_Day]:
+    """Sessions whose bars reach from near the open to near the close."""
+    row = 0
+    while row < len(bars.ts):
+        moment = int(bars.ts[row])
+        session = calendar.session_at(moment)
+        if session is None:
+            row = int(bars.ts.searchsorted(calendar.next_session(moment).open))
+            continue
+        end = int(bars.ts.searchsorted(session.close))
+        offsets = (bars.ts[row:end] - session.open) // MINUTE_NS
+        length = session_minutes(session)
+        minutes = np.zeros(length)
+        np.add.at(minutes, offsets, bars.volume[row:end])
+        edges = int(offsets[0]) < EDGE_MINUTES_MAX and length - int(offsets[-1]) <= EDGE_MINUTES_MAX
+        if edges and minutes.sum() > 0:
+            yield _Day(session, minutes)
+        row = end
+
+
+def _stretched(shape: Float64Array, length: int) -> Float64Array:
+    """The same relative curve over ``length`` equal parts, adding up to 1."""
+    cumulative = np.concatenate(([0.0], np.cumsum(shape)))
+    grid = np.linspace(0.0, len(shape), length + 1)
+    parts: Float64Array = np.diff(np.interp(grid, np.arange(len(shape) + 1), cumulative))
+    parts /= parts.sum()
+    return parts
