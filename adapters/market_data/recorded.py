@@ -32,8 +32,9 @@ class RecordedMarketData:
     """Market data of recorded (or generated) symbol-days.
 
     A state holds the last quote at or before the moment asked for, and figures of nothing later.
-    An old or missing quote shows by its age; a session begins without one. Sizes and volume are shares. Outside sessions the
-    status is closed, in a session without data it is unknown, and in a halt it is halted.
+    An old or missing quote shows by its age; a session begins without one. Sizes and volume are
+    shares. Outside sessions the status is closed, in a session without data it is unknown, and in
+    a halt it is halted.
     """
 
     def __init__(
