@@ -191,4 +191,7 @@ def _one_session(days: Sequence[SymbolDay], market: RecordedMarketData) -> Sessi
     dates = sorted({day.date for day in days})
     if len(dates) != 1:
         raise InvalidInput("market days", ", ".join(dates) or "none", "symbol-days of one date")
-    return market.session_on(dates[0])
+    session = market.calendar.session_on(dates[0])
+    if session is None:
+        raise InvalidInput("session", dates[0], "a day on which the exchange has a session")
+    return session

@@ -232,18 +232,25 @@ class Instruction:
         invariant(self.plan is None and not self.is_done, "only an unplanned decision waits")
         self._record(e.ReleaseDeferred, stamp, release_at=release_at, rule=rule)
 
-    def release(self, stamp: e.Stamp, release_mid: Decimal | None, volume: Decimal | None) -> None:
+    def release(self, stamp: e.Stamp, release_mid: Decimal | None) -> None:
         """Begin work; recorded in the same append as the first child order."""
         next_instruction_state(self.state, InstructionTrigger.RELEASE)
-        self._record(e.InstructionReleased, stamp, release_mid=release_mid, volume=volume)
+        self._record(e.InstructionReleased, stamp, release_mid=release_mid)
 
     def replan(
-        self, stamp: e.Stamp, plan: PlanTerms, rule: str, checks: tuple[Check, ...] = ()
+        self,
+        stamp: e.Stamp,
+        plan: PlanTerms,
+        rule: str,
+        checks: tuple[Check, ...] = (),
+        volume: Decimal | None = None,
     ) -> None:
         """Change the plan's terms; the quantity stays what was admitted."""
         invariant(self.plan is not None and not self.is_done, "only an open plan is changed")
         invariant(self.plan is None or plan.quantity <= self.plan.quantity, "a plan never grows")
-        self._record(e.InstructionReplanned, stamp, plan=plan, rule=rule, checks=checks)
+        self._record(
+            e.InstructionReplanned, stamp, plan=plan, rule=rule, checks=checks, volume=volume
+        )
 
     def switch(
         self, stamp: e.Stamp, plan: PlanTerms, *, rule: str, observed: str, threshold: str

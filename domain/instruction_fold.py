@@ -29,6 +29,7 @@ def _received(i: Instruction, event: e.DecisionReceived) -> None:
 def _planned(i: Instruction, event: e.InstructionPlanned) -> None:
     i.plan = event.plan
     i.reservation = event.reservation
+    i.volume_at_start = event.volume
     i.release_at = event.release_at
 
 
@@ -50,13 +51,13 @@ def _released(i: Instruction, event: e.InstructionReleased) -> None:
     i.released = True
     i.released_at = event.record_time
     i.release_mid = event.release_mid
-    i.volume_at_start = event.volume
     i.state = InstructionState.WORKING
 
 
 def _replanned(i: Instruction, event: e.InstructionReplanned) -> None:
     i.plan = event.plan
     i.release_at = None
+    i.volume_at_start = event.volume if event.volume is not None else i.volume_at_start
     i.escalated = False
 
 

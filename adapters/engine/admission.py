@@ -99,7 +99,8 @@ class Admission:
         if isinstance(planned, Planned) and instruction.plan is not None:
             quantity = min(planned.terms.quantity, instruction.plan.quantity)
             terms = planned.terms.model_copy(update={"quantity": quantity})
-            instruction.replan(stamp, terms, "released_after_deferral", planned.checks)
+            volume = facts.market.volume
+            instruction.replan(stamp, terms, "released_after_deferral", planned.checks, volume)
             desk.wake(instruction, max(terms.start_at, desk.now))
         elif isinstance(planned, Nothing):
             instruction.do_nothing(stamp, planned.reason, planned.note, planned.checks)
@@ -226,6 +227,7 @@ class Admission:
             price=planned.price,
             limit_version=planned.limit_version,
             timing_rules=tuple(rule for rule in facts.timing.rule.split(",") if rule),
+            volume=facts.market.volume,
             release_at=release_at,
             notes=planned.notes,
         )

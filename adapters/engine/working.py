@@ -128,7 +128,7 @@ class Working:
                 self._cancel(instruction, cancel, step.rule, provenance)
             if step.places and instruction.state is InstructionState.PLANNED:
                 quote = market.usable_quote
-                instruction.release(stamp, quote.mid if quote else None, market.volume)
+                instruction.release(stamp, quote.mid if quote else None)
             for place in step.places:
                 request = instruction.intend(stamp, place, provenance)
                 desk.opened(instruction, request)

@@ -43,7 +43,8 @@ class InstructionPlanned(DomainEvent):
     """The decision passed all checks; its reservation is taken in the same append.
 
     ``release_at`` is set while the release is deferred. ``equity``, ``position`` and ``price`` are
-    the broker's figures that the quantity was computed from.
+    the broker's figures that the quantity was computed from; ``volume`` is the session's regular
+    volume in shares when the plan was made, where the feed has it.
     """
 
     TOPIC: ClassVar[str] = "InstructionPlanned"
@@ -56,7 +57,7 @@ class InstructionPlanned(DomainEvent):
     price: Price
     limit_version: int
     timing_rules: tuple[str, ...] = ()
-    timing_score: Decimal | None = None
+    volume: Shares | None = None
     release_at: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -90,25 +91,22 @@ class NothingToDo(DomainEvent):
 
 
 class InstructionReleased(DomainEvent):
-    """Work begins; the mid now against the arrival mid is the engine's own delay.
-
-    ``volume`` is the session's regular volume in shares at release, where the feed has it.
-    """
+    """Work begins; the mid now against the arrival mid is the engine's own delay."""
 
     TOPIC: ClassVar[str] = "InstructionReleased"
 
     release_mid: Price | None
-    volume: Shares | None
     rule: str = "released"
 
 
 class InstructionReplanned(DomainEvent):
-    """The plan changed: a deferred release was checked again, a switch, or a widened bound."""
+    """The plan changed: a deferred release was checked again, or a bound was widened."""
 
     TOPIC: ClassVar[str] = "InstructionReplanned"
 
     plan: PlanTerms
     rule: str
+    volume: Shares | None = None
     checks: tuple[Check, ...] = ()
 
 
