@@ -12,13 +12,10 @@ from typing import Final
 
 from .executions import Execution, Executions
 from .money import ZERO
-from .order_states import OrderState, OrderTrigger, next_order_state
+from .order_states import UNCONFIRMED, OrderState, OrderTrigger, next_order_state
 from .ports import OrderRequest, OrderType, Side, TimeInForce
 
 _DAY_OVER: Final = frozenset({OrderState.DONE_FOR_DAY, OrderState.CALCULATED})
-_UNCONFIRMED: Final = frozenset(
-    {OrderState.INTENDED, OrderState.PENDING_NEW, OrderState.INDETERMINATE}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +177,7 @@ class ChildOrder:
     @property
     def is_acknowledged(self) -> bool:
         """Whether the broker has confirmed it."""
-        return self.base not in _UNCONFIRMED
+        return self.base not in UNCONFIRMED
 
     @property
     def is_indeterminate(self) -> bool:

@@ -251,8 +251,7 @@ def _fit_derived(
     book: Executions, fill: Execution, same: Iterable[Execution], fee: Decimal
 ) -> Outcome:
     """Count of a derived fill only the shares that no other report covers."""
-    left, notional = fill.quantity, fill.notional
-    covering = None
+    left, notional, covering = fill.quantity, fill.notional, None
     for other in same:
         shared = _overlap(other, fill)
         left -= shared

@@ -15,7 +15,7 @@ from .anomalies import Anomalies, Anomaly, AnomalyKind
 from .child_order import ChildOrder, PendingRequest, shown_state
 from .executions import Executions
 from .money import ZERO, plain
-from .order_states import ORDER_TABLE, UNACKNOWLEDGED, OrderState, OrderTrigger, show
+from .order_states import ORDER_TABLE, UNACKNOWLEDGED, UNCONFIRMED, OrderState, OrderTrigger, show
 from .ports import ExecutionReport
 
 Folded = tuple[ChildOrder, Anomalies]
@@ -65,6 +65,7 @@ def settle(
 
 
 def trade(order: ChildOrder, report: ExecutionReport) -> Folded:
+    """An execution: kept whenever it comes, counted once."""
     book = order.book
     grown, notes = ex.add(book, report, order.venue_order_id or order.request.client_order_id)
     if grown is book:
@@ -128,6 +129,8 @@ def _note(kind: AnomalyKind, report: ExecutionReport) -> Anomaly:
 def restatement(
     change: Callable[[Executions, ExecutionReport], ex.Outcome],
 ) -> Callable[[ChildOrder, ExecutionReport], Folded]:
+    """Handle a bust or a correction, which names the execution that it changes."""
+
     def handle(order: ChildOrder, report: ExecutionReport) -> Folded:
         book = order.book
         changed, notes = change(book, report)
@@ -150,6 +153,8 @@ def restatement(
 
 
 def acknowledge(state: OrderState) -> Callable[[ChildOrder, ExecutionReport], Folded]:
+    """Handle the reports by which a broker takes an order in."""
+
     def handle(order: ChildOrder, report: ExecutionReport) -> Folded:
         return acknowledged(order, report, _refined(state, report))
 
@@ -166,6 +171,7 @@ def _refined(state: OrderState, report: ExecutionReport) -> OrderState:
 
 
 def acknowledged(order: ChildOrder, report: ExecutionReport, state: OrderState) -> Folded:
+    """The broker has the order; an earlier stage never comes back."""
     book, notes = ex.claim(order.book, report)
     after = order if book is order.book else replace(order, book=book)
     if order.ended is not None:
@@ -204,11 +210,14 @@ def _with_acknowledged_terms(order: ChildOrder, report: ExecutionReport) -> Fold
 
 
 def terms_changed(order: ChildOrder, quantity: Decimal) -> Anomaly:
+    """The broker made the terms other than we asked."""
     detail = f"quantity {plain(quantity)}, was {plain(order.order_qty)}"
     return Anomaly(AnomalyKind.TERMS_CHANGED, detail)
 
 
 def condition(state: OrderState) -> Callable[[ChildOrder, ExecutionReport], Folded]:
+    """Handle the reports that put an order into a passing condition."""
+
     def handle(order: ChildOrder, report: ExecutionReport) -> Folded:
         return conditioned(order, report, state)
 
@@ -216,6 +225,7 @@ def condition(state: OrderState) -> Callable[[ChildOrder, ExecutionReport], Fold
 
 
 def conditioned(order: ChildOrder, report: ExecutionReport, state: OrderState) -> Folded:
+    """The order is stopped, suspended, done for the day or calculated."""
     book, notes = ex.claim(order.book, report)
     day_over = state in (_S.DONE_FOR_DAY, _S.CALCULATED)
     if order.ended is not None or state in order.conditions:
@@ -234,6 +244,8 @@ def conditioned(order: ChildOrder, report: ExecutionReport, state: OrderState) -
 
 
 def ending(state: OrderState) -> Callable[[ChildOrder, ExecutionReport], Folded]:
+    """Handle the reports that end an order."""
+
     def handle(order: ChildOrder, report: ExecutionReport) -> Folded:
         return end(order, report, state)
 
@@ -266,6 +278,7 @@ def end(order: ChildOrder, report: ExecutionReport, state: OrderState) -> Folded
 
 
 def evidence_of(report: ExecutionReport) -> str:
+    """What the broker said, in short: the proof kept beside an end."""
     said = f"{report.kind} at {report.market_time}"
     return said if report.text is None else f"{said}: {report.text}"
 
@@ -295,7 +308,7 @@ def reject(order: ChildOrder, report: ExecutionReport) -> Folded:
 
 def lose(order: ChildOrder, report: ExecutionReport) -> Folded:
     """Unknown outcome: everything stays reserved until the broker's evidence."""
-    if order.ended is not None or order.base not in UNACKNOWLEDGED:
+    if order.ended is not None or order.base not in UNCONFIRMED:
         return order, ()
     if order.base is _S.INDETERMINATE and order.submissions:
         return order, ()

@@ -91,6 +91,9 @@ UNACKNOWLEDGED: Final = frozenset(
 )
 """States before the venue works the order."""
 
+UNCONFIRMED: Final = frozenset({_O.INTENDED, _O.PENDING_NEW, _O.INDETERMINATE})
+"""States in which the broker has not said that it has the order."""
+
 ORDER_ENDED: Final = frozenset({_O.CANCELED, _O.EXPIRED, _O.REPLACED, _O.REJECTED})
 """States in which the venue has said that the order can trade no more."""
 
@@ -120,6 +123,7 @@ PRECEDENCE: Final[Mapping[OrderState, int]] = MappingProxyType(
 """FIX OrdStatus precedence: an order that is in several states at once shows the highest."""
 
 _BEFORE = tuple(state for state in OrderState if state in UNACKNOWLEDGED)
+_UNCONFIRMED = tuple(state for state in OrderState if state in UNCONFIRMED)
 _ENDED = tuple(state for state in OrderState if state in ORDER_ENDED)
 _MASKS = (_O.PENDING_CANCEL, _O.PENDING_REPLACE)
 _DAY_OVER = (_O.DONE_FOR_DAY, _O.CALCULATED)
@@ -165,12 +169,17 @@ ORDER_ROWS: Final[tuple[Row[OrderState, OrderTrigger], ...]] = (
     ),
     *rows([_O.INTENDED], _R.WITHDRAW, _O.CANCELED, "never sent, so it cannot trade"),
     *rows(
-        _BEFORE,
+        _UNCONFIRMED,
         _R.LOSE,
         _O.INDETERMINATE,
         "sent, outcome unknown: its shares stay reserved until the broker's evidence",
     ),
-    *rows(_WORKED, _R.LOSE, None, "the broker has it already; only a request's answer was lost"),
+    *rows(
+        _without(tuple(OrderState), *_UNCONFIRMED),
+        _R.LOSE,
+        None,
+        "the broker has it already; only a request's answer was lost",
+    ),
     *(
         row
         for trigger, target, why in _ACKNOWLEDGEMENTS
