@@ -31,7 +31,8 @@ from fillwright.domain.ports import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDER = Path(os.environ.get("FILLWRIGHT_MARKET_DIR", ROOT.parent / "shared" / "data"))
+SHARED = Path(os.environ.get("FILLWRIGHT_SHARED_DIR") or ROOT.parent / "shared")
+FOLDER = Path(os.environ.get("FILLWRIGHT_MARKET_DIR") or SHARED / "data")
 GOLDEN = FOLDER / "golden_parents.csv"
 TOLERANCE = Decimal("0.000001")
 NO_LIMITS = Terms(check_buying_power=False, short_selling=True)
