@@ -124,7 +124,9 @@ def fraction_target(window: Window, fraction: Decimal, lot: Decimal) -> Decimal:
     if fraction >= ONE:
         return window.base + window.quantity
     units = window.quantity * fraction / lot
-    return window.base + units.to_integral_value(rounding=ROUND_HALF_EVEN) * lot
+    # Rounding up to a lot may pass a quantity that is no multiple of it.
+    due = min(units.to_integral_value(rounding=ROUND_HALF_EVEN) * lot, window.quantity)
+    return window.base + due
 
 
 @lru_cache(maxsize=1024)

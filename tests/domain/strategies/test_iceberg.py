@@ -3,6 +3,9 @@
 from decimal import Decimal
 
 import pytest
+
+from fillwright.domain.decision import ExecutionStrategy
+from fillwright.domain.strategies.iceberg import tranche
 from tests.domain.strategies.cases import (
     SELL,
     SMART,
@@ -13,9 +16,6 @@ from tests.domain.strategies.cases import (
     told,
     view_of,
 )
-
-from fillwright.domain.decision import ExecutionStrategy
-from fillwright.domain.strategies.iceberg import tranche
 
 KIND = ExecutionStrategy.ICEBERG
 

@@ -1,6 +1,10 @@
 """MARKET: all of it at once."""
 
 import pytest
+
+from fillwright.domain.decision import ExecutionStrategy, Style
+from fillwright.domain.market import MarketState, TradingStatus
+from fillwright.domain.reasons import OnBound
 from tests.domain.strategies.cases import (
     NAIVE,
     SELL,
@@ -12,10 +16,6 @@ from tests.domain.strategies.cases import (
     told,
     view_of,
 )
-
-from fillwright.domain.decision import ExecutionStrategy, Style
-from fillwright.domain.market import TradingStatus
-from fillwright.domain.reasons import OnBound
 
 KIND = ExecutionStrategy.MARKET
 
@@ -87,10 +87,10 @@ def test_a_tighter_limit_price_holds_for_any_strategy() -> None:
     ],
 )
 def test_nothing_new_is_sent_into_a_market_that_cannot_be_judged(
-    market: object, expected: str
+    market: MarketState, expected: str
 ) -> None:
     view = view_of(0, order_of(10, "100.00"))
-    assert told(step_at(plan_of(KIND), view, market, 3)) == expected  # type: ignore[arg-type]
+    assert told(step_at(plan_of(KIND), view, market, 3)) == expected
 
 
 def test_a_quote_may_be_as_old_as_the_plan_allows() -> None:

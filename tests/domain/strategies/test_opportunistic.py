@@ -1,6 +1,8 @@
 """OPPORTUNISTIC: a better price, or the deadline."""
 
 import pytest
+
+from fillwright.domain.decision import ExecutionStrategy
 from tests.domain.strategies.cases import (
     SELL,
     SMART,
@@ -11,8 +13,6 @@ from tests.domain.strategies.cases import (
     told,
     view_of,
 )
-
-from fillwright.domain.decision import ExecutionStrategy
 
 KIND = ExecutionStrategy.OPPORTUNISTIC
 

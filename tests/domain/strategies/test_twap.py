@@ -1,8 +1,15 @@
 """TWAP: naive slices and the rules of smart ones."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
+
+from fillwright.domain.decision import ExecutionStrategy
+from fillwright.domain.market import MarketState, TradingStatus
+from fillwright.domain.plan import PlanTerms
+from fillwright.domain.reasons import OnBound
+from fillwright.domain.strategies.contract import InstructionView
 from tests.domain.strategies.cases import (
     SELL,
     SMART,
@@ -14,10 +21,6 @@ from tests.domain.strategies.cases import (
     told,
     view_of,
 )
-
-from fillwright.domain.decision import ExecutionStrategy
-from fillwright.domain.market import TradingStatus
-from fillwright.domain.reasons import OnBound
 
 KIND = ExecutionStrategy.TWAP
 
@@ -106,11 +109,11 @@ def test_outside_the_bound_a_slice_rests_there() -> None:
     ],
 )
 def test_at_the_deadline_the_bound_outranks_completion(
-    market: object, must_complete: bool, expected: str
+    market: MarketState, must_complete: bool, expected: str
 ) -> None:
     plan = plan_of(KIND, bound_price="100.10", must_complete=must_complete)
     view = view_of(875, order_of(125, "100.00", at=700))
-    assert told(step_at(plan, view, market, 800)) == expected  # type: ignore[arg-type]
+    assert told(step_at(plan, view, market, 800)) == expected
 
 
 def test_the_last_cross_waits_for_confirmed_cancels_but_not_for_ever() -> None:
@@ -147,7 +150,7 @@ def test_slices_stay_below_the_participation_cap() -> None:
     assert told(step_at(plan, view, some, 800)) == "deadline_finish | end participation_cap"
 
 
-def smart(**changes: object) -> object:
+def smart(**changes: Any) -> PlanTerms:
     return plan_of(KIND, **({"style": SMART, "slices": 10, "end": 1000} | changes))
 
 
@@ -232,21 +235,17 @@ def smart(**changes: object) -> object:
         ),
     ],
 )
-def test_smart_slices(at: float, view: object, market: object, expected: str) -> None:
-    assert told(step_at(smart(), view, market, at)) == expected  # type: ignore[arg-type]
+def test_smart_slices(at: float, view: InstructionView, market: MarketState, expected: str) -> None:
+    assert told(step_at(smart(), view, market, at)) == expected
 
 
 def test_a_smart_sell_mirrors_a_buy() -> None:
     plan = smart(side=SELL)
-    assert told(step_at(plan, view_of(), market_of(), 0)) == (  # type: ignore[arg-type]
-        "rest_at_touch | 50 100.01 day | @1"
-    )
+    assert told(step_at(plan, view_of(), market_of(), 0)) == ("rest_at_touch | 50 100.01 day | @1")
     lagging = view_of(50, order_of(75, "100.00"))
-    assert told(step_at(plan, lagging, market_of(), 125)) == (  # type: ignore[arg-type]
-        "cross_lag | 25 99.99 ioc | @126"
-    )
+    assert told(step_at(plan, lagging, market_of(), 125)) == ("cross_lag | 25 99.99 ioc | @126")
     leaning = market_of("99.99", "100.00", sizes=(100, 900))
-    assert told(step_at(plan, view_of(30, order_of(80, "100.00")), leaning, 60)) == (  # type: ignore[arg-type]
+    assert told(step_at(plan, view_of(30, order_of(80, "100.00")), leaning, 60)) == (
         "cross_early | 30 99.99 ioc | @61"
     )
 
@@ -254,15 +253,11 @@ def test_a_smart_sell_mirrors_a_buy() -> None:
 def test_smart_rests_and_crosses_stay_inside_the_bound() -> None:
     plan = smart(bound_price="100.00")
     outside = market_of("100.01", "100.03")
-    assert told(step_at(plan, view_of(), outside, 0)) == (  # type: ignore[arg-type]
-        "rest_at_bound | 50 100.00 day | @1"
-    )
+    assert told(step_at(plan, view_of(), outside, 0)) == ("rest_at_bound | 50 100.00 day | @1")
     kept = view_of(0, order_of(175, "100.00"))
-    assert told(step_at(plan, kept, outside, 125)) == "keep_resting | @126"  # type: ignore[arg-type]
+    assert told(step_at(plan, kept, outside, 125)) == "keep_resting | @126"
     escalating = smart(bound_price="100.00", on_bound=OnBound.ESCALATE)
-    assert told(step_at(escalating, kept, outside, 125)) == (  # type: ignore[arg-type]
-        "escalate_bound | @126"
-    )
+    assert told(step_at(escalating, kept, outside, 125)) == ("escalate_bound | @126")
 
 
 # The final phase of 1,000 s begins at 950.
@@ -290,27 +285,21 @@ def test_smart_rests_and_crosses_stay_inside_the_bound() -> None:
     ],
 )
 def test_the_final_phase_finishes_on_time(
-    at: float, view: object, market: object, expected: str
+    at: float, view: InstructionView, market: MarketState, expected: str
 ) -> None:
-    assert told(step_at(smart(), view, market, at)) == expected  # type: ignore[arg-type]
+    assert told(step_at(smart(), view, market, at)) == expected
 
 
 def test_the_participation_cap_holds_in_the_final_phase_unless_it_must_complete() -> None:
     view, market = view_of(920, last=900), market_of(volume=9300)
     capped = smart(participation_cap="0.1")
     must = smart(participation_cap="0.1", must_complete=True)
-    assert told(step_at(capped, view, market, 998)) == (  # type: ignore[arg-type]
-        "cross_final | 10 100.01 ioc | @999"
-    )
-    assert told(step_at(must, view, market, 998)) == (  # type: ignore[arg-type]
-        "cross_final | 80 100.01 ioc | @999"
-    )
-    assert told(step_at(capped, view, market, 1000)) == (  # type: ignore[arg-type]
-        "deadline_finish | end participation_cap"
-    )
+    assert told(step_at(capped, view, market, 998)) == ("cross_final | 10 100.01 ioc | @999")
+    assert told(step_at(must, view, market, 998)) == ("cross_final | 80 100.01 ioc | @999")
+    assert told(step_at(capped, view, market, 1000)) == ("deadline_finish | end participation_cap")
 
 
 def test_a_feed_without_sizes_is_crossed_in_chunks() -> None:
     lagging = view_of(50, order_of(75, "100.00"))
-    step = step_at(smart(), lagging, market_of(sizes=(0, 0)), 325)  # type: ignore[arg-type]
+    step = step_at(smart(), lagging, market_of(sizes=(0, 0)), 325)
     assert told(step) == "cross_lag | 25 100.01 ioc | @326"

@@ -3,6 +3,10 @@
 from decimal import Decimal
 
 import pytest
+
+from fillwright.domain.decision import ExecutionStrategy
+from fillwright.domain.strategies.schedule import U_SHAPED_CURVE, window_of
+from fillwright.domain.strategies.vwap import curve_of, volume_fraction
 from tests.domain.strategies.cases import (
     SMART,
     market_of,
@@ -13,10 +17,6 @@ from tests.domain.strategies.cases import (
     told,
     view_of,
 )
-
-from fillwright.domain.decision import ExecutionStrategy
-from fillwright.domain.strategies.schedule import U_SHAPED_CURVE, window_of
-from fillwright.domain.strategies.vwap import curve_of, volume_fraction
 
 KIND = ExecutionStrategy.VWAP
 
