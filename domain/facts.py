@@ -50,6 +50,7 @@ class PlanningRules(Record):
     ``avoid_*`` are the seconds after the open and before the close in which only URGENT decisions
     start. ``weight_tolerance_points`` is how far a decision's ``current_weight`` may be from the
     broker's before it is noted. ``impact_coefficient`` is k of the square-root law.
+    ``unbounded_reserve_bps`` past the touch is what a buy without a price bound is reserved at.
     """
 
     strategy: ExecutionStrategy = ExecutionStrategy.TWAP
@@ -63,6 +64,7 @@ class PlanningRules(Record):
     defer_when_closed: bool = False
     weight_tolerance_points: Annotated[Decimal, Field(ge=0)] = Decimal("0.5")
     impact_coefficient: Annotated[Decimal, Field(ge=0, le=10)] = ONE
+    unbounded_reserve_bps: Annotated[Decimal, Field(ge=0, lt=BPS)] = Decimal(500)
     vwap_participation_cap: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.2")
     slice_gap_seconds_min: Annotated[int, Field(ge=1, le=3_600)] = 1
     limit_offset_bps: Annotated[Decimal, Field(ge=0, lt=BPS)] = Decimal(10)

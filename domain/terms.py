@@ -19,6 +19,8 @@ from .sizing import Sized
 SEED_MASK: Final = 2**63 - 1
 MINUTE_NS: Final = 60 * NANOS
 COST_STEP: Final = Decimal("0.01")
+OVERRIDES: Final = ("display_fraction", "peg", "improvement_bps", "complete_at_deadline")
+"""Strategy parameters that a decision may set by itself, beside the number of slices."""
 SCHEDULED: Final = (ExecutionStrategy.TWAP, ExecutionStrategy.VWAP)
 
 
@@ -101,7 +103,8 @@ def reserve_price(terms: PlanTerms, facts: Facts, quote: Quote) -> Decimal:
     """What a share is reserved at: the most that it can cost, or bring, when the market stands.
 
     A buy is reserved at its bound, a sell at the better of bound and ask because it executes at
-    its bound or above. Without a bound the largest slippage that the limits allow stands in.
+    its bound or above. Without a bound a configured distance from the touch stands in; it is no
+    limit, so that a looser limit never reserves more.
     """
     own = terms.bound_price
     if terms.strategy is ExecutionStrategy.LIMIT and terms.limit_price is not None:
@@ -110,7 +113,7 @@ def reserve_price(terms: PlanTerms, facts: Facts, quote: Quote) -> Decimal:
         return max(quote.ask, own) if own is not None else quote.ask
     if own is not None:
         return own
-    return min(quote.ask * (ONE + facts.limits.slippage_bps_max / BPS), PRICE_MAX)
+    return min(quote.ask * (ONE + facts.rules.unbounded_reserve_bps / BPS), PRICE_MAX)
 
 
 def expected_cost_bps(facts: Facts, quantity: Decimal) -> Decimal | None:
@@ -182,11 +185,13 @@ def _below_tick(field: str, observed: str, tick: Decimal) -> Refusal:
 def _parameters(decision: Decision, facts: Facts, sized: Sized, seconds: int) -> StrategyParameters:
     strategy = choose_strategy(decision, facts)
     seed = StrategyParameters()
-    slices = seed.slices
+    slices = decision.slices or seed.slices
     if strategy in SCHEDULED:
         lots = int(sized.quantity / facts.step)
         slices = max(min(slices, lots, seconds // facts.rules.slice_gap_seconds_min), 1)
+    asked = {name: getattr(decision, name) for name in OVERRIDES}
     return StrategyParameters(
+        **{name: value for name, value in asked.items() if value is not None},
         slices=slices,
         limit_offset_bps=facts.rules.limit_offset_bps,
         limit_timeout_seconds=seconds,
