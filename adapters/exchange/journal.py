@@ -100,12 +100,15 @@ class SqliteRows:
     """Rows in an SQLite file; a write returns once it is on disk.
 
     Raises:
-        JournalError: the file is not a journal of this format.
+        JournalError: the file cannot be opened or is not a journal of this format.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._db = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            self._db = sqlite3.connect(self._path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise JournalError(f"{path} cannot be opened: {error}") from error
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")

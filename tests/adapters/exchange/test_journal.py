@@ -184,6 +184,11 @@ def test_another_file_is_not_a_journal(tmp_path: Path, open_journal: OpenJournal
         open_journal(tmp_path / "v.db")
 
 
+def test_a_journal_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="cannot be opened"):
+        Journal(tmp_path / "nowhere" / "v.db")
+
+
 def test_another_format_is_refused(
     day: SymbolDay, tmp_path: Path, open_journal: OpenJournal
 ) -> None:
