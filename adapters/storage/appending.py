@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
-from uuid import UUID
+from typing import Final, NamedTuple
 
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.limits import CounterUpdate
-from .chain import link
+from .chain import GENESIS, link
 from .group_commit import WriteJob
 from .records import Appended, Conflict, CounterExceeded, Encoded, Head
 from .schema import EVENTS_TABLE
@@ -23,12 +22,13 @@ ROWS_PER_INSERT: Final = 64
 
 STREAMS_REMEMBERED_MAX: Final = 100_000
 
-SELECT_HEAD: Final = "SELECT position, hash FROM log_head"
-UPDATE_HEAD: Final = "UPDATE log_head SET position = ?, hash = ?"
+SELECT_HEAD: Final = f"SELECT position, hash FROM {EVENTS_TABLE} ORDER BY position DESC LIMIT 1"
 SELECT_USED: Final = "SELECT used FROM counters WHERE key = ?"
-SELECT_VERSION: Final = (
-    f"SELECT max(originator_version) FROM {EVENTS_TABLE} WHERE originator_id = ?"
-)
+SELECT_STREAM: Final = f"""
+SELECT e.stream, max(e.originator_version) FROM {EVENTS_TABLE} AS e
+WHERE e.stream = (
+  SELECT position FROM {EVENTS_TABLE} WHERE originator_id = ? AND originator_version = 1
+)"""
 
 COUNT: Final = """
 INSERT INTO counters (key, used) VALUES (?1, ?2)
@@ -40,28 +40,40 @@ INSERT INTO counters (key, used)
 SELECT ?1, ?2 WHERE coalesce((SELECT used FROM counters WHERE key = ?1), 0) + ?2 <= ?3
 ON CONFLICT (key) DO UPDATE SET used = used + excluded.used"""
 
-_COLUMNS: Final = 6
+_COLUMNS: Final = 7
 
 INSERTS: Final = tuple(
-    f"INSERT INTO {EVENTS_TABLE} VALUES {','.join(['(?,?,?,?,?,?)'] * rows)}"
+    f"INSERT INTO {EVENTS_TABLE} VALUES {','.join(['(?,?,?,?,?,?,?)'] * rows)}"
     for rows in range(ROWS_PER_INSERT + 1)
 )
 
 Outcome = Appended | StoreError
 
 
+class Stream(NamedTuple):
+    """A stream as far as it is known: its first position and its last version."""
+
+    first: int
+    version: int
+
+
+NO_STREAM: Final = Stream(0, 0)
+Streams = dict[int, Stream]
+"""By the integer of the originator's id, which hashes faster than the id."""
+
+
 class Appender:
-    """Appends jobs inside a transaction that the caller has begun with the write lock."""
+    """Appends jobs inside transactions of its own; used by one thread at a time."""
 
     def __init__(self, store: str) -> None:
         self._store = store
-        self._versions: dict[UUID, int] = {}
+        self._streams: Streams = {}
 
     def transact(self, cursor: sqlite3.Cursor, jobs: Sequence[WriteJob]) -> list[Outcome]:
         """Write all jobs in one transaction and commit it.
 
         The last version of each stream is remembered. Another process may have added to one since,
-        which the table's key finds; then everything is looked up and done again.
+        which the table's keys find; then everything is looked up and done again.
 
         Raises:
             sqlite3.Error: nothing was written, unless the commit itself met a disk error.
@@ -69,12 +81,12 @@ class Appender:
         try:
             return self._attempt(cursor, jobs)
         except sqlite3.IntegrityError:
-            self._versions.clear()
+            self._streams.clear()
         try:
             return self._attempt(cursor, jobs, look_up=True)
         except sqlite3.IntegrityError as error:
             raise StoreDamaged(
-                f"{self._store}: its head and its events disagree ({error}). "
+                f"{self._store}: its events and their index disagree ({error}). "
                 "Run `fillwright verify` on it"
             ) from error
 
@@ -83,28 +95,28 @@ class Appender:
     ) -> list[Outcome]:
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            before = read_head(cursor, self._store)
-            after, versions, outcomes = self._append(cursor, before, jobs, look_up=look_up)
-            if after.position != before.position:
-                cursor.execute(UPDATE_HEAD, after)
+            row = cursor.execute(SELECT_HEAD).fetchone()
+            head = Head(*row) if row else Head(0, GENESIS)
+            streams, outcomes = self._append(cursor, head, jobs, look_up=look_up)
             cursor.execute("COMMIT")
         except BaseException:
             if cursor.connection.in_transaction:
                 cursor.execute("ROLLBACK")
             raise
-        if len(self._versions) > STREAMS_REMEMBERED_MAX:
-            self._versions.clear()
-        self._versions.update(versions)
+        if len(self._streams) > STREAMS_REMEMBERED_MAX:
+            self._streams.clear()
+        self._streams.update(streams)
         return outcomes
 
     def _append(
         self, cursor: sqlite3.Cursor, head: Head, jobs: Sequence[WriteJob], *, look_up: bool
-    ) -> tuple[Head, dict[UUID, int], list[Outcome]]:
+    ) -> tuple[Streams, list[Outcome]]:
         values: list[object] = []
-        versions: dict[UUID, int] = {}
+        streams: Streams = {}
         outcomes: list[Outcome] = []
         for job in jobs:
-            reached = self._follow(cursor, job.events, versions, look_up=look_up)
+            first = head.position + 1
+            reached = self._follow(cursor, first, job.events, streams, look_up=look_up)
             if isinstance(reached, Conflict):
                 outcomes.append(reached)
                 continue
@@ -112,49 +124,43 @@ class Appender:
             if refused is not None:
                 outcomes.append(refused)
                 continue
-            versions.update(reached)
-            first = head.position + 1
-            head = _extend(values, head, job.events)
+            streams.update(reached)
+            head = _extend(values, head, job.events, streams)
             outcomes.append(Appended(first, head.position, head.hash))
         _insert(cursor, values)
-        return head, versions, outcomes
+        return streams, outcomes
 
     def _follow(
         self,
         cursor: sqlite3.Cursor,
+        position: int,
         events: Sequence[Encoded],
-        versions: dict[UUID, int],
+        streams: Streams,
         *,
         look_up: bool,
-    ) -> dict[UUID, int] | Conflict:
-        """The versions that a job brings its streams to, if it follows what is stored.
+    ) -> Streams | Conflict:
+        """What a job brings its streams to from ``position`` on, if it follows what is stored.
 
         A gap is a conflict as well: it is what an aggregate leaves that goes on after an append of
         its events has failed.
         """
-        reached: dict[UUID, int] = {}
+        reached: Streams = {}
         for event in events:
-            stream, version = event.originator_id, event.originator_version
-            last = reached.get(stream, versions.get(stream))
+            key, version = event.originator_id.int, event.originator_version
+            last = reached.get(key) or streams.get(key)
             if last is None and not look_up:
-                last = self._versions.get(stream, 0 if version == 1 else None)
+                last = self._streams.get(key) or (NO_STREAM if version == 1 else None)
             if last is None:
-                last = cursor.execute(SELECT_VERSION, (stream.hex,)).fetchone()[0] or 0
-            if version != last + 1:
+                row = cursor.execute(SELECT_STREAM, (event.originator_id.hex,)).fetchone()
+                last = NO_STREAM if row[0] is None else Stream(*row)
+            if version != last.version + 1:
                 return Conflict(
-                    f"version {version} of {stream} does not follow the stored version {last}; "
-                    "nothing was written. Load it anew and decide again"
+                    f"version {version} of {event.originator_id} does not follow the stored "
+                    f"version {last.version}; nothing was written. Load it anew and decide again"
                 )
-            reached[stream] = version
+            reached[key] = Stream(last.first or position, version)
+            position += 1
         return reached
-
-
-def read_head(cursor: sqlite3.Cursor, store: str) -> Head:
-    """The head row; raises StoreDamaged when it is missing."""
-    row = cursor.execute(SELECT_HEAD).fetchone()
-    if row is None:
-        raise StoreDamaged(f"{store}: its head is missing. Run `fillwright verify` on it")
-    return Head(*row)
 
 
 def _count(
@@ -183,13 +189,14 @@ def _count(
     return refused
 
 
-def _extend(values: list[object], head: Head, events: Sequence[Encoded]) -> Head:
+def _extend(values: list[object], head: Head, events: Sequence[Encoded], streams: Streams) -> Head:
     """Add the events' columns to ``values`` and the events to the chain."""
     position, previous = head
     for originator, version, topic, state in events:
         position += 1
         previous = link(previous, position, originator.bytes, version, topic, state)
-        values += (position, originator.hex, version, topic, state, previous)
+        first = streams[originator.int].first
+        values += (position, first, originator.hex, version, topic, previous, state)
     return Head(position, previous)
 
 

@@ -34,6 +34,7 @@ from .records import (
     VerifyResult,
 )
 from .schema import EVENTS_TABLE, prepare
+from .sqlite_recorder import IN_STREAM
 from .verification import verify_chain
 
 BATCH: Final = 5_000
@@ -44,8 +45,15 @@ _SELECT_PAGE: Final = (
     "ORDER BY position LIMIT ?"
 )
 _SELECT_STREAM: Final = (
-    f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE originator_id = ? ORDER BY originator_version"
+    f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} ORDER BY originator_version"
 )
+
+_SELECT_MISFILED: Final = f"""
+SELECT e.position FROM {EVENTS_TABLE} AS e
+LEFT JOIN {EVENTS_TABLE} AS f ON f.position = e.stream
+WHERE e.position <= ? AND (
+  f.originator_id IS NOT e.originator_id OR f.originator_version IS NOT 1
+) ORDER BY e.position LIMIT 1"""
 
 _logger = structlog.get_logger(__name__)
 
@@ -252,9 +260,20 @@ class Log:
             after = page[-1][0]
 
     def stream(self, originator_id: UUID) -> list[DomainEvent]:
-        """All events of one aggregate, oldest first; empty when there is none."""
+        """All events of one aggregate, oldest first; empty when there is none.
+
+        Raises:
+            StoreNewer, StoreDamaged: an event is missing or cannot be decoded.
+        """
         rows = self._recorder.fetch(_SELECT_STREAM, (originator_id.hex,))
-        return [self._decode(RawRecorded(*row)) for row in rows]
+        events = [self._decode(RawRecorded(*row)) for row in rows]
+        for version, event in enumerate(events, start=1):
+            if event.originator_version != version or event.originator_id != originator_id:
+                raise StoreDamaged(
+                    f"{self.name}: version {version} of {originator_id} is missing. "
+                    "Run `fillwright verify` on it"
+                )
+        return events
 
     def _decode(self, raw: RawRecorded) -> DomainEvent:
         event = self._mapper.decode(raw.topic, raw.state, raw.position)
@@ -283,9 +302,14 @@ class Log:
     def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
         """Recompute the chain from the first event; ``progress`` gets (checked, of how many).
 
-        A log whose end was cut off together with its head row passes: anchor the head outside.
+        A log whose end was cut off passes: compare its head with one kept outside (ruling 25).
         """
         return verify_chain(self, progress)
+
+    def first_misfiled(self, upto: int) -> int | None:
+        """The first position whose event is filed under another aggregate than its own, if any."""
+        rows = self._recorder.fetch(_SELECT_MISFILED, (upto,))
+        return rows[0][0] if rows else None
 
     def close(self) -> None:
         """Finish what was submitted and close the file; a second call does nothing."""

@@ -6,19 +6,26 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from eventsourcing.persistence import Notification, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection
 
-from ...domain.errors import StoreDamaged, StoreError
+from ...domain.errors import StoreError
 from .appending import SELECT_HEAD, Appender, Outcome
+from .chain import GENESIS
 from .connection import StoreDatastore
 from .faults import explain, is_ambiguous
 from .group_commit import GroupCommit, WriteJob
 from .records import Appended, Encoded, Head
 from .schema import CREATE_STATEMENTS, EVENTS_TABLE
+
+VERSION_MAX: Final = 2**63 - 1
+
+IN_STREAM: Final = f"""stream = (
+  SELECT position FROM {EVENTS_TABLE} WHERE originator_id = ? AND originator_version = 1
+)"""
 
 
 class LogRecorder(SQLiteApplicationRecorder):
@@ -145,9 +152,31 @@ class LogRecorder(SQLiteApplicationRecorder):
     def head(self) -> Head:
         """The last position and the hash there."""
         rows = self.fetch(SELECT_HEAD)
-        if not rows:
-            raise StoreDamaged(f"{self.store}: its head is missing. Run `fillwright verify` on it")
-        return Head(*rows[0])
+        return Head(*rows[0]) if rows else Head(0, GENESIS)
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The library's way of reading one stream."""
+        rows = self.fetch(
+            "SELECT originator_id, originator_version, topic, state "
+            f"FROM {EVENTS_TABLE} WHERE {IN_STREAM} AND originator_version > ? "
+            "AND originator_version <= ? "
+            f"ORDER BY originator_version {'DESC' if desc else 'ASC'} LIMIT ?",
+            (
+                _uuid(originator_id).hex,
+                0 if gt is None else gt,
+                VERSION_MAX if lte is None else lte,
+                -1 if limit is None else limit,
+            ),
+        )
+        return [StoredEvent(UUID(row[0]), *tuple(row)[1:]) for row in rows]
 
     def max_notification_id(self) -> int:
         """The last position, 0 when the log is empty."""

@@ -23,6 +23,10 @@ class ReadableLog(Protocol):
         """Stored events in order."""
         ...
 
+    def first_misfiled(self, upto: int) -> int | None:
+        """The first position that is not found under its own aggregate."""
+        ...
+
 
 def verify_chain(
     log: ReadableLog, progress: Callable[[int, int], None] | None = None
@@ -31,13 +35,10 @@ def verify_chain(
 
     Events appended meanwhile are not looked at.
     """
-    try:
-        head = log.head()
-    except StoreError as error:
-        return VerifyResult(False, 0, 1, str(error))
     count = 0
     previous = GENESIS
     try:
+        head = log.head()
         for raw in log.raw_events(upto=head.position):
             what = _fault(raw, count + 1, previous)
             if what:
@@ -46,16 +47,12 @@ def verify_chain(
             previous = raw.hash
             if progress is not None and count % PROGRESS_EVERY == 0:
                 progress(count, head.position)
+        misfiled = log.first_misfiled(head.position)
     except StoreError as error:
         return VerifyResult(False, count, count + 1, f"cannot be read: {error}")
-    if count != head.position:
-        what = f"missing: the head is at {head.position}, the last event at {count}"
-        return VerifyResult(False, count, count + 1, what)
-    if previous != head.hash:
-        return VerifyResult(False, count, count, "the head's hash is not that of the last event")
-    extra = next(iter(log.raw_events(after=head.position)), None)
-    if extra is not None and log.head().position == head.position:
-        return VerifyResult(False, count, extra.position, "an event lies beyond the head")
+    if misfiled is not None:
+        what = "altered: it is filed under another aggregate than its own"
+        return VerifyResult(False, misfiled - 1, misfiled, what)
     if progress is not None:
         progress(count, head.position)
     return VerifyResult(True, count)
