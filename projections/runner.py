@@ -73,7 +73,7 @@ class Projection(ABC):
 
     A subclass lists every event class it knows: what to do in ``HANDLERS``, what does not concern
     it in ``IGNORED``. ``version`` goes up whenever the same log gives another state. ``position``
-    is the last event applied (0: none), ``head_hash`` the chain's hash there.
+    is the last event applied (0: none), ``head_hash`` the chain's hash there as it was told.
     """
 
     name: ClassVar[str]
@@ -124,13 +124,15 @@ class Projection(ABC):
         return self.stopped
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON of name, version, position, head hash and state."""
+        """Canonical JSON of name, version, position and state.
+
+        The chain's hash stays out: a live projection is fed before the hash exists.
+        """
         return canonical_bytes(
             {
                 "name": self.name,
                 "version": self.version,
                 "position": self.position,
-                "head_hash": self.head_hash,
                 "state": self.state(),
             }
         )

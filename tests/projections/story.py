@@ -186,6 +186,7 @@ class Story:
             position=D(0),
             price=mid,
             limit_version=1,
+            volume=D(1000),
             release_at=release_at,
         )
         self.take(made)
@@ -206,7 +207,7 @@ class Story:
     def release(self, made: Instruction, mid: str | None = None) -> None:
         """Begin work."""
         release_mid = D(mid) if mid else made.arrival_mid
-        made.release(self.stamp(), release_mid, D(1000))
+        made.release(self.stamp(), release_mid)
         self.take(made)
 
     def refuse(self, made: Instruction, reason: Reason = Reason.DAILY_TRADES) -> None:
