@@ -23,7 +23,10 @@ from .money import QUANTITY_MAX, ZERO, Money, Price, Quantity
 from .ports import NANOS, Account, Side
 
 MICRO: Final = Decimal(1_000_000)
+CAP_MICRO_MAX: Final = 2**63 - 1
+"""The highest cap a store's counter can be compared with; a higher one is no cap."""
 MINUTE_NS: Final = 60 * NANOS
+COUNTER_MAX: Final = 2**63 - 1
 RESTRICTED_MAX: Final = 100_000
 HUNDRED: Final = Decimal(100)
 
@@ -238,6 +241,11 @@ def held(reservation: Reservation, progress: Progress) -> Held:
 NOTHING_HELD: Final = Held(ZERO, ZERO, ZERO, ZERO)
 
 
+def _micro_cap(cap: Decimal) -> int:
+    """A cap in millionths, as far as a counter of 64 bits reaches."""
+    return max(min(int(grid_down(cap) * MICRO), COUNTER_MAX), -COUNTER_MAX)
+
+
 def counter_keys(reservation: Reservation, session_date: str | None = None) -> tuple[str, ...]:
     """The keys of trades, turnover, position and buying power, in this order."""
     prefix = "reducing_" if reservation.exempt else ""
@@ -250,14 +258,9 @@ def counter_keys(reservation: Reservation, session_date: str | None = None) -> t
     )
 
 
-def _amounts(held_now: Held) -> tuple[int, ...]:
+def _amounts(now: Held) -> tuple[int, ...]:
     """In the order of :func:`counter_keys`, in millionths."""
-    amounts = (
-        held_now.trades,
-        held_now.turnover_usd,
-        held_now.shares,
-        held_now.buying_power_usd,
-    )
+    amounts = (now.trades, now.turnover_usd, now.shares, now.buying_power_usd)
     return tuple(micro(amount) for amount in amounts)
 
 
@@ -332,7 +335,7 @@ def reservation_counters(
     )
     amounts = _amounts(held(reservation, Progress()))
     return tuple(
-        CounterUpdate(key, amount, int(grid_down(cap) * MICRO))
+        CounterUpdate(key, amount, _micro_cap(cap))
         for key, amount, cap in zip(counter_keys(reservation), amounts, caps, strict=True)
         if amount
     )

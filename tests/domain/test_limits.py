@@ -257,6 +257,12 @@ def test_buying_power_is_free_plus_used() -> None:
     assert found["buying_power:test:2013-10-08"].cap_micro == 1_300_000_000
 
 
+def test_a_cap_beyond_what_a_counter_holds_is_the_most_it_holds() -> None:
+    usage = a_usage(session_equity_usd=D("1e15"))
+    found = counters(a_reservation(), usage=usage)
+    assert found["turnover:test:2013-10-08"].cap_micro == 2**63 - 1
+
+
 def test_a_late_fill_counts_where_it_executed() -> None:
     filled = Progress(D(100), D(10_000))
     updates = true_up(a_reservation(), NONE, filled, session_date="2013-10-09")
