@@ -87,7 +87,8 @@ class Decision(Record):
 
     Weights are percent of equity, ``max_slippage_bps`` None means no bound was asked for,
     ``window_seconds`` None leaves the window to strategy and urgency, ``decided_at`` is integer ns
-    UTC.
+    UTC. ``slices`` to ``complete_at_deadline`` replace that parameter of the strategy (see
+    ``StrategyParameters``); None leaves it to configuration.
     """
 
     symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)]
@@ -106,6 +107,11 @@ class Decision(Record):
     must_complete: bool = False
     participation_cap: Annotated[Decimal, Field(gt=0, le=1)] | None = None
     order_size: Annotated[Decimal, Field(ge=0)] | None = None
+    slices: Annotated[int, Field(ge=1, le=500)] | None = None
+    display_fraction: Annotated[Decimal, Field(gt=0, le=1)] | None = None
+    peg: bool | None = None
+    improvement_bps: Annotated[Decimal, Field(ge=0, le=1000)] | None = None
+    complete_at_deadline: bool | None = None
     decided_at: int | None = None
 
     def content_hash(self) -> str:

@@ -15,7 +15,7 @@ from .decision import ExecutionStrategy, ExecutionUrgency, Style
 from .limits import MICRO, Limits, Reservation, Usage
 from .market import MarketState, Quote, Record
 from .money import BPS, ONE
-from .plan import CURVE_BUCKETS_MAX, PlanTerms
+from .plan import CURVE_BUCKETS_MAX, PlanTerms, StrategyParameters
 from .ports import Account, Session
 from .reasons import Anomalous, Check, NothingReason, Refusal
 
@@ -51,6 +51,7 @@ class PlanningRules(Record):
     start. ``weight_tolerance_points`` is how far a decision's ``current_weight`` may be from the
     broker's before it is noted. ``impact_coefficient`` is k of the square-root law.
     ``unbounded_reserve_bps`` past the touch is what a buy without a price bound is reserved at.
+    ``parameters`` are the strategies' numbers where the decision names none.
     """
 
     strategy: ExecutionStrategy = ExecutionStrategy.TWAP
@@ -67,7 +68,7 @@ class PlanningRules(Record):
     unbounded_reserve_bps: Annotated[Decimal, Field(ge=0, lt=BPS)] = Decimal(500)
     vwap_participation_cap: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.2")
     slice_gap_seconds_min: Annotated[int, Field(ge=1, le=3_600)] = 1
-    limit_offset_bps: Annotated[Decimal, Field(ge=0, lt=BPS)] = Decimal(10)
+    parameters: StrategyParameters = StrategyParameters()
 
     def for_urgency(self, urgency: ExecutionUrgency) -> Urgent:
         """What an urgency does."""

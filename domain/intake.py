@@ -30,7 +30,7 @@ from .decision import (
 from .intake_fields import FieldReader, escaped, shown
 from .market import Record
 from .money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
-from .plan import ExecutionPlan
+from .plan import SLICES_MAX, ExecutionPlan
 from .reasons import OnBound, Reason, Refusal
 
 RISK_FACTORS_MAX: Final = 100
@@ -61,6 +61,11 @@ KEYS: Final = (
     "on_bound",
     "must_complete",
     "participation_cap",
+    "slices",
+    "display_fraction",
+    "peg",
+    "improvement_bps",
+    "complete_at_deadline",
     "decision_time",
     "decision_id",
 )
@@ -123,6 +128,13 @@ def read_decision(raw: Mapping[str, object], *, rules: IntakeRules) -> Intake | 
             "participation_cap", ZERO, Decimal(1), unit="fraction of volume", above=True
         ),
         "order_size": reader.number("order_size", ZERO, QUANTITY_MAX, unit="shares"),
+        "slices": reader.whole("slices", 1, SLICES_MAX),
+        "display_fraction": reader.number(
+            "display_fraction", ZERO, Decimal(1), unit="fraction of the order", above=True
+        ),
+        "peg": reader.flag("peg"),
+        "improvement_bps": reader.number("improvement_bps", ZERO, Decimal(1000), unit="bps"),
+        "complete_at_deadline": reader.flag("complete_at_deadline"),
         "decided_at": reader.time_ns("decision_time"),
         **_weights(reader),
     }

@@ -164,7 +164,7 @@ def _prices(
     if wanted is None and strategy is not ExecutionStrategy.LIMIT:
         return bound, None
     if wanted is None:
-        wanted = quote.mid * (ONE - sign * facts.rules.limit_offset_bps / BPS)
+        wanted = quote.mid * (ONE - sign * facts.rules.parameters.limit_offset_bps / BPS)
     limit = round_to_tick(wanted, tick, up=side is Side.SELL)
     if limit <= 0:
         return _below_tick("limit_price", plain(wanted), tick)
@@ -183,18 +183,23 @@ def _below_tick(field: str, observed: str, tick: Decimal) -> Refusal:
 
 
 def _parameters(decision: Decision, facts: Facts, sized: Sized, seconds: int) -> StrategyParameters:
-    strategy = choose_strategy(decision, facts)
-    seed = StrategyParameters()
-    slices = decision.slices or seed.slices
+    """The configured parameters, with what the decision, urgency and quantity replace of them."""
+    rules, strategy = facts.rules, choose_strategy(decision, facts)
+    asked = {
+        "slices": decision.slices,
+        "display_fraction": decision.display_fraction,
+        "peg": decision.peg,
+        "improvement_bps": decision.improvement_bps,
+        "complete_at_deadline": decision.complete_at_deadline,
+        "band_fraction": rules.for_urgency(decision.urgency).band_fraction,
+        "limit_timeout_seconds": seconds,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    parameters = rules.parameters.model_copy(update=given)
+    slices, curve = parameters.slices, parameters.volume_curve
     if strategy in SCHEDULED:
         lots = int(sized.quantity / facts.step)
-        slices = max(min(slices, lots, seconds // facts.rules.slice_gap_seconds_min), 1)
-    asked = {name: getattr(decision, name) for name in OVERRIDES}
-    return StrategyParameters(
-        **{name: value for name, value in asked.items() if value is not None},
-        slices=slices,
-        limit_offset_bps=facts.rules.limit_offset_bps,
-        limit_timeout_seconds=seconds,
-        band_fraction=facts.rules.for_urgency(decision.urgency).band_fraction,
-        volume_curve=facts.volume_curve if strategy is ExecutionStrategy.VWAP else (),
-    )
+        slices = max(min(slices, lots, seconds // rules.slice_gap_seconds_min), 1)
+    if strategy is ExecutionStrategy.VWAP:
+        curve = facts.volume_curve or curve
+    return parameters.model_copy(update={"slices": slices, "volume_curve": curve})

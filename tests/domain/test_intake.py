@@ -35,19 +35,19 @@ GOOD: dict[str, object] = {"symbol": "AAPL", "action": "BUY", "target_weight": 3
 NS = 1_381_240_800_000_000_000
 
 
-def read(rules: IntakeRules = RULES, **changes: object) -> Intake:
+def read(rules: IntakeRules = RULES, /, **changes: object) -> Intake:
     result = read_decision({**GOOD, **changes}, rules=rules)
     assert isinstance(result, Intake), result
     return result
 
 
-def refusals(rules: IntakeRules = RULES, **changes: object) -> tuple[Refusal, ...]:
+def refusals(rules: IntakeRules = RULES, /, **changes: object) -> tuple[Refusal, ...]:
     result = read_decision({**GOOD, **changes}, rules=rules)
     assert isinstance(result, tuple), result
     return result
 
 
-def the_refusal(rules: IntakeRules = RULES, **changes: object) -> Refusal:
+def the_refusal(rules: IntakeRules = RULES, /, **changes: object) -> Refusal:
     (refusal,) = refusals(rules, **changes)
     return refusal
 
@@ -87,6 +87,11 @@ def test_every_key_is_read() -> None:
         on_bound="Cancel",
         must_complete=True,
         participation_cap=0.1,
+        slices=4,
+        display_fraction=0.2,
+        peg="no",
+        improvement_bps=5,
+        complete_at_deadline=False,
         decision_time="2013-10-08T10:00:00-04:00",
         decision_id="pm-1",
     )
@@ -100,6 +105,9 @@ def test_every_key_is_read() -> None:
     assert decision.on_bound is OnBound.CANCEL
     assert decision.must_complete
     assert decision.participation_cap == D("0.1")
+    assert (decision.slices, decision.display_fraction) == (4, D("0.2"))
+    assert (decision.peg, decision.complete_at_deadline) == (False, False)
+    assert decision.improvement_bps == 5
     assert decision.decided_at == NS
     assert (result.decision_id, result.risk_factors) == ("pm-1", ("rates", "earnings"))
 

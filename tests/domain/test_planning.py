@@ -22,6 +22,7 @@ from fillwright.domain.facts import (
 )
 from fillwright.domain.limits import Limits, SymbolUsage
 from fillwright.domain.market import TradingStatus
+from fillwright.domain.plan import StrategyParameters
 from fillwright.domain.planning import plan_decision
 from fillwright.domain.ports import NANOS, Session, Side
 from fillwright.domain.reasons import Anomalous, NothingReason, OnBound, Reason
@@ -274,8 +275,8 @@ def test_a_spread_beyond_the_bound_is_refused_with_the_bound_that_would_pass() -
     (refusal,) = outcome.refusals
     assert refusal.reason is Reason.SPREAD_EXCEEDS_BOUND
     assert refusal.would_pass == "max_slippage 20"
-    assert planned(a_decision(max_slippage_bps=D(20)), market=wide)
-    assert planned(a_decision(max_slippage_bps=None), market=wide)
+    planned(a_decision(max_slippage_bps=D(20)), market=wide)
+    planned(a_decision(max_slippage_bps=None), market=wide)
 
 
 @pytest.mark.parametrize(
@@ -383,6 +384,27 @@ def test_a_schedule_has_no_more_slices_than_shares_or_seconds(
     assert planned(decision).terms.parameters.slices == slices
 
 
+def test_a_decision_may_set_a_strategys_numbers() -> None:
+    decision = a_decision(
+        slices=4,
+        display_fraction=D("0.2"),
+        peg=False,
+        improvement_bps=D(5),
+        complete_at_deadline=False,
+    )
+    parameters = planned(decision).terms.parameters
+    assert (parameters.slices, parameters.display_fraction) == (4, D("0.2"))
+    assert (parameters.peg, parameters.complete_at_deadline) == (False, False)
+    assert parameters.improvement_bps == 5
+
+
+def test_configuration_sets_what_the_decision_leaves_open() -> None:
+    rules = PlanningRules(parameters=StrategyParameters(slices=20, randomise=D("0.1")))
+    parameters = planned(a_decision(), rules=rules).terms.parameters
+    assert (parameters.slices, parameters.randomise) == (20, D("0.1"))
+    assert planned(a_decision(slices=4), rules=rules).terms.parameters.slices == 4
+
+
 def test_vwap_gets_the_volume_curve_and_a_participation_cap() -> None:
     vwap = a_decision(strategy=ExecutionStrategy.VWAP)
     terms = planned(vwap, volume_curve=(3, 1, 3)).terms
@@ -444,7 +466,7 @@ def test_the_first_five_minutes_wait() -> None:
     assert outcome.planned is not None
     assert outcome.planned.terms.start_at == outcome.release_at
     assert outcome.planned.reservation.turnover_usd > 0
-    assert planned(a_decision(), **at(OPEN + 300 * NANOS))
+    planned(a_decision(), **at(OPEN + 300 * NANOS))
 
 
 def test_the_last_ten_minutes_wait_for_the_next_session() -> None:
@@ -452,7 +474,7 @@ def test_the_last_ten_minutes_wait_for_the_next_session() -> None:
     assert outcome.release_at == NEXT_SESSION.open + 300 * NANOS
     assert outcome.planned is not None
     assert outcome.planned.terms.end_at <= NEXT_SESSION.close
-    assert planned(a_decision(), **at(CLOSE - 601 * NANOS))
+    planned(a_decision(), **at(CLOSE - 601 * NANOS))
 
 
 def test_the_last_ten_minutes_refuse_where_no_next_session_is_known() -> None:
@@ -475,9 +497,9 @@ def test_the_timing_engine_may_defer() -> None:
     timing = Timing(release_at=later, rule="rate decision")
     outcome = deferred(a_decision(), timing=timing)
     assert (outcome.release_at, outcome.rule) == (later, "rate decision")
-    assert planned(a_decision(urgency=ExecutionUrgency.URGENT), timing=timing)
+    planned(a_decision(urgency=ExecutionUrgency.URGENT), timing=timing)
     for ignored in (NOON, CLOSE - 30 * NANOS):
-        assert planned(a_decision(), timing=Timing(release_at=ignored))
+        planned(a_decision(), timing=Timing(release_at=ignored))
 
 
 def test_a_wait_does_not_need_a_price_yet_but_does_need_the_rest() -> None:
