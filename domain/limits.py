@@ -23,8 +23,6 @@ from .money import QUANTITY_MAX, ZERO, Money, Price, Quantity
 from .ports import NANOS, Account, Side
 
 MICRO: Final = Decimal(1_000_000)
-CAP_MICRO_MAX: Final = 2**63 - 1
-"""The highest cap a store's counter can be compared with; a higher one is no cap."""
 MINUTE_NS: Final = 60 * NANOS
 COUNTER_MAX: Final = 2**63 - 1
 RESTRICTED_MAX: Final = 100_000
