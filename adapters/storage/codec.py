@@ -10,7 +10,7 @@ plain dataclasses) when an event is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -21,7 +21,7 @@ from ...domain.events import DomainEvent
 _INEXACT: Final = frozenset(
     {"float", "date", "time", "datetime", "timedelta", "set", "frozenset", "generator", "complex"}
 )
-_EXACT_VALUES: Final = (str, int, bool, type(None))
+_EXACT_TYPES: Final = frozenset({str, int, bool, type(None)})
 _NESTING_MAX: Final = 64
 
 Schema = Mapping[str, Any]
@@ -47,7 +47,10 @@ class Codec:
             StoreError: the event holds a value that has no canonical form or that would not load.
         """
         for path in self._open_paths:
-            _check_open(event, path, self.topic)
+            value = _value_at(event, path)
+            if not _is_exact(value):
+                what = _inexact(value, ".".join(path))
+                raise StoreError(f"{self.topic} cannot be stored: {what}")
         try:
             state = self._to_json(event, warnings="error")
         except PydanticSerializationError as error:
@@ -130,26 +133,40 @@ def _inner_schemas(schema: Schema) -> list[Schema]:
     return inner
 
 
-def _check_open(event: DomainEvent, path: tuple[str, ...], topic: str) -> None:
+def _value_at(event: DomainEvent, path: tuple[str, ...]) -> object:
     value: object = event
     for name in path:
-        if value is None:
-            return
         value = getattr(value, name)
-    _check_exact(value, ".".join(path), topic)
+        if value is None:
+            break
+    return value
 
 
-def _check_exact(value: object, where: str, topic: str) -> None:
+def _is_exact(value: object) -> bool:
+    kind = type(value)
+    if kind in _EXACT_TYPES:
+        return True
+    if kind is list:
+        return all(map(_is_exact, cast("list[object]", value)))
+    if kind is dict or isinstance(value, Mapping):
+        members = cast("Mapping[object, object]", value)
+        return all(type(key) is str for key in members) and all(map(_is_exact, members.values()))
+    return False
+
+
+def _inexact(value: object, where: str) -> str:
+    """Which part of an open value has no canonical form."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if type(key) is not str:
-                raise StoreError(f"{topic} cannot be stored: {where} has the key {key!r}, not text")
-            _check_exact(item, f"{where}.{key}", topic)
-    elif isinstance(value, list):
+                return f"{where} has the key {key!r}, which is not text"
+            if not _is_exact(item):
+                return _inexact(item, f"{where}.{key}")
+    if isinstance(value, list):
         for index, item in enumerate(value):
-            _check_exact(item, f"{where}[{index}]", topic)
-    elif type(value) not in _EXACT_VALUES:
-        raise StoreError(
-            f"{topic} cannot be stored: {where} is {value!r} ({type(value).__name__}); "
-            "allowed: text, whole numbers, true, false, null, lists and objects of these"
-        )
+            if not _is_exact(item):
+                return _inexact(item, f"{where}[{index}]")
+    return (
+        f"{where} is {value!r} ({type(value).__name__}); "
+        "allowed: text, whole numbers, true, false, null, lists and objects of these"
+    )
