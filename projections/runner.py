@@ -64,7 +64,7 @@ class UnknownEvent(FillwrightError):
     """An event class that this projection was not written for."""
 
 
-Handler: TypeAlias = Callable[[Any, Any], None]
+Handler: TypeAlias = Callable[[Any, Any], object]
 """Takes the projection and the event; the event's position is ``projection.position + 1``."""
 
 

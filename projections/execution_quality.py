@@ -1,0 +1,323 @@
+"""How well instructions were executed: per strategy, per symbol and overall (ruling 4).
+
+Side is +1 for a buy and -1 for a sell, positive is a cost, and what is missing stays None. No
+average of executed slippage is given without completion and the full shortfall over the ordered
+quantity beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from statistics import median
+from typing import ClassVar, Final, NamedTuple
+from uuid import UUID
+
+from ..domain.executions import Execution
+from ..domain.money import BPS, ZERO
+from ..domain.ports import NANOS, Side
+from ..domain.result import COMPLETE_FRACTION
+from ..domain.states import InstructionState
+from .instruction_book import Followed, InstructionBook
+
+END_MID_AGE_SECONDS_MAX: Final = 60
+"""A mid recorded with a step stands for the end's mid up to this long before the end."""
+_BPS_GRID: Final = Decimal("0.0001")
+_RATIO_GRID: Final = Decimal("0.000001")
+
+
+class EndFacts(NamedTuple):
+    """What captured market data says of an instruction, where the log does not.
+
+    ``end_mid`` is the mid when it ended, ``volume`` the shares that traded in its window.
+    """
+
+    end_mid: Decimal | None = None
+    volume: Decimal | None = None
+
+
+UNKNOWN_END: Final = EndFacts()
+NO_FACTS: Final[Mapping[UUID, EndFacts]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionQuality:
+    """The cost of one instruction that was admitted and has ended.
+
+    ``slippage_bps`` is of the executed part against the arrival mid. ``shortfall_bps`` is Perold's
+    (1988) over the *ordered* quantity with fees, in bps of ``X·P₀``:
+    ``side·Σ xⱼ(pⱼ − P₀) + side·(X − x)(Pₙ − P₀) + F``, where the unfilled part is priced at the
+    end's mid; None while that is unknown. ``delay_bps`` is our own: release mid against arrival
+    mid. ``participation`` is executed over market volume in
+    the window. ``success`` is 99 % executed within window and bound.
+    """
+
+    instruction_id: UUID
+    symbol: str
+    strategy: str
+    side: Side
+    ordered: Decimal
+    executed: Decimal
+    notional: Decimal
+    arrival_mid: Decimal | None
+    end_mid: Decimal | None
+    slippage_bps: Decimal | None
+    shortfall_bps: Decimal | None
+    delay_bps: Decimal | None
+    participation: Decimal | None
+    volume: Decimal | None
+    fees: Decimal
+    success: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySummary:
+    """Execution quality of a group of instructions.
+
+    ``instructions`` is the denominator of ``success_rate``: admitted and ended. ``working`` have
+    not ended; ``refused`` (by us) and ``no_change`` are outside. ``completion`` is executed over
+    ordered shares. ``slippage_bps_mean`` is weighted by notional at the arrival mid and covers
+    ``slippage_count`` instructions; so is ``shortfall_bps_mean`` with ``shortfall_count``, weighted
+    by ordered notional. ``participation`` is executed over market volume where that is known.
+    """
+
+    group: str
+    instructions: int
+    working: int
+    refused: int
+    no_change: int
+    ordered: Decimal
+    executed: Decimal
+    notional: Decimal
+    completion: Decimal | None
+    successes: int
+    success_rate: Decimal | None
+    slippage_bps_mean: Decimal | None
+    slippage_bps_median: Decimal | None
+    slippage_count: int
+    shortfall_bps_mean: Decimal | None
+    shortfall_bps_median: Decimal | None
+    shortfall_count: int
+    delay_bps_mean: Decimal | None
+    delay_count: int
+    participation: Decimal | None
+    participation_count: int
+    fees: Decimal
+    fees_bps: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSummary:
+    """Quality overall, by strategy and by symbol, and the instructions behind it."""
+
+    overall: QualitySummary
+    by_strategy: tuple[QualitySummary, ...]
+    by_symbol: tuple[QualitySummary, ...]
+    instructions: tuple[InstructionQuality, ...]
+
+
+class ExecutionQuality(InstructionBook):
+    """The execution summary of a log."""
+
+    name: ClassVar[str] = "execution_quality"
+    version: ClassVar[int] = 1
+
+    def summary(self, facts: Mapping[UUID, EndFacts] = NO_FACTS) -> ExecutionSummary:
+        """The summary of all instructions; ``facts`` come from captured market data."""
+        return summarise(self._book.values(), facts)
+
+    def state(self) -> object:
+        """The summary by what the log alone says."""
+        return self.summary()
+
+
+def summarise(
+    entries: Iterable[Followed], facts: Mapping[UUID, EndFacts] = NO_FACTS
+) -> ExecutionSummary:
+    """The execution summary of some instructions, such as those of a few sessions."""
+    chosen = list(entries)
+    judged = {
+        entry.instruction.id: quality_of_instruction(
+            entry, facts.get(entry.instruction.id, UNKNOWN_END)
+        )
+        for entry in chosen
+        if _counts(entry)
+    }
+
+    def groups(key: Callable[[Followed], str | None]) -> tuple[QualitySummary, ...]:
+        found: dict[str, list[Followed]] = {}
+        for entry in chosen:
+            name = key(entry)
+            if name:
+                found.setdefault(name, []).append(entry)
+        return tuple(_group(name, members, judged) for name, members in sorted(found.items()))
+
+    return ExecutionSummary(
+        overall=_group("overall", chosen, judged),
+        by_strategy=groups(lambda entry: entry.strategy),
+        by_symbol=groups(lambda entry: entry.symbol),
+        instructions=tuple(quality for quality in judged.values() if quality is not None),
+    )
+
+
+def quality_of_instruction(
+    entry: Followed, facts: EndFacts = UNKNOWN_END
+) -> InstructionQuality | None:
+    """The cost of one instruction, None without a plan."""
+    it = entry.instruction
+    plan = it.plan
+    if plan is None:
+        return None
+    sign, arrival = plan.side.sign, it.arrival_mid
+    unpriced = any(fill.quantity and fill.price is None for fill in _fills(entry))
+    slippage = None if unpriced else it.slippage_bps
+    delay = None
+    if arrival is not None and it.release_mid is not None:
+        delay = sign * (it.release_mid - arrival) / arrival * BPS
+    end_mid = facts.end_mid if facts.end_mid is not None else _recorded_end_mid(entry)
+    unfilled = max(plan.quantity - it.executed, ZERO)
+    shortfall = None
+    if arrival is not None and not unpriced and (end_mid is not None or not unfilled):
+        trading = sign * (it.notional - it.executed * arrival)
+        missed = sign * unfilled * (end_mid - arrival) if end_mid is not None else ZERO
+        shortfall = (trading + missed + it.fees) / (plan.quantity * arrival) * BPS
+    volume = facts.volume if facts.volume is not None else _recorded_volume(entry)
+    return InstructionQuality(
+        instruction_id=it.id,
+        symbol=plan.symbol,
+        strategy=plan.strategy.value,
+        side=plan.side,
+        ordered=plan.quantity,
+        executed=it.executed,
+        notional=it.notional,
+        arrival_mid=arrival,
+        end_mid=end_mid,
+        slippage_bps=_on(_BPS_GRID, slippage),
+        shortfall_bps=_on(_BPS_GRID, shortfall),
+        delay_bps=_on(_BPS_GRID, delay),
+        participation=_on(_RATIO_GRID, it.executed / volume if volume else None),
+        volume=volume,
+        fees=it.fees,
+        success=is_success(entry),
+    )
+
+
+def is_success(entry: Followed) -> bool:
+    """Whether at least 99 % executed within the window and the bound in force at each fill."""
+    plan = entry.instruction.plan
+    if plan is None:
+        return False
+    good = ZERO
+    for fill in _fills(entry):
+        terms = entry.terms_at(fill.market_time)
+        if terms is None or fill.market_time > terms.end_at:
+            continue
+        bound = terms.bound_price
+        if bound is None or (fill.price is not None and plan.side.sign * (fill.price - bound) <= 0):
+            good += fill.quantity
+    return good >= plan.quantity * COMPLETE_FRACTION
+
+
+def _counts(entry: Followed) -> bool:
+    """Whether it is in the denominator: admitted by us and ended."""
+    it = entry.instruction
+    return it.is_done and not _is_refused(entry) and it.state is not InstructionState.NO_CHANGE
+
+
+def _is_refused(entry: Followed) -> bool:
+    """Whether we refused it; what the broker refused was released and counts as a failure."""
+    it = entry.instruction
+    return it.state is InstructionState.REJECTED and not it.released
+
+
+def _recorded_end_mid(entry: Followed) -> Decimal | None:
+    seen, ended = entry.seen, entry.ended_at
+    if seen is None or ended is None:
+        return None
+    fresh = ended - seen.at <= END_MID_AGE_SECONDS_MAX * NANOS
+    return seen.mid if fresh else None
+
+
+def _recorded_volume(entry: Followed) -> Decimal | None:
+    """Market volume from plan to the last recorded step, where that is after the last fill."""
+    start, seen = entry.instruction.volume_at_start, entry.seen
+    if start is None or seen is None or seen.volume is None or seen.volume <= start:
+        return None
+    last_fill_at = max((f.market_time for f in _fills(entry) if f.quantity), default=0)
+    return seen.volume - start if seen.at >= last_fill_at else None
+
+
+def _fills(entry: Followed) -> Iterator[Execution]:
+    for order in entry.instruction.orders.values():
+        yield from order.executions.values()
+
+
+def _group(
+    name: str,
+    entries: Iterable[Followed],
+    judged: Mapping[UUID, InstructionQuality | None],
+) -> QualitySummary:
+    members = list(entries)
+    found = (judged.get(entry.instruction.id) for entry in members)
+    done = [quality for quality in found if quality is not None]
+    ordered = sum((q.ordered for q in done), ZERO)
+    executed = sum((q.executed for q in done), ZERO)
+    notional = sum((q.notional for q in done), ZERO)
+    fees = sum((q.fees for q in done), ZERO)
+    successes = sum(q.success for q in done)
+    slippages = [(q.slippage_bps, q.executed * (q.arrival_mid or ZERO)) for q in done]
+    shortfalls = [(q.shortfall_bps, q.ordered * (q.arrival_mid or ZERO)) for q in done]
+    delays = [(q.delay_bps, q.ordered * (q.arrival_mid or ZERO)) for q in done]
+    slippage, shortfall, delay = _Average(slippages), _Average(shortfalls), _Average(delays)
+    watched = [(q.executed, q.volume) for q in done if q.volume is not None]
+    volume = sum((v for _, v in watched), ZERO)
+    return QualitySummary(
+        group=name,
+        instructions=len(done),
+        working=sum(
+            not entry.instruction.is_done and entry.instruction.plan is not None
+            for entry in members
+        ),
+        refused=sum(_is_refused(entry) for entry in members),
+        no_change=sum(e.instruction.state is InstructionState.NO_CHANGE for e in members),
+        ordered=ordered,
+        executed=executed,
+        notional=notional,
+        completion=_ratio(executed, ordered),
+        successes=successes,
+        success_rate=_ratio(Decimal(successes), Decimal(len(done))),
+        slippage_bps_mean=slippage.mean,
+        slippage_bps_median=slippage.median,
+        slippage_count=slippage.count,
+        shortfall_bps_mean=shortfall.mean,
+        shortfall_bps_median=shortfall.median,
+        shortfall_count=shortfall.count,
+        delay_bps_mean=delay.mean,
+        delay_count=delay.count,
+        participation=_ratio(sum((x for x, _ in watched), ZERO), volume),
+        participation_count=len(watched),
+        fees=fees,
+        fees_bps=_on(_BPS_GRID, fees / notional * BPS if notional else None),
+    )
+
+
+class _Average:
+    """A weighted mean, a median and a count of what is known; None of nothing."""
+
+    def __init__(self, pairs: Iterable[tuple[Decimal | None, Decimal]]) -> None:
+        known = [(value, weight) for value, weight in pairs if value is not None]
+        total = sum((weight for _, weight in known), ZERO)
+        mean = sum((v * w for v, w in known), ZERO) / total if total else None
+        self.count = len(known)
+        self.mean = _on(_BPS_GRID, mean)
+        self.median = _on(_BPS_GRID, median(v for v, _ in known) if known else None)
+
+
+def _ratio(part: Decimal, whole: Decimal) -> Decimal | None:
+    return _on(_RATIO_GRID, part / whole if whole else None)
+
+
+def _on(grid: Decimal, value: Decimal | None) -> Decimal | None:
+    """A figure rounded half to even on its grid: 0.0001 bps, ratios to a millionth."""
+    return None if value is None else value.quantize(grid)

@@ -1,0 +1,214 @@
+"""Every instruction of a log, folded by the domain's own code, with what only a report needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import ClassVar, NamedTuple
+from uuid import UUID
+
+from ..domain import events as e
+from ..domain.errors import invariant
+from ..domain.instruction import Instruction
+from ..domain.money import ZERO
+from ..domain.plan import PlanTerms
+from ..domain.reasons import Anomalous, Check
+from .instruction_events import (
+    ACCOUNT_EVENTS,
+    END_EVENTS,
+    FOLLOWED_EVENTS,
+    REPORT_EVENTS,
+)
+from .runner import Handler, Projection
+
+
+class AnomalyNote(NamedTuple):
+    """An anomaly as recorded, with the position of its event and when (ns UTC)."""
+
+    position: int
+    kind: Anomalous
+    detail: str
+    client_order_id: str | None
+    at: int
+
+
+class TermsInForce(NamedTuple):
+    """What bound an instruction from ``since`` on; None where no bound was asked for."""
+
+    since: int
+    bound_price: Decimal | None
+    end_at: int
+
+
+class MarketSeen(NamedTuple):
+    """The market as last recorded with a step: mid and session volume, None where unknown."""
+
+    at: int
+    mid: Decimal | None
+    volume: Decimal | None
+
+
+class Followed:
+    """One instruction with the facts about it that its lifecycle does not need.
+
+    ``filled`` holds the sum of executions per child order, ``rules`` the rule that placed each
+    order, ``terms`` each change of bound or window, ``seen`` the market at the last recorded step.
+    Times are ns UTC, positions those of the first and last event.
+    """
+
+    __slots__ = (
+        "anomalies",
+        "checks",
+        "data_note",
+        "ended_at",
+        "filled",
+        "filled_total",
+        "first_position",
+        "instruction",
+        "last_position",
+        "planned_at",
+        "rules",
+        "seen",
+        "terms",
+    )
+
+    def __init__(self, instruction: Instruction, position: int) -> None:
+        self.instruction = instruction
+        self.first_position = position
+        self.last_position = position
+        self.data_note = ""
+        self.planned_at: int | None = None
+        self.ended_at: int | None = None
+        self.checks: tuple[Check, ...] = ()
+        self.anomalies: list[AnomalyNote] = []
+        self.terms: list[TermsInForce] = []
+        self.rules: dict[str, str] = {}
+        self.seen: MarketSeen | None = None
+        self.filled: dict[str, Decimal] = {}
+        self.filled_total = ZERO
+
+    @property
+    def session_date(self) -> str:
+        """The session it was admitted in, or received in while it is not admitted."""
+        reservation = self.instruction.reservation
+        return reservation.session_date if reservation else self.instruction.session_date
+
+    @property
+    def strategy(self) -> str | None:
+        """The strategy of the plan in force, of the decision without a plan, or None."""
+        plan, decision = self.instruction.plan, self.instruction.decision
+        strategy = plan.strategy if plan else decision.strategy if decision else None
+        return None if strategy is None else strategy.value
+
+    @property
+    def symbol(self) -> str:
+        """The instrument, empty where the decision could not be read."""
+        plan, decision = self.instruction.plan, self.instruction.decision
+        return plan.symbol if plan else decision.symbol if decision else ""
+
+    def terms_at(self, market_time: int) -> TermsInForce | None:
+        """The terms in force at a time; the first ones before that."""
+        for terms in reversed(self.terms):
+            if terms.since <= market_time:
+                return terms
+        return self.terms[0] if self.terms else None
+
+
+class InstructionBook(Projection):
+    """All instructions of a log; subclasses say what they tell of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._book: dict[UUID, Followed] = {}
+
+    def instructions(self) -> Mapping[UUID, Followed]:
+        """Every instruction by id, in the order of receipt; for reading only."""
+        return self._book
+
+    def _apply(self, event: e.DomainEvent) -> Followed:
+        entry = self._book[event.originator_id]
+        entry.instruction.apply(event)
+        entry.last_position = self.position + 1
+        return entry
+
+    def _received(self, event: e.DecisionReceived) -> None:
+        instruction = Instruction(event.originator_id)
+        instruction.apply(event)
+        entry = Followed(instruction, self.position + 1)
+        entry.data_note = event.data_note
+        self._book[event.originator_id] = entry
+
+    def _planned(self, event: e.InstructionPlanned) -> None:
+        entry = self._apply(event)
+        entry.planned_at = event.record_time
+        entry.checks = event.checks
+        _new_terms(entry, event.plan, event.record_time)
+
+    def _replanned(self, event: e.InstructionReplanned | e.StrategySwitched) -> None:
+        _new_terms(self._apply(event), event.plan, event.record_time)
+
+    def _intended(self, event: e.OrderIntended) -> None:
+        entry = self._apply(event)
+        entry.rules[event.client_order_id] = event.provenance.rule
+        entry.seen = _market_seen(event.provenance)
+
+    def _cancel_requested(self, event: e.OrderCancelRequested) -> None:
+        entry = self._apply(event)
+        if event.provenance is not None:
+            entry.seen = _market_seen(event.provenance)
+
+    def _reported(self, event: e.OrderReported) -> None:
+        entry = self._apply(event)
+        order = entry.instruction.orders.get(event.report.client_order_id)
+        if order is None:
+            return
+        key = event.report.client_order_id
+        total = sum((fill.quantity for fill in order.executions.values()), ZERO)
+        entry.filled_total += total - entry.filled.get(key, ZERO)
+        entry.filled[key] = total
+        invariant(total == order.cum_qty, f"{key}: executed quantity is the sum of its fills")
+        invariant(
+            entry.filled_total == entry.instruction.executed,
+            f"{entry.instruction.id}: executed quantity is the sum of all fills",
+        )
+
+    def _noted(self, event: e.InstructionAnomaly) -> None:
+        entry = self._apply(event)
+        entry.anomalies.append(
+            AnomalyNote(
+                self.position + 1,
+                event.kind,
+                event.detail,
+                event.client_order_id,
+                event.record_time,
+            )
+        )
+
+    def _ended(self, event: e.DomainEvent) -> None:
+        self._apply(event).ended_at = event.record_time
+
+    HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
+        **dict.fromkeys(FOLLOWED_EVENTS, _apply),
+        **dict.fromkeys(REPORT_EVENTS, _reported),
+        **dict.fromkeys(END_EVENTS, _ended),
+        e.DecisionReceived: _received,
+        e.InstructionPlanned: _planned,
+        e.InstructionReplanned: _replanned,
+        e.StrategySwitched: _replanned,
+        e.OrderIntended: _intended,
+        e.OrderCancelRequested: _cancel_requested,
+        e.InstructionAnomaly: _noted,
+    }
+    IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(ACCOUNT_EVENTS)
+
+
+def _new_terms(entry: Followed, plan: PlanTerms, at: int) -> None:
+    terms = TermsInForce(at, plan.bound_price, plan.end_at)
+    if not entry.terms or entry.terms[-1][1:] != terms[1:]:
+        entry.terms.append(terms)
+
+
+def _market_seen(provenance: e.Provenance) -> MarketSeen:
+    market = provenance.market
+    quote = market.usable_quote
+    return MarketSeen(market.now, quote.mid if quote else None, market.volume)

@@ -1,0 +1,200 @@
+"""Where our record and the broker's disagree now, and what odd things nobody has settled yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, NamedTuple
+from uuid import UUID
+
+from ..domain import events as e
+from ..domain.ids import account_stream_id
+from ..domain.reasons import Anomalous
+from .instruction_events import ACCOUNT_EVENTS, INSTRUCTION_EVENTS
+from .runner import Handler, Projection
+
+SETTLED_BY_AGREEMENT: Final = frozenset(
+    {
+        Anomalous.ORDER_REPORT,
+        Anomalous.UNKNOWN_ORDER,
+        Anomalous.POSITION_BREAK,
+        Anomalous.COUNTERS_DISAGREE,
+    }
+)
+"""Anomalies that a later reconciliation without a break explains away."""
+
+NOTES: Final = frozenset({Anomalous.CURRENT_WEIGHT_DISAGREES, Anomalous.DATA_QUALITY})
+"""Anomalies that are only worth knowing; they do not outlive their session."""
+
+
+class OpenBreak(NamedTuple):
+    """A difference that the last comparison still showed; ``since`` is when it first did."""
+
+    account: str
+    difference: e.Break
+    since: int
+
+
+class OpenAnomaly(NamedTuple):
+    """An anomaly that nothing has settled; ``subject`` is an instruction, order or symbol."""
+
+    position: int
+    account: str
+    kind: Anomalous
+    subject: str
+    detail: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The last time our record was compared with the broker's (ns UTC)."""
+
+    at: int
+    trigger: str
+    orders_compared: int
+    fills_compared: int
+    breaks: int
+
+
+class _Account:
+    def __init__(self) -> None:
+        self.breaks: dict[e.Break, int] = {}
+        self.anomalies: list[OpenAnomaly] = []
+        self.kills: dict[str, tuple[str, int]] = {}
+        self.last: Comparison | None = None
+
+    def compared(self, breaks: Iterable[e.Break], at: int) -> None:
+        """Keep what is still different with its first time; agreement settles anomalies."""
+        self.breaks = {found: self.breaks.get(found, at) for found in breaks}
+        if not self.breaks:
+            self.drop(SETTLED_BY_AGREEMENT)
+
+    def drop(self, kinds: frozenset[Anomalous]) -> None:
+        """Take anomalies of these kinds as settled."""
+        self.anomalies = [open for open in self.anomalies if open.kind not in kinds]
+
+
+class Reconciliation(Projection):
+    """Open breaks, unsettled anomalies and blocks of every account in the log.
+
+    An anomaly is settled by a later comparison without a break when it is of a kind that agreement
+    explains; a mere note ends with its session; an overfill, a strategy that overreached or usage
+    over a cap stays until the log says otherwise, because a person has to look at it.
+    """
+
+    name: ClassVar[str] = "reconciliation"
+    version: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._accounts: dict[UUID, _Account] = {}
+        self._names: dict[UUID, str] = {}
+        self._home: dict[UUID, UUID] = {}
+
+    def breaks(self) -> tuple[OpenBreak, ...]:
+        """Differences that the last comparison of each account showed."""
+        return tuple(
+            OpenBreak(self._name(stream), difference, since)
+            for stream, account in self._accounts.items()
+            for difference, since in account.breaks.items()
+        )
+
+    def anomalies(self) -> tuple[OpenAnomaly, ...]:
+        """Unsettled anomalies, in the order of the log."""
+        found = (open for account in self._accounts.values() for open in account.anomalies)
+        return tuple(sorted(found))
+
+    def kills(self) -> tuple[tuple[str, str, str, int], ...]:
+        """Blocks in force as (account, scope, reason, since)."""
+        return tuple(
+            (self._name(stream), scope, reason, since)
+            for stream, account in self._accounts.items()
+            for scope, (reason, since) in account.kills.items()
+        )
+
+    def last_comparison(self, account: str) -> Comparison | None:
+        """The last comparison with the broker, None before the first."""
+        found = self._accounts.get(account_stream_id(account))
+        return found.last if found else None
+
+    def _name(self, stream: UUID) -> str:
+        return self._names.get(stream, str(stream))
+
+    def _account(self, stream: UUID) -> _Account:
+        return self._accounts.setdefault(stream, _Account())
+
+    def _session_opened(self, event: e.SessionOpened) -> None:
+        self._names[event.originator_id] = event.account
+        self._account(event.originator_id).drop(NOTES)
+
+    def _reconciled(self, event: e.Reconciled) -> None:
+        account = self._account(event.originator_id)
+        account.compared(event.breaks, event.record_time)
+        account.last = Comparison(
+            event.record_time,
+            event.trigger,
+            event.orders_compared,
+            event.fills_compared,
+            len(event.breaks),
+        )
+
+    def _session_closed(self, event: e.SessionClosed) -> None:
+        self._account(event.originator_id).compared(event.breaks, event.record_time)
+
+    def _killed(self, event: e.KillSwitchEngaged) -> None:
+        kills = self._account(event.originator_id).kills
+        kills[event.scope] = (event.reason, event.record_time)
+
+    def _revived(self, event: e.KillSwitchReleased) -> None:
+        self._account(event.originator_id).kills.pop(event.scope, None)
+
+    def _account_anomaly(self, event: e.AccountAnomaly) -> None:
+        stream = event.originator_id
+        self._note(stream, event, event.symbol or self._name(stream))
+
+    def _received(self, event: e.DecisionReceived) -> None:
+        stream = account_stream_id(event.account)
+        self._names[stream] = event.account
+        self._home[event.originator_id] = stream
+
+    def _instruction_anomaly(self, event: e.InstructionAnomaly) -> None:
+        subject = event.client_order_id or str(event.originator_id)
+        self._note(self._home[event.originator_id], event, subject)
+
+    def _note(
+        self, stream: UUID, event: e.AccountAnomaly | e.InstructionAnomaly, subject: str
+    ) -> None:
+        self._account(stream).anomalies.append(
+            OpenAnomaly(
+                self.position + 1,
+                self._name(stream),
+                event.kind,
+                subject,
+                event.detail,
+                event.record_time,
+            )
+        )
+
+    def state(self) -> object:
+        """Breaks, anomalies, blocks and last comparisons."""
+        return {
+            "breaks": self.breaks(),
+            "anomalies": self.anomalies(),
+            "kills": self.kills(),
+            "last": {self._name(id): account.last for id, account in self._accounts.items()},
+        }
+
+    HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
+        e.SessionOpened: _session_opened,
+        e.Reconciled: _reconciled,
+        e.SessionClosed: _session_closed,
+        e.KillSwitchEngaged: _killed,
+        e.KillSwitchReleased: _revived,
+        e.AccountAnomaly: _account_anomaly,
+        e.DecisionReceived: _received,
+        e.InstructionAnomaly: _instruction_anomaly,
+    }
+    IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = (
+        frozenset(ACCOUNT_EVENTS) | frozenset(INSTRUCTION_EVENTS)
+    ) - HANDLERS.keys()
