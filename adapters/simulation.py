@@ -22,6 +22,7 @@ from .engine.closing import Capture
 from .events_file import NoEvents
 from .exchange.exchange import Exchange
 from .exchange.journal import Journal
+from .exchange.scaled import ScaledDay
 from .exchange.tape import SymbolDay
 from .exchange.terms import Faults, Fees, Halt, Terms
 from .market_data.capture import SegmentCapture
@@ -76,7 +77,7 @@ class Simulation:
 
 
 def simulate(
-    days: Sequence[SymbolDay],
+    days: Sequence[SymbolDay | ScaledDay],
     *,
     store: str | None,
     account: str = "sim",
@@ -102,8 +103,9 @@ def simulate(
         StoreError: the store cannot be opened.
     """
     calendar = market.calendar if market else ExchangeCalendar()
-    market = market or RecordedMarketData(days, calendar)
-    session = _one_session(days, market)
+    tapes = [day.day if isinstance(day, ScaledDay) else day for day in days]
+    market = market or RecordedMarketData(tapes, calendar)
+    session = _one_session(tapes, market)
     terms_of_venue = venue or VenueTerms()
     terms = Terms(
         cash=terms_of_venue.cash,
@@ -139,7 +141,7 @@ def simulate(
 
 
 def _wire(
-    days: Sequence[SymbolDay],
+    days: Sequence[SymbolDay | ScaledDay],
     log: Log,
     path: Path | None,
     account: str,
@@ -187,8 +189,8 @@ def last_record_time(log: Log) -> int:
     return last
 
 
-def _one_session(days: Sequence[SymbolDay], market: RecordedMarketData) -> Session:
-    dates = sorted({day.date for day in days})
+def _one_session(tapes: Sequence[SymbolDay], market: RecordedMarketData) -> Session:
+    dates = sorted({tape.date for tape in tapes})
     if len(dates) != 1:
         raise InvalidInput("market days", ", ".join(dates) or "none", "symbol-days of one date")
     session = market.calendar.session_on(dates[0])

@@ -173,6 +173,11 @@ class TradingAccount:
         self._pending.append(event)
         return event
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something was recorded since the events were last collected."""
+        return bool(self._pending)
+
     def collect_events(self) -> list[e.DomainEvent]:
         """Take the events recorded since the last call."""
         pending, self._pending = self._pending, []

@@ -6,21 +6,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from ...domain import ids
 from ...domain.decision import TEXT_MAX, Decision, ExecutionUrgency
 from ...domain.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
 from ...domain.instruction import Instruction
 from ...domain.intake import Intake, read_decision
-from ...domain.limits import MICRO, CounterUpdate, PositionFacts, release, reservation_counters
+from ...domain.limits import CounterUpdate, PositionFacts, release, reservation_counters
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import ZERO
 from ...domain.planning import plan_decision
 from ...domain.ports import NANOS
 from ...domain.reasons import EndReason, Reason, Refusal
 from ...domain.timing import assess
-from ..storage.records import CounterExceeded
 from .desk import Desk
 
 
@@ -35,11 +33,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A decision as it came: its raw fields, an id that a file gave it, and explicit plan terms."""
+    """A decision as it came: its raw fields or bytes, and an id that a file gave it."""
 
     raw: Mapping[str, object] | bytes
     file_id: str | None = None
-    order_size: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +50,17 @@ class Entry:
 
 
 class Admission:
-    """Admits decisions, one append each, in the order they come."""
+    """Admits decisions in the order they come; durable with the desk's next append of jobs."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     async def admit(self, arrival: Arrival) -> Admitted:
-        """Record a decision and what became of it, durably, before returning."""
+        """Record a decision and what became of it."""
         desk = self._desk
         read = _read(arrival, desk)
         if isinstance(read, tuple):
-            return await self._unreadable(arrival, read)
+            return self._unreadable(arrival, read)
         decision_id = read.decision_id or arrival.file_id
         content = read.decision.content_hash()
         if decision_id is None:
@@ -79,7 +76,7 @@ class Admission:
         facts = await self._facts(read.decision, identified=identified)
         entry = Entry(read, decision_id, content, facts)
         self._receive(instruction, entry)
-        await self._decide(instruction, read.decision, entry)
+        self._decide(instruction, read.decision, entry)
         return Admitted(instruction)
 
     async def check_again(self, instruction: Instruction) -> None:
@@ -92,7 +89,8 @@ class Admission:
         usage = facts.usage
         if instruction.reservation is not None:
             usage = release(usage, instruction.reservation)
-        facts = replace(facts, usage=usage, timing=replace(facts.timing, release_at=None))
+        timing = replace(facts.timing, release_at=None)
+        facts = replace(facts, usage=usage, timing=timing, admitted=True)
         stamp = desk.stamp(str(instruction.id), "deferral")
         outcome = plan_decision(decision, facts, instruction.id)
         planned = outcome.planned if isinstance(outcome, Deferred) else outcome
@@ -113,7 +111,7 @@ class Admission:
                 instruction.content_hash,
                 facts,
             )
-            await self._reserve(instruction, entry, planned, None)
+            self._reserve(instruction, entry, planned, None)
             return
         else:
             instruction.finish(stamp, EndReason.SESSION_END)
@@ -142,10 +140,10 @@ class Admission:
             arrival_mid=quote.mid if quote else None,
             position=held.quantity if held else ZERO,
             usage=usage,
-            limits=desk.usage.limits(desk.name),
+            limits=desk.limits,
             rules=desk.rules.planning,
             timing=self._timing(market, decision.urgency),
-            next_session=desk.calendar.next_session(now) if session is None else None,
+            next_session=desk.calendar.next_session(session.close if session else now),
             symbol_known=desk.market.knows(decision.symbol),
             identified=identified,
             volume_curve=desk.market.volume_buckets(decision.symbol, date),
@@ -194,26 +192,26 @@ class Admission:
             sealed_text=desk.keystore.seal(subject, text, str(instruction.id)),
         )
 
-    async def _decide(self, instruction: Instruction, decision: Decision, entry: Entry) -> None:
+    def _decide(self, instruction: Instruction, decision: Decision, entry: Entry) -> None:
         outcome = plan_decision(decision, entry.facts, instruction.id)
         stamp = self._desk.stamp(str(instruction.id), "plan")
         if isinstance(outcome, Planned):
-            await self._reserve(instruction, entry, outcome, None)
+            self._reserve(instruction, entry, outcome, None)
         elif isinstance(outcome, Deferred) and outcome.planned is not None:
-            await self._reserve(instruction, entry, outcome.planned, outcome.release_at)
+            self._reserve(instruction, entry, outcome.planned, outcome.release_at)
         elif isinstance(outcome, Nothing):
             instruction.do_nothing(stamp, outcome.reason, outcome.note, outcome.checks)
             self._note(instruction, outcome.anomalies)
-            await self._append(instruction)
+            self._append(instruction)
         elif isinstance(outcome, Refused):
             instruction.refuse(stamp, outcome.refusals, outcome.checks)
             self._note(instruction, outcome.anomalies)
-            await self._append(instruction)
+            self._append(instruction)
         else:
             instruction.await_release(stamp, outcome.release_at, outcome.rule)
-            await self._append(instruction)
+            self._append(instruction)
 
-    async def _reserve(
+    def _reserve(
         self, instruction: Instruction, entry: Entry, planned: Planned, release_at: int | None
     ) -> None:
         facts = entry.facts
@@ -229,6 +227,7 @@ class Admission:
             timing_rules=tuple(rule for rule in facts.timing.rule.split(",") if rule),
             volume=facts.market.volume,
             release_at=release_at,
+            sell_mark=planned.sell_mark,
             notes=planned.notes,
         )
         self._note(instruction, planned.anomalies)
@@ -236,18 +235,9 @@ class Admission:
         counters = reservation_counters(
             planned.reservation, facts.limits, facts.usage, facts.account, measured
         )
-        try:
-            await self._append(instruction, counters)
-        except CounterExceeded as exceeded:
-            # Another writer took the headroom between our reading of it and the append.
-            refused = Instruction(instruction.id)
-            self._receive(refused, entry)
-            refused.refuse(
-                self._desk.stamp(str(refused.id), "plan"), (_exceeded(exceeded),), planned.checks
-            )
-            await self._append(refused)
+        self._append(instruction, counters)
 
-    async def _unreadable(self, arrival: Arrival, refusals: tuple[Refusal, ...]) -> Admitted:
+    def _unreadable(self, arrival: Arrival, refusals: tuple[Refusal, ...]) -> Admitted:
         """Record what could not be read as rejected, under an id from its bytes (ruling 10)."""
         desk = self._desk
         raw = _raw_bytes(arrival.raw)
@@ -273,7 +263,7 @@ class Admission:
             sealed_text=desk.keystore.seal(subject, text, str(id)),
         )
         instruction.refuse(desk.stamp(str(id), "read"), refusals)
-        await self._append(instruction)
+        self._append(instruction)
         return Admitted(instruction)
 
     def _note(self, instruction: Instruction, anomalies: tuple[Noted, ...]) -> None:
@@ -281,11 +271,11 @@ class Admission:
         for anomaly in anomalies:
             instruction.note(stamp, anomaly.kind, anomaly.detail)
 
-    async def _append(
-        self, instruction: Instruction, counters: tuple[CounterUpdate, ...] = ()
+    def _append(
+        self, instruction: Instruction, counters: tuple[CounterUpdate, ...] | None = None
     ) -> None:
         desk = self._desk
-        await desk.append([instruction], counters)
+        desk.prepare(instruction, counters)
         desk.adopt(instruction)
         if not instruction.is_done:
             starts = instruction.plan.start_at if instruction.plan else desk.now
@@ -294,7 +284,7 @@ class Admission:
     def _same_content(self, content: str) -> str | None:
         """The id of an equal decision within the duplicate window (ruling 9), or None."""
         desk = self._desk
-        window = desk.usage.limits(desk.name).duplicate_window_seconds * NANOS
+        window = desk.limits.duplicate_window_seconds * NANOS
         for instruction in reversed(desk.instructions.values()):
             if desk.now - instruction.received_at > window:
                 continue
@@ -335,25 +325,6 @@ def _reused(decision_id: str) -> Refusal:
     )
 
 
-def _exceeded(exceeded: CounterExceeded) -> Refusal:
-    reasons = {
-        "trades": Reason.DAILY_TRADES,
-        "turnover": Reason.DAILY_TURNOVER,
-        "position": Reason.POSITION_SIZE,
-        "buying_power": Reason.BUYING_POWER,
-    }
-    name = exceeded.key.partition(":")[0].removeprefix("reducing_")
-    free = Decimal(exceeded.cap - exceeded.used) / MICRO
-    return Refusal(
-        reason=reasons[name],
-        field=name,
-        observed=str(Decimal(exceeded.used + exceeded.asked) / MICRO),
-        allowed=f"at most {Decimal(exceeded.cap) / MICRO}",
-        would_pass=f"at most {max(free, ZERO)} more",
-        message=f"The {name} limit was used up by another decision at the same moment.",
-    )
-
-
 def _arrival(market: MarketState, desk: Desk) -> tuple[Quote | None, str]:
     """The quote that arrival is measured at, or None with the reason (ruling 2)."""
     if market.status is not TradingStatus.OPEN:
@@ -363,7 +334,7 @@ def _arrival(market: MarketState, desk: Desk) -> tuple[Quote | None, str]:
         return None, "no quote"
     if not quote.is_two_sided:
         return None, "quote locked or crossed"
-    oldest = desk.usage.limits(desk.name).quote_age_seconds_max * NANOS
+    oldest = desk.limits.quote_age_seconds_max * NANOS
     if market.quote_age_ns is None or market.quote_age_ns > oldest:
         return None, "quote stale"
     return quote, ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -15,7 +16,7 @@ from ...domain.account import TradingAccount
 from ...domain.facts import DEFAULT_RULES, PlanningRules
 from ...domain.instruction import Instruction
 from ...domain.intake import IntakeRules
-from ...domain.limits import CounterUpdate
+from ...domain.limits import CounterUpdate, Limits
 from ...domain.ports import (
     Broker,
     BrokerCommand,
@@ -32,13 +33,20 @@ from ...projections.daily_limits import DailyLimits
 from ...projections.runner import Recorded
 from ..storage.keystore import Keystore
 from ..storage.log import Log
+from ..storage.records import Conflict, CounterExceeded, Job
 
+DEFAULT_LIMITS: Final = Limits()
 ACTOR: Final = f"engine/{__version__}"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRules:
-    """How the engine works; every number is configuration, units in the names."""
+    """How the engine works; every number is configuration, units in the names.
+
+    ``reports_before_commit_max`` is how many instructions may have reports recorded and not yet
+    durable while nothing is sent: 1 commits each batch. A report that a crash loses is given again
+    by the broker, so more is safe where the broker can be asked, and spares the disk.
+    """
 
     planning: PlanningRules = DEFAULT_RULES
     intake: IntakeRules = field(default_factory=IntakeRules)
@@ -48,6 +56,7 @@ class EngineRules:
     reopen_delay_seconds: int = 30
     switching: SwitchingRules = field(default_factory=SwitchingRules)
     mode: str = "simulated"
+    reports_before_commit_max: int = 1
     seed: int | None = None
 
 
@@ -77,6 +86,8 @@ class Desk:
     order_of: dict[UUID, int] = field(default_factory=dict)
     owner_of: dict[str, UUID] = field(default_factory=dict)
     open_orders: dict[tuple[str, Side], dict[str, Decimal | None]] = field(default_factory=dict)
+    in_play: Counter[str] = field(default_factory=Counter)
+    jobs: list[Job] = field(default_factory=list)
     touched: dict[UUID, Instruction | TradingAccount] = field(default_factory=dict)
     commands: list[BrokerCommand] = field(default_factory=list)
     wakes: list[tuple[int, int, UUID]] = field(default_factory=list)
@@ -89,6 +100,11 @@ class Desk:
     def now(self) -> int:
         """The time now, ns UTC."""
         return self.runtime.clock.now()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        return self.account.limits or DEFAULT_LIMITS
 
     def stamp(
         self,
@@ -107,14 +123,26 @@ class Desk:
         if instruction.id not in self.order_of:
             self.order_of[instruction.id] = len(self.order_of)
         self.instructions[instruction.id] = instruction
-        if instruction.is_done and not instruction.live:
-            self.active.pop(instruction.id, None)
-        else:
-            self.active[instruction.id] = instruction
         for client_order_id, request in instruction.requests.items():
             self.owner_of[client_order_id] = instruction.id
             if client_order_id in instruction.live:
                 self.opened(instruction, request)
+        if not instruction.is_done or instruction.live:
+            self.active[instruction.id] = instruction
+            if instruction.decision is not None:
+                self.in_play[instruction.decision.symbol] += 1
+
+    def retire(self, instruction: Instruction) -> None:
+        """Stop looking at an instruction that ended and has no order that may trade."""
+        if instruction.live:
+            return
+        self.wake_of.pop(instruction.id, None)
+        if self.active.pop(instruction.id, None) is not None and instruction.decision is not None:
+            self.in_play[instruction.decision.symbol] -= 1
+
+    def symbols_in_play(self) -> list[str]:
+        """The symbols of active instructions, sorted."""
+        return sorted(symbol for symbol, count in self.in_play.items() if count > 0)
 
     def opened(self, instruction: Instruction, request: OrderRequest) -> None:
         """Know an own order that may trade from now on."""
@@ -131,8 +159,9 @@ class Desk:
         return list(self.open_orders.get((symbol, side), {}).values())
 
     def touch(self, aggregate: Instruction | TradingAccount) -> None:
-        """Have an aggregate's new events in the next commit."""
-        self.touched[aggregate.id] = aggregate
+        """Have an aggregate's new events, if there are any, in the next commit."""
+        if aggregate.has_news:
+            self.touched[aggregate.id] = aggregate
 
     def wake(self, instruction: Instruction, at: int) -> None:
         """Look at an instruction again at ``at``; replaces what was asked before."""
@@ -171,52 +200,62 @@ class Desk:
         )
         self.touch(self.account)
 
-    async def append(
-        self,
-        aggregates: Sequence[Instruction | TradingAccount],
-        counters: Sequence[CounterUpdate] | None = None,
+    def prepare(
+        self, instruction: Instruction, counters: Sequence[CounterUpdate] | None = None
     ) -> None:
-        """Make what these aggregates recorded durable, with its effect on the limits' counters.
+        """Put an admission, and the account's events before it, among the next append's jobs.
 
-        ``counters`` are the conditional ones of an admission; without them the counters move by
-        what the events say, whatever the caps are (ruling 8).
-
-        Raises:
-            CounterExceeded: nothing was written, and the aggregates are to be made anew.
+        ``counters`` are the conditional ones of a reservation; the projection follows at once, so
+        that the next decision of the same batch sees what this one took.
         """
         self.start_once()
-        chosen = [a for a in aggregates if a.id != self.account.id]
-        recorded = self.account.collect_events()
-        for aggregate in chosen:
-            recorded += aggregate.collect_events()
+        recorded = [*self.account.collect_events(), *instruction.collect_events()]
         self.touched.pop(self.account.id, None)
-        first = self.usage.position + 1
-        if counters is None:
-            self._project(recorded, first)
-            changes = sorted(self.usage.take_counter_changes().items())
-            counters = [CounterUpdate(key, amount, None) for key, amount in changes]
-            await self.log.commit(Recordings(recorded), counters=counters)
-        else:
-            await self.log.commit(Recordings(recorded), counters=counters)
-            self._project(recorded, first)
-            self.usage.take_counter_changes()
-        if self.on_event is not None:
-            for offset, event in enumerate(recorded):
-                self.on_event(first + offset, event)
+        self._project(recorded)
+        changes = self.usage.take_counter_changes()
+        self.jobs.append(Job([Recordings(recorded)], counters or _unconditional(changes)))
 
-    def _project(self, recorded: list[e.DomainEvent], first_position: int) -> None:
-        for offset, event in enumerate(recorded):
-            self.usage.apply(Recorded(first_position + offset, event, b""))
+    def append_jobs(self) -> None:
+        """Make all prepared admissions durable in one transaction.
+
+        Raises:
+            CounterExceeded: another writer took headroom between our reading and the append; what
+                was prepared after it may stand on what is not there, so the caller reloads.
+        """
+        jobs, self.jobs = self.jobs, []
+        if not jobs:
+            return
+        for result in self.log.append_jobs(jobs):
+            if isinstance(result, CounterExceeded | Conflict):
+                raise result
+
+    def _project(self, recorded: list[e.DomainEvent]) -> None:
+        for event in recorded:
+            entry = Recorded(self.usage.position + 1, event, b"")
+            self.usage.apply(entry)
+            if self.on_event is not None:
+                self.on_event(entry.position, event)
 
     async def commit(self) -> None:
         """Make everything that was recorded durable, then hand the commands to the broker."""
         if self.touched:
-            touched = list(self.touched.values())
+            self.start_once()
+            account = self.touched.pop(self.account.id, None)
+            recorded = account.collect_events() if account else []
+            for aggregate in self.touched.values():
+                recorded += aggregate.collect_events()
             self.touched.clear()
-            await self.append(touched)
+            self._project(recorded)
+            changes = _unconditional(self.usage.take_counter_changes())
+            await self.log.commit(Recordings(recorded), counters=changes)
         commands, self.commands = self.commands, []
         if commands:
             await self.broker.send(commands)
+
+
+def _unconditional(changes: Mapping[str, int]) -> list[CounterUpdate]:
+    """What the events say moves the counters, whatever the caps are (ruling 8)."""
+    return [CounterUpdate(key, amount, None) for key, amount in sorted(changes.items())]
 
 
 @dataclass(slots=True)

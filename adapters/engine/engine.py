@@ -9,16 +9,20 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
-from ...domain.errors import BrokerUnavailable
+from ...domain.errors import BrokerUnavailable, StoreError
 from ...domain.instruction import Instruction
 from ...domain.limits import Limits
+from ...domain.ports import ExecutionReport, ReportKind
 from ...domain.reasons import EndReason
+from ..storage.records import CounterExceeded
 from .admission import Admission, Admitted, Arrival
 from .closing import Capture, close_session
 from .desk import Desk
 from .messages import MessageBudget
 from .recovery import Recovery, compare_counters, rebuild
 from .working import Working
+
+ADMISSION_TRIES_MAX = 5
 
 
 class Engine:
@@ -146,6 +150,8 @@ class Engine:
             while self._arrivals or self._has_work():
                 if not await self._batch():
                     await self._pass_time()
+            await self.desk.commit()
+            self._resolve()
         except BaseException as error:
             self._fail(error)
             raise
@@ -187,7 +193,7 @@ class Engine:
         """Take in what is here now, act on it durably; False when there was nothing."""
         desk = self.desk
         to_step: dict[UUID, Instruction] = {}
-        reports = desk.broker.drain()
+        reports = await self._reports()
         for report in reports:
             instruction = self._working.take(report)
             if instruction is not None:
@@ -199,10 +205,23 @@ class Engine:
                 to_step[instruction.id] = instruction
         for instruction in sorted(to_step.values(), key=lambda i: desk.order_of[i.id]):
             self._working.step(instruction)
-        active = bool(reports or admitted or due or desk.touched or desk.commands)
-        await desk.commit()
-        self._resolve()
+        active = bool(reports or admitted or due or desk.commands)
+        waiting = len(desk.touched) < desk.rules.reports_before_commit_max
+        if not waiting or admitted or desk.commands:
+            await desk.commit()
+        if not desk.touched:
+            self._resolve()
         return active
+
+    async def _reports(self) -> list[ExecutionReport]:
+        """What the broker says now; a refusal of a second sending is answered by looking (7)."""
+        found: list[ExecutionReport] = []
+        for report in self.desk.broker.drain():
+            if report.kind is ReportKind.REJECTED and report.raw.get("duplicate"):
+                found += await self.desk.broker.reports_since([report.client_order_id])
+            else:
+                found.append(report)
+        return found
 
     async def _ready(self, instruction: Instruction) -> bool:
         """Whether a strategy may be asked; a deferred instruction is checked again first."""
@@ -219,15 +238,35 @@ class Engine:
                     await self._recovery.settle(instruction, order)
 
     async def _admit_due(self) -> int:
-        desk, count = self.desk, 0
+        """Admit what has arrived, all in one append."""
+        desk = self.desk
+        batch: list[tuple[Arrival, asyncio.Future[Admitted]]] = []
         while self._arrivals and self._arrivals[0][0] <= desk.now:
             _, _, arrival, future = heapq.heappop(self._arrivals)
-            await self._open_session()
-            admitted = await self._admission.admit(arrival)
-            count += 1
+            batch.append((arrival, future))
+        if not batch:
+            return 0
+        await self._open_session()
+        admitted = await self._admit(batch)
+        for (_, future), result in zip(batch, admitted, strict=True):
             if not future.done():
-                future.set_result(admitted)
-        return count
+                future.set_result(result)
+        return len(batch)
+
+    async def _admit(
+        self, batch: list[tuple[Arrival, asyncio.Future[Admitted]]]
+    ) -> list[Admitted]:
+        for _ in range(ADMISSION_TRIES_MAX):
+            try:
+                admitted = [await self._admission.admit(arrival) for arrival, _ in batch]
+                self.desk.append_jobs()
+            except CounterExceeded:
+                # Another writer was faster; what was written of the batch is found again by id.
+                self.desk.jobs.clear()
+                rebuild(self.desk)
+            else:
+                return admitted
+        raise StoreError("the limits' counters changed at every try; another writer is active")
 
     async def _open_session(self) -> None:
         """Record the first account figures of a session before its first decision."""
@@ -254,9 +293,8 @@ class Engine:
         desk = self.desk
         times = [at for at in (desk.next_wake(), self._next_arrival()) if at is not None]
         until = min(times) if times else None
-        symbols = sorted({i.plan.symbol for i in desk.active.values() if i.plan is not None})
         await desk.runtime.wait(until)
-        await desk.market.refresh(symbols)
+        await desk.market.refresh(desk.symbols_in_play())
 
     def _next_arrival(self) -> int | None:
         return self._arrivals[0][0] if self._arrivals else None

@@ -13,6 +13,7 @@ from ...domain.money import ZERO
 from ...domain.orders import ChildOrder
 from ...domain.ports import NANOS, CancelOrder, ExecutionReport, ReportKind, SubmitOrder
 from ...domain.reasons import Anomalous
+from ...projections.daily_limits import DailyLimits
 from .desk import Desk
 from .working import Working
 
@@ -22,6 +23,9 @@ RESEND_GRACE_NS: Final = NANOS
 def rebuild(desk: Desk) -> None:
     """Fold the whole log into the desk's aggregates and projections."""
     account_id = account_stream_id(desk.name)
+    desk.usage = DailyLimits()
+    for index in (desk.instructions, desk.active, desk.in_play, desk.touched, desk.open_orders):
+        index.clear()
     desk.account = TradingAccount.named(desk.name)
     instructions: dict[UUID, Instruction] = {}
     for recorded in desk.log.events():

@@ -64,9 +64,7 @@ class Working:
         if report.client_order_id not in instruction.live:
             desk.ended(instruction.requests[report.client_order_id])
         if instruction.is_done:
-            if not instruction.live:
-                desk.active.pop(instruction.id, None)
-                desk.wake_of.pop(instruction.id, None)
+            desk.retire(instruction)
             return None
         waiting = instruction.id not in desk.wake_of
         return instruction if waiting or report.kind in STEPPING_REPORTS else None
@@ -93,7 +91,7 @@ class Working:
             market,
             now,
             session_close=market.session_close,
-            closing_buffer_ns=desk.usage.limits(desk.name).closing_buffer_seconds * NANOS,
+            closing_buffer_ns=desk.limits.closing_buffer_seconds * NANOS,
             messages_left=self._budget.left(now),
             opposite_limits=desk.open_limits(plan.symbol, plan.side.opposite),
         )
@@ -173,8 +171,7 @@ class Working:
         stamp = desk.stamp(str(instruction.id), f"step:{desk.now}")
         instruction.finish(stamp, reason, _completing_price(plan, market))
         desk.touch(instruction)
-        desk.active.pop(instruction.id, None)
-        desk.wake_of.pop(instruction.id, None)
+        desk.retire(instruction)
 
     # -- what overrides a strategy -------------------------------------------------------------
 
@@ -200,7 +197,7 @@ class Working:
             refusal = _broker_refusal(instruction)
             instruction.refused_by_broker(desk.stamp(str(instruction.id), "rejections"), refusal)
             desk.touch(instruction)
-            desk.active.pop(instruction.id, None)
+            desk.retire(instruction)
         return True
 
     def _halted(self, instruction: Instruction, plan: PlanTerms, market: MarketState) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from ..decision import Decision, ExecutionStrategy
+from ..facts import SellMark
 from ..limits import Reservation
 from ..market import Quote
 from ..money import Bps, Money, Price, Quantity, Shares
@@ -58,6 +59,7 @@ class InstructionPlanned(DomainEvent):
     limit_version: int
     timing_rules: tuple[str, ...] = ()
     volume: Shares | None = None
+    sell_mark: SellMark | None = None
     release_at: int | None = None
     notes: tuple[str, ...] = ()
 
