@@ -6,10 +6,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from fillwright.adapters.storage.keystore import REDACTED, Keystore
-from fillwright.domain.errors import StoreDamaged, StoreError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fillwright.adapters.storage.keystore import REDACTED, Keystore
+from fillwright.domain.errors import StoreDamaged, StoreError
 
 SUBJECT = "decision:17"
 TEXT = "momentum fades; the manager wants out — 全部"
