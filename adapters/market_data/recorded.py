@@ -18,6 +18,7 @@ from ...domain.ports import Session
 from ..calendar import ExchangeCalendar
 from ..exchange.scaled import from_units
 from ..exchange.tape import Int64Array, SymbolDay, load_symbol_day, symbols_on
+from .feeds import UNLABELLED, feeds_of
 from .history import MINUTE_NS, BarHistory
 from .minutes import MinuteStatistics, minute_statistics
 from .sessions import SessionCalendar
@@ -45,8 +46,11 @@ class RecordedMarketData:
         history: BarHistory | None = None,
         halts: Mapping[str, Sequence[Span]] | None = None,
         source: str = "recorded",
+        feeds: Mapping[str, str] | None = None,
     ) -> None:
         """Serve ``days``; ``halts`` are half-open spans in ns UTC by symbol.
+
+        ``feeds`` says by symbol which feed the data is of, ``CONSOLIDATED`` or a venue's name.
 
         Raises:
             InvalidInput: a symbol-day is given twice or lies on no session, or a halt is empty.
@@ -54,6 +58,7 @@ class RecordedMarketData:
         self.calendar: SessionCalendar = calendar or ExchangeCalendar()
         self.history = history or BarHistory({}, self.calendar)
         self.source = source
+        self._feeds = dict(feeds or {})
         self._halts = {symbol: sorted(spans) for symbol, spans in (halts or {}).items()}
         self._symbols: dict[str, _Symbol] = {}
         for day in days:
@@ -87,7 +92,8 @@ class RecordedMarketData:
             for symbol in (symbols if symbols is not None else symbols_on(folder, date))
         ]
         history = BarHistory.from_folder(folder, used)
-        return cls(days, used, history=history, halts=halts, source=source)
+        feeds = feeds_of(folder)
+        return cls(days, used, history=history, halts=halts, source=source, feeds=feeds)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -98,6 +104,10 @@ class RecordedMarketData:
         """The symbol-days behind a symbol in order of date; none for an unknown one."""
         known = self._symbols.get(symbol)
         return () if known is None else tuple(day.tape for day in known.days)
+
+    def feed_of(self, symbol: str) -> str:
+        """Which feed the symbol's data is of; ``UNLABELLED`` where nothing says."""
+        return self._feeds.get(symbol, UNLABELLED)
 
     def knows(self, symbol: str) -> bool:
         """Whether there is data for the symbol."""

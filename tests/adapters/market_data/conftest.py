@@ -57,13 +57,13 @@ def _make_day(
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def open_ns() -> int:
     """The open of the session that :func:`make_day` makes days of by default."""
     return OPEN
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_day() -> MakeDay:
     """Make a symbol-day from rows."""
     return _make_day
