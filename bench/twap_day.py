@@ -81,7 +81,9 @@ LIMITS = Limits(
 RULES = EngineRules(messages_per_minute=1_000_000, switching=SwitchingRules(switches_max=0))
 
 
-async def trade(day: SymbolDay, parents: int, store: str) -> tuple[float, int, int]:
+async def trade(
+    day: SymbolDay, parents: int, store: str, stagger_ns: int
+) -> tuple[float, int, int]:
     """Work all parents; gives seconds, events recorded, and shares executed."""
     venue = VenueTerms(cash=Decimal("1e10"), fees=Fees(), check_buying_power=False)
     with simulate([day], store=store, venue=venue, rules=RULES, limits=LIMITS) as simulation:
@@ -100,7 +102,7 @@ async def trade(day: SymbolDay, parents: int, store: str) -> tuple[float, int, i
                 "max_slippage": None,
                 "must_complete": True,
             }
-            simulation.engine.schedule(Arrival(fields), OPEN_NS + 1800 * 10**9 + number * 10**9)
+            simulation.engine.schedule(Arrival(fields), OPEN_NS + 1800 * 10**9 + number * stagger_ns)
         await simulation.engine.run()
         taken = time.perf_counter() - began
         instructions = simulation.engine.desk.instructions.values()
@@ -108,12 +110,12 @@ async def trade(day: SymbolDay, parents: int, store: str) -> tuple[float, int, i
         return taken, simulation.log.head().position, executed
 
 
-def run_one(parents: int, quotes: int) -> dict[str, Any]:
+def run_one(parents: int, quotes: int, stagger_ns: int = 0) -> dict[str, Any]:
     """One size in this process."""
     day = day_of(quotes)
     with tempfile.TemporaryDirectory() as folder:
         seconds, events, executed = asyncio.run(
-            trade(day, parents, str(Path(folder) / "day.db"))
+            trade(day, parents, str(Path(folder) / "day.db"), stagger_ns)
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {

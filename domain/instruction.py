@@ -58,7 +58,7 @@ class Instruction:
 
     ``executed`` and ``notional`` are sums over its orders' live executions; ``exposure`` is
     executed plus what every own order not proven dead may still execute (ruling 5); ``live`` names
-    those orders.
+    those orders. ``folded`` spares the second fold of a report that is being recorded.
     """
 
     def __init__(self, id: UUID) -> None:
@@ -105,6 +105,7 @@ class Instruction:
         self.executed = ZERO
         self.notional = ZERO
         self.fees = ZERO
+        self.folded: tuple[ExecutionReport, ChildOrder] | None = None
         self._pending: list[e.DomainEvent] = []
 
     # -- reading -------------------------------------------------------------------------------
@@ -350,7 +351,9 @@ class Instruction:
         if after == order and not anomalies:
             return False
         kind = REPORT_EVENTS.get(report.kind, e.OrderReported)
+        self.folded = (report, after)
         self._record(kind, stamp, report=report)
+        self.folded = None
         for anomaly in anomalies:
             self.note(stamp, Anomalous.ORDER_REPORT, str(anomaly), report.client_order_id)
         self._after_report(stamp, order, after)

@@ -115,7 +115,9 @@ def _reported(i: Instruction, event: e.OrderReported) -> None:
     before = i.orders.get(event.report.client_order_id)
     if before is None:
         return
-    after, _ = fold(before, event.report)
+    known = i.folded
+    fresh = known is not None and known[0] is event.report
+    after = known[1] if known is not None and fresh else fold(before, event.report)[0]
     if type(event) is e.OrderRejected:
         i.rejections_in_a_row += 1
         i.last_rejection = event.report.text or ""
