@@ -145,8 +145,12 @@ def restatement(
         if changed.quantity > max(order.order_qty, book.quantity):
             over = plain(changed.quantity - order.order_qty)
             notes += (Anomaly(AnomalyKind.OVERFILL, f"{over} shares more than ordered"),)
+        ended = order.ended
+        if ended is _S.REJECTED and changed.quantity > 0:
+            ended = None
+            notes += (_note(AnomalyKind.FILL_AFTER_REJECTION, report),)
         base = _S.NEW if order.base in UNACKNOWLEDGED else order.base
-        after = replace(order, book=changed, restated=restated, base=base)
+        after = replace(order, book=changed, restated=restated, base=base, ended=ended)
         return settle(order, after, None, notes)
 
     return handle

@@ -67,7 +67,7 @@ def _of_report(
 def _names_a_request(order: ChildOrder, report: ExecutionReport) -> bool:
     """Whether the report carries the id of some request, pending or answered."""
     name = report.client_order_id
-    if name == order.client_order_id:
+    if name == order.request.client_order_id:
         return False
     return name in order.answered or any(request.request_id == name for request in order.pending)
 
@@ -75,11 +75,13 @@ def _names_a_request(order: ChildOrder, report: ExecutionReport) -> bool:
 def answer_rejected(order: ChildOrder, report: ExecutionReport, *, is_cancel: bool) -> Folded:
     """A cancel or replace was refused: the order goes on as if it had not been asked for."""
     name = report.client_order_id
-    named = [request for request in order.pending if request.request_id == name]
     kind = [request for request in order.pending if request.is_cancel is is_cancel]
+    # The order's own id names no request: a broker without request ids answers all under it.
+    is_own = name in (order.client_order_id, order.request.client_order_id)
+    named = [] if is_own else [r for r in order.pending if r.request_id == name]
     if named:
-        refused = named[:1]
-    elif name in order.answered and name != order.client_order_id:
+        refused = named
+    elif name in order.answered and not is_own:
         return order, ()
     elif is_cancel:
         refused = kind  # under the order's own id: no cancel of it stands
@@ -153,9 +155,9 @@ def restate_terms(order: ChildOrder, report: ExecutionReport) -> Folded:
     if quantity is not None and not ex.is_amount(quantity):
         quantity = None
     notes: Anomalies = ()
-    if quantity is not None and _is_split(order, report):
-        assert report.cum_qty is not None  # what a split is recognised by
-        book = ex.rescale(book, report.cum_qty, report.market_time)
+    split_cum = _split_cum(order, report)
+    if split_cum is not None:
+        book = ex.rescale(book, split_cum, report.market_time)
     else:
         book, notes = ex.claim(book, report)
     if quantity is not None and quantity != order.order_qty:
@@ -177,9 +179,11 @@ def restate_terms(order: ChildOrder, report: ExecutionReport) -> Folded:
     return settle(order, after, None, notes)
 
 
-def _is_split(order: ChildOrder, report: ExecutionReport) -> bool:
-    """Whether OrderQty and CumQty are restated by one ratio, as a stock split does."""
+def _split_cum(order: ChildOrder, report: ExecutionReport) -> Decimal | None:
+    """The new CumQty where OrderQty and CumQty change by one ratio, as in a stock split."""
     cum, quantity = report.cum_qty, report.order_qty
-    if cum is None or quantity is None or not ex.is_amount(cum) or order.cum_qty in (0, cum):
-        return False
-    return quantity * order.cum_qty == cum * order.order_qty
+    if cum is None or quantity is None or not ex.is_amount(cum) or not ex.is_amount(quantity):
+        return None
+    if order.cum_qty in (0, cum) or quantity * order.cum_qty != cum * order.order_qty:
+        return None
+    return cum

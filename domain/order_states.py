@@ -293,6 +293,18 @@ ORDER_ROWS: Final[tuple[Row[OrderState, OrderTrigger], ...]] = (
             "an execution restated after the end; the order does not open again",
         )
     ),
+    *rows(
+        _ENDED,
+        _R.SHOW_FILLED,
+        _O.FILLED,
+        "an execution corrected after the end to all of it: filled takes precedence",
+    ),
+    *rows(
+        [_O.REJECTED],
+        _R.SHOW_PARTIALLY_FILLED,
+        _O.PARTIALLY_FILLED,
+        "a correction tells of a trade, so it was not refused",
+    ),
 )
 
 ORDER_TABLE: Final = compile_table(ORDER_ROWS)
