@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from eventsourcing.persistence import PersistenceError
+
 from ...domain.errors import StoreBusy, StoreDamaged, StoreError
 
 _PRIMARY_CODE: Final = 0xFF
@@ -44,6 +46,12 @@ _ADVICE: Final[dict[int, tuple[type[StoreError], str]]] = {
 }
 
 
+def underlying(error: BaseException) -> BaseException:
+    """SQLite's own error inside one of the library's."""
+    inner = error.args[0] if isinstance(error, PersistenceError) and error.args else error
+    return inner if isinstance(inner, sqlite3.Error) else error
+
+
 def code_of(error: BaseException) -> int:
     """SQLite's primary result code of an error, 0 where it has none."""
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
@@ -51,6 +59,7 @@ def code_of(error: BaseException) -> int:
 
 def explain(error: BaseException, store: str) -> StoreError:
     """The StoreError that says what an error of SQLite means for ``store``."""
+    error = underlying(error)
     kind, advice = _ADVICE.get(code_of(error), (StoreError, "the database refused"))
     return kind(f"{store}: {advice} ({error})")
 

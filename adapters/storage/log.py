@@ -10,7 +10,6 @@ from typing import Final, Self
 from uuid import UUID
 
 import structlog
-from eventsourcing.persistence import InterfaceError
 
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
@@ -18,7 +17,7 @@ from ...domain.limits import CounterUpdate
 from .application import LogApplication
 from .committer import Committer
 from .connection import StoreDatastore, file_name, frozen_name, memory_name
-from .faults import explain
+from .faults import explain, underlying
 from .filelock import FileLock
 from .group_commit import WriteJob
 from .location import check_place, parse_location
@@ -150,9 +149,8 @@ class Log:
             application = LogApplication(datastore, name)
         except BaseException as error:
             datastore.close()
-            cause = error.args[0] if isinstance(error, InterfaceError) and error.args else error
-            if isinstance(cause, sqlite3.Error):
-                raise explain(cause, name) from error
+            if isinstance(underlying(error), sqlite3.Error):
+                raise explain(error, name) from error
             raise
         return cls(application, name=name, lock=lock, threaded=threaded)
 

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, Final
 from uuid import UUID
 
-from eventsourcing.persistence import Notification, StoredEvent
+from eventsourcing.persistence import Notification, PersistenceError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection
 
 from ...domain.errors import StoreError
@@ -146,7 +146,7 @@ class LogRecorder(SQLiteApplicationRecorder):
                 cursor.execute(statement, parameters)
                 rows: list[Any] = cursor.fetchall()
                 return rows
-        except sqlite3.Error as error:
+        except (sqlite3.Error, PersistenceError) as error:
             raise explain(error, self.store) from error
 
     def head(self) -> Head:

@@ -9,6 +9,7 @@ from ...domain.errors import StoreError
 from .chain import GENESIS, link
 from .records import Head, RawRecorded, VerifyResult
 
+PAGE: Final = 5_000
 PROGRESS_EVERY: Final = 5_000
 
 
@@ -19,8 +20,10 @@ class ReadableLog(Protocol):
         """The last position and hash."""
         ...
 
-    def raw_events(self, after: int = 0, upto: int | None = None) -> Iterator[RawRecorded]:
-        """Stored events in order."""
+    def raw_events(
+        self, after: int = 0, upto: int | None = None, batch: int = PAGE
+    ) -> Iterator[RawRecorded]:
+        """Stored events in order, read ``batch`` at a time."""
         ...
 
     def first_misfiled(self, upto: int) -> int | None:
@@ -35,27 +38,50 @@ def verify_chain(
 
     Events appended meanwhile are not looked at.
     """
-    count = 0
-    previous = GENESIS
+    check = _Check(log, progress)
     try:
-        head = log.head()
-        for raw in log.raw_events(upto=head.position):
-            what = _fault(raw, count + 1, previous)
-            if what:
-                return VerifyResult(False, count, count + 1, what)
-            count += 1
-            previous = raw.hash
-            if progress is not None and count % PROGRESS_EVERY == 0:
-                progress(count, head.position)
-        misfiled = log.first_misfiled(head.position)
+        what = check.run(PAGE)
+    except StoreError:
+        # One page of many events cannot be read: find the event, one by one.
+        try:
+            what = check.run(1)
+        except StoreError as error:
+            what = f"cannot be read: {error}"
+    if what:
+        return VerifyResult(False, check.count, check.count + 1, what)
+    try:
+        misfiled = log.first_misfiled(check.count)
     except StoreError as error:
-        return VerifyResult(False, count, count + 1, f"cannot be read: {error}")
+        return VerifyResult(False, 0, 1, f"cannot be looked up: {error}")
     if misfiled is not None:
         what = "altered: it is filed under another aggregate than its own"
         return VerifyResult(False, misfiled - 1, misfiled, what)
     if progress is not None:
-        progress(count, head.position)
-    return VerifyResult(True, count)
+        progress(check.count, check.count)
+    return VerifyResult(True, check.count)
+
+
+class _Check:
+    """A walk along the chain that can be taken up again; ``count`` events are good so far."""
+
+    def __init__(self, log: ReadableLog, progress: Callable[[int, int], None] | None) -> None:
+        self.count = 0
+        self._log = log
+        self._progress = progress
+        self._previous = GENESIS
+
+    def run(self, batch: int) -> str:
+        """Go on to the head; what is wrong with the next event, empty when nothing is."""
+        head = self._log.head()
+        for raw in self._log.raw_events(self.count, head.position, batch):
+            what = _fault(raw, self.count + 1, self._previous)
+            if what:
+                return what
+            self.count += 1
+            self._previous = raw.hash
+            if self._progress is not None and self.count % PROGRESS_EVERY == 0:
+                self._progress(self.count, head.position)
+        return ""
 
 
 def _fault(raw: RawRecorded, position: int, previous: bytes) -> str:
