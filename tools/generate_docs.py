@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools import generate_lifecycle
+from tools import generate_events, generate_lifecycle
 
 ROOT = Path(__file__).resolve().parents[1]
 
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/events.md": generate_events.page,
     "docs/lifecycle.md": generate_lifecycle.page,
 }
 """Each generated page by its path from the root, with what makes its text."""
