@@ -245,7 +245,7 @@ def _recorded_volume(entry: Followed) -> Decimal | None:
     if start is None or seen is None or seen.volume is None or seen.volume <= start:
         return None
     last_fill_at = max((f.market_time for f in _fills(entry) if f.quantity), default=0)
-    return seen.volume - start if seen.at >= last_fill_at else None
+    return seen.volume - start if seen.at > last_fill_at else None
 
 
 def _fills(entry: Followed) -> Iterator[Execution]:
