@@ -11,7 +11,9 @@ from typing import Final
 
 from ..domain.account import TradingAccount
 from ..domain.errors import InvalidInput
+from ..domain.facts import PlanningRules
 from ..domain.limits import Limits
+from ..domain.plan import StrategyParameters
 from ..domain.ports import Session
 from ..projections.daily_limits import DailyLimits
 from .brokers.simulated import SimulatedBroker, SimulatedRuntime
@@ -31,6 +33,8 @@ from .storage.keystore import Keystore
 from .storage.location import parse_location
 from .storage.log import Log
 
+EXACT: Final = PlanningRules(parameters=StrategyParameters(wake_slack_ns=0))
+"""In virtual time no call is late, so none is taken for one of the moment before."""
 DEFAULT_CASH: Final = Decimal(1_000_000)
 
 
@@ -167,7 +171,7 @@ def _wire(
         calendar=market.calendar,
         events_calendar=NoEvents(),
         keystore=Keystore.open(None, seed=seed),
-        rules=rules or EngineRules(seed=seed),
+        rules=rules or EngineRules(planning=EXACT, seed=seed),
         account=TradingAccount.named(account),
         usage=DailyLimits(),
         clock_source=clock.source,

@@ -102,7 +102,9 @@ async def trade(
                 "max_slippage": None,
                 "must_complete": True,
             }
-            simulation.engine.schedule(Arrival(fields), OPEN_NS + 1800 * 10**9 + number * stagger_ns)
+            simulation.engine.schedule(
+                Arrival(fields), OPEN_NS + 1800 * 10**9 + number * stagger_ns
+            )
         await simulation.engine.run()
         taken = time.perf_counter() - began
         instructions = simulation.engine.desk.instructions.values()

@@ -157,7 +157,7 @@ class TradingAccount:
                 return scope
         return None
 
-    def _record(self, kind: type[EventT], stamp: e.Stamp, **fields: Any) -> EventT:
+    def _record(self, kind: type[EventT], stamp: e.Stamp, /, **fields: Any) -> EventT:
         event = kind(
             originator_id=self.id,
             originator_version=self.version + 1,

@@ -1,14 +1,14 @@
 """Exceptions are for bugs and broken pipes; refusals are values (see ``reasons``).
 
-    FillwrightError
-    ├── InvalidInput          bad input, names the field and the allowed range
-    ├── IllegalTransition     a command that the lifecycle does not allow
-    ├── InvariantBroken       a bug: something that must hold does not
-    ├── StoreError            the log cannot be read or written
-    │   ├── StoreBusy         another process is writing it
-    │   ├── StoreNewer        it was made by a newer version
-    │   └── StoreDamaged      it is not what was written
-    └── BrokerUnavailable     the broker cannot be asked
+FillwrightError
+├── InvalidInput          bad input, names the field and the allowed range
+├── IllegalTransition     a command that the lifecycle does not allow
+├── InvariantBroken       a bug: something that must hold does not
+├── StoreError            the log cannot be read or written
+│   ├── StoreBusy         another process is writing it
+│   ├── StoreNewer        it was made by a newer version
+│   └── StoreDamaged      it is not what was written
+└── BrokerUnavailable     the broker cannot be asked
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ reads nothing but the event, so that replay is always possible and always the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -15,28 +14,16 @@ from . import events as e
 from .decision import Decision
 from .errors import InvariantBroken, invariant
 from .ids import client_order_id
-from .instruction_fold import APPLIERS
-from .limits import Reservation
+from .instruction_record import InstructionRecord
 from .market import Quote
-from .money import ZERO, slippage_bps
 from .orders import ChildOrder, fold
 from .plan import PlanTerms
 from .ports import ExecutionReport, OrderRequest, ReportKind
 from .reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .states import InstructionState, InstructionTrigger, next_instruction_state
-from .strategies.contract import Cancel, InstructionView, OrderView, Place
+from .strategies.contract import Cancel, Place
 
 EventT = TypeVar("EventT", bound=e.DomainEvent)
-
-TERMINAL: Final = frozenset(
-    {
-        InstructionState.FILLED,
-        InstructionState.CANCELLED,
-        InstructionState.NO_CHANGE,
-        InstructionState.REJECTED,
-    }
-)
-ACTIVE: Final = frozenset({InstructionState.WORKING, InstructionState.PARTIALLY_FILLED})
 
 REPORT_EVENTS: Final[dict[ReportKind, type[e.OrderReported]]] = {
     ReportKind.PENDING_NEW: e.OrderAcknowledged,
@@ -53,125 +40,12 @@ REPORT_EVENTS: Final[dict[ReportKind, type[e.OrderReported]]] = {
 }
 
 
-class Instruction:
-    """One instruction.
-
-    ``executed`` and ``notional`` are sums over its orders' live executions; ``exposure`` is
-    executed plus what every own order not proven dead may still execute (ruling 5); ``live`` names
-    those orders. ``folded`` spares the second fold of a report that is being recorded.
-    """
+class Instruction(InstructionRecord):
+    """One instruction with its commands; each checks first and then records what happened."""
 
     def __init__(self, id: UUID) -> None:
-        self.id = id
-        self.version = 0
-        self.account = ""
-        self.session_date = ""
-        self.decision_id = ""
-        self.content_hash = ""
-        self.decision: Decision | None = None
-        self.received_at = 0
-        self.state = InstructionState.PLANNED
-        self.restated = False
-        self.arrival: Quote | None = None
-        self.arrival_mid: Decimal | None = None
-        self.plan: PlanTerms | None = None
-        self.reservation: Reservation | None = None
-        self.release_at: int | None = None
-        self.released = False
-        self.volume_at_start: Decimal | None = None
-        self.orders: dict[str, ChildOrder] = {}
-        self.requests: dict[str, OrderRequest] = {}
-        self.live: set[str] = set()
-        self.placed_at: dict[str, int] = {}
-        self.suspended_since: int | None = None
-        self.stopped_ns = 0
-        self.escalated = False
-        self.last_wake_at: int | None = None
-        self.last_placed_at: int | None = None
-        self.end_reason: EndReason | None = None
-        self.refusals: tuple[Refusal, ...] = ()
-        self.nothing: NothingReason | None = None
-        self.completing_price: Decimal | None = None
-        self.released_at: int | None = None
-        self.release_mid: Decimal | None = None
-        self.ended_at: int | None = None
-        self.switches = 0
-        self.switched_at: int | None = None
-        self.ending: EndReason | None = None
-        self.rejections_in_a_row = 0
-        self.last_rejection = ""
-        self.anomalies = 0
-        self.exposure = ZERO
-        self.executed = ZERO
-        self.notional = ZERO
-        self.fees = ZERO
-        self.folded: tuple[ExecutionReport, ChildOrder] | None = None
+        super().__init__(id)
         self._pending: list[e.DomainEvent] = []
-
-    # -- reading -------------------------------------------------------------------------------
-
-    @property
-    def average_price(self) -> Decimal | None:
-        """Notional over executed quantity, None when nothing executed."""
-        return self.notional / self.executed if self.executed else None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the lifecycle has ended; late reports may still come."""
-        return self.state in TERMINAL
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it is being worked."""
-        return self.state in ACTIVE
-
-    @property
-    def live_orders(self) -> list[ChildOrder]:
-        """Child orders that are not proven dead, oldest first."""
-        if not self.live:
-            return []
-        return [order for id, order in self.orders.items() if id in self.live]
-
-    @property
-    def overfilled(self) -> bool:
-        """Whether the venue executed more than the instruction asked for; needs a person."""
-        return self.plan is not None and self.executed > self.plan.quantity
-
-    @property
-    def slippage_bps(self) -> Decimal | None:
-        """Average price against the arrival mid; positive is a cost, None where unknown."""
-        if self.plan is None or self.arrival_mid is None or self.average_price is None:
-            return None
-        return slippage_bps(self.plan.side.sign, self.average_price, self.arrival_mid)
-
-    def view(self) -> InstructionView:
-        """What a strategy may know of this instruction."""
-        return InstructionView(
-            executed=self.executed,
-            exposure=self.exposure,
-            placed=len(self.orders),
-            orders=tuple(self._order_view(order) for order in self.live_orders),
-            volume_at_start=self.volume_at_start,
-            stopped_ns=self.stopped_ns,
-            last_placed_at=self.last_placed_at,
-        )
-
-    def _order_view(self, order: ChildOrder) -> OrderView:
-        return OrderView(
-            client_order_id=order.client_order_id,
-            quantity=order.order_qty,
-            executed=order.cum_qty,
-            leaves=order.exposure - order.cum_qty,
-            limit_price=order.limit_price,
-            time_in_force=order.time_in_force,
-            display_quantity=self.requests[order.client_order_id].display_quantity,
-            placed_at=self.placed_at[order.client_order_id],
-            acknowledged=order.is_acknowledged,
-            cancel_requested=order.pending_cancel,
-            uncertain=order.is_indeterminate,
-        )
-
-    # -- commands ------------------------------------------------------------------------------
 
     def receive(
         self,
@@ -419,14 +293,12 @@ class Instruction:
             client_order_id=client_order_id,
         )
 
-    # -- recording and replay ------------------------------------------------------------------
-
     def _planned(self) -> PlanTerms:
         if self.plan is None:
             raise InvariantBroken("the instruction has no plan")
         return self.plan
 
-    def _record(self, kind: type[EventT], stamp: e.Stamp, **fields: Any) -> EventT:
+    def _record(self, kind: type[EventT], stamp: e.Stamp, /, **fields: Any) -> EventT:
         event = kind(
             originator_id=self.id,
             originator_version=self.version + 1,
@@ -451,20 +323,3 @@ class Instruction:
         """Take the events recorded since the last call."""
         pending, self._pending = self._pending, []
         return pending
-
-    def apply(self, event: e.DomainEvent) -> None:
-        """Bring the state forward by one event."""
-        self.version = event.originator_version
-        APPLIERS[type(event)](self, event)
-
-    @classmethod
-    def replay(cls, history: Iterable[e.DomainEvent]) -> Instruction:
-        """The instruction as its events say; raises ValueError for an empty history."""
-        instruction: Instruction | None = None
-        for event in history:
-            if instruction is None:
-                instruction = cls(event.originator_id)
-            instruction.apply(event)
-        if instruction is None:
-            raise ValueError("an instruction has at least one event")
-        return instruction

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 from . import events as e
 from .orders import fold, intend, request_cancel
 from .ports import OrderRequest
-from .states import INSTRUCTION_TABLE, InstructionState, InstructionTrigger
+from .states import (
+    INSTRUCTION_TABLE,
+    INSTRUCTION_TERMINAL,
+    InstructionState,
+    InstructionTrigger,
+)
 
 if TYPE_CHECKING:
-    from .instruction import Instruction
+    from .instruction_record import InstructionRecord
 
 
-def _received(i: Instruction, event: e.DecisionReceived) -> None:
+def _received(i: InstructionRecord, event: e.DecisionReceived) -> None:
     i.account = event.account
     i.session_date = event.session_date
     i.decision_id = event.decision_id
@@ -26,65 +31,73 @@ def _received(i: Instruction, event: e.DecisionReceived) -> None:
     i.state = InstructionState.PLANNED
 
 
-def _planned(i: Instruction, event: e.InstructionPlanned) -> None:
+def _planned(i: InstructionRecord, event: e.InstructionPlanned) -> None:
     i.plan = event.plan
     i.reservation = event.reservation
     i.volume_at_start = event.volume
     i.release_at = event.release_at
 
 
-def _deferred(i: Instruction, event: e.ReleaseDeferred) -> None:
+def _deferred(i: InstructionRecord, event: e.ReleaseDeferred) -> None:
     i.release_at = event.release_at
 
 
-def _rejected(i: Instruction, event: e.InstructionRejected) -> None:
+def _rejected(i: InstructionRecord, event: e.InstructionRejected) -> None:
     i.refusals = event.refusals
     i.state = InstructionState.REJECTED
 
 
-def _nothing(i: Instruction, event: e.NothingToDo) -> None:
+def _nothing(i: InstructionRecord, event: e.NothingToDo) -> None:
     i.nothing = event.reason
     i.state = InstructionState.NO_CHANGE
 
 
-def _released(i: Instruction, event: e.InstructionReleased) -> None:
+def _released(i: InstructionRecord, event: e.InstructionReleased) -> None:
     i.released = True
     i.released_at = event.record_time
     i.release_mid = event.release_mid
     i.state = InstructionState.WORKING
 
 
-def _replanned(i: Instruction, event: e.InstructionReplanned) -> None:
+def _replanned(i: InstructionRecord, event: e.InstructionReplanned) -> None:
     i.plan = event.plan
     i.release_at = None
     i.volume_at_start = event.volume if event.volume is not None else i.volume_at_start
     i.escalated = False
 
 
-def _switched(i: Instruction, event: e.StrategySwitched) -> None:
+def _switched(i: InstructionRecord, event: e.StrategySwitched) -> None:
     i.plan = event.plan
     i.switches += 1
     i.switched_at = event.record_time
+    _start_over(i, event)
 
 
-def _suspended(i: Instruction, event: e.InstructionSuspended) -> None:
+def _suspended(i: InstructionRecord, event: e.InstructionSuspended) -> None:
     i.suspended_since = event.record_time
 
 
-def _resumed(i: Instruction, event: e.InstructionResumed) -> None:
+def _resumed(i: InstructionRecord, event: e.InstructionResumed) -> None:
     i.suspended_since = None
     i.stopped_ns += event.stopped_ns
+    _start_over(i, event)
 
 
-def _end_requested(i: Instruction, event: e.InstructionEndRequested) -> None:
+def _start_over(i: InstructionRecord, event: e.DomainEvent) -> None:
+    """What remains is spread over the rest of the window from here."""
+    i.resumed_at = event.record_time
+    i.resumed_executed = i.executed
+
+
+def _end_requested(i: InstructionRecord, event: e.InstructionEndRequested) -> None:
     i.ending = event.reason
 
 
-def _escalated(i: Instruction, event: e.InstructionEscalated) -> None:
+def _escalated(i: InstructionRecord, event: e.InstructionEscalated) -> None:
     i.escalated = True
 
 
-def _intended(i: Instruction, event: e.OrderIntended) -> None:
+def _intended(i: InstructionRecord, event: e.OrderIntended) -> None:
     request = OrderRequest(
         client_order_id=event.client_order_id,
         symbol=event.symbol,
@@ -104,14 +117,14 @@ def _intended(i: Instruction, event: e.OrderIntended) -> None:
     i.exposure += event.quantity
 
 
-def _cancel_requested(i: Instruction, event: e.OrderCancelRequested) -> None:
+def _cancel_requested(i: InstructionRecord, event: e.OrderCancelRequested) -> None:
     order = i.orders[event.client_order_id]
     i.orders[event.client_order_id] = request_cancel(order)
     if event.provenance is not None:
         i.last_wake_at = event.provenance.wake_at
 
 
-def _reported(i: Instruction, event: e.OrderReported) -> None:
+def _reported(i: InstructionRecord, event: e.OrderReported) -> None:
     before = i.orders.get(event.report.client_order_id)
     if before is None:
         return
@@ -136,42 +149,32 @@ def _reported(i: Instruction, event: e.OrderReported) -> None:
         return
     i.executed += traded
     trigger = _fill_trigger(i, restating=type(event) is not e.OrderFilled)
-    if i.state in _ENDED:
+    if i.state in INSTRUCTION_TERMINAL:
         i.restated = True
     i.state = INSTRUCTION_TABLE.get((i.state, trigger), i.state)
 
 
-def _fill_trigger(i: Instruction, *, restating: bool) -> InstructionTrigger:
+def _fill_trigger(i: InstructionRecord, *, restating: bool) -> InstructionTrigger:
     if restating:
         return InstructionTrigger.BUST
-    if i.state in _ENDED:
+    if i.state in INSTRUCTION_TERMINAL:
         return InstructionTrigger.LATE_FILL
     return InstructionTrigger.FILL_PART
 
 
-_ENDED: Final = frozenset(
-    {
-        InstructionState.FILLED,
-        InstructionState.CANCELLED,
-        InstructionState.NO_CHANGE,
-        InstructionState.REJECTED,
-    }
-)
-
-
-def _filled(i: Instruction, event: e.InstructionFilled) -> None:
+def _filled(i: InstructionRecord, event: e.InstructionFilled) -> None:
     i.state = InstructionState.FILLED
     i.ended_at = event.record_time
 
 
-def _cancelled(i: Instruction, event: e.InstructionCancelled) -> None:
+def _cancelled(i: InstructionRecord, event: e.InstructionCancelled) -> None:
     i.state = InstructionState.CANCELLED
     i.end_reason = event.reason
     i.completing_price = event.completing_price
     i.ended_at = event.record_time
 
 
-def _anomaly(i: Instruction, event: e.InstructionAnomaly) -> None:
+def _anomaly(i: InstructionRecord, event: e.InstructionAnomaly) -> None:
     i.anomalies += 1
 
 
@@ -188,7 +191,7 @@ REPORTED: Final = (
     e.OrderIndeterminate,
 )
 
-APPLIERS: Final[dict[type[e.DomainEvent], Callable[[Instruction, Any], None]]] = {
+APPLIERS: Final[dict[type[e.DomainEvent], Callable[[InstructionRecord, Any], None]]] = {
     e.DecisionReceived: _received,
     e.InstructionPlanned: _planned,
     e.ReleaseDeferred: _deferred,

@@ -82,6 +82,7 @@ def build_terms(
         tick=facts.market.tick,
         lot=facts.step,
         arrival_mid=facts.arrival_mid,
+        arrival_touch=facts.quote.near(sized.side.sign) if facts.quote else None,
         bound_bps=decision.max_slippage_bps,
         bound_price=bound,
         limit_price=limit,

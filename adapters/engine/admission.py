@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ...domain import ids
-from ...domain.decision import TEXT_MAX, Decision, ExecutionUrgency
+from ...domain.decision import TEXT_MAX, Decision, TradeAction
 from ...domain.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
 from ...domain.instruction import Instruction
 from ...domain.intake import Intake, read_decision
@@ -16,10 +17,12 @@ from ...domain.limits import CounterUpdate, PositionFacts, release, reservation_
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import ZERO
 from ...domain.planning import plan_decision
-from ...domain.ports import NANOS
+from ...domain.ports import NANOS, Side
 from ...domain.reasons import EndReason, Reason, Refusal
-from ...domain.timing import assess
+from ...domain.timing_rules import assess
 from .desk import Desk
+
+RAISING: Final = frozenset({TradeAction.BUY, TradeAction.ADD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,26 +145,29 @@ class Admission:
             usage=usage,
             limits=desk.limits,
             rules=desk.rules.planning,
-            timing=self._timing(market, decision.urgency),
+            timing=self._timing(market, decision),
             next_session=desk.calendar.next_session(session.close if session else now),
             symbol_known=desk.market.knows(decision.symbol),
             identified=identified,
             volume_curve=desk.market.volume_buckets(decision.symbol, date),
         )
 
-    def _timing(self, market: MarketState, urgency: ExecutionUrgency) -> Timing:
-        desk, now = self._desk, self._desk.now
+    def _timing(self, market: MarketState, decision: Decision) -> Timing:
+        desk, now, urgency = self._desk, self._desk.now, decision.urgency
         session = desk.calendar.session_at(now)
         if session is None:
             return Timing()
         upcoming = desk.events_calendar.between(market.symbol, now, session.close)
         minutes = desk.calendar.local_minutes(now)
-        found = assess(market, session, minutes, upcoming, desk.rules.timing, urgency=urgency)
+        side = Side.BUY if decision.action in RAISING else Side.SELL
+        found = assess(
+            market, session, minutes, upcoming, desk.rules.timing, urgency=urgency, side=side
+        )
         return Timing(
             strategy=found.recommended_strategy,
             expected_slippage_bps=found.expected_slippage_bps,
             release_at=found.release_at,
-            rule=",".join(rule.name for rule in found.rules),
+            rule=",".join(fired.name.value for fired in found.rules),
         )
 
     # -- recording -----------------------------------------------------------------------------

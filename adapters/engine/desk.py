@@ -28,7 +28,7 @@ from ...domain.ports import (
     Side,
 )
 from ...domain.switching import SwitchingRules
-from ...domain.timing import TimingConfig
+from ...domain.timing_terms import TimingConfig
 from ...projections.daily_limits import DailyLimits
 from ...projections.runner import Recorded
 from ..storage.keystore import Keystore

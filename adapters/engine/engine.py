@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 from ...domain.errors import BrokerUnavailable, StoreError
@@ -253,9 +253,7 @@ class Engine:
                 future.set_result(result)
         return len(batch)
 
-    async def _admit(
-        self, batch: list[tuple[Arrival, asyncio.Future[Admitted]]]
-    ) -> list[Admitted]:
+    async def _admit(self, batch: list[tuple[Arrival, asyncio.Future[Admitted]]]) -> list[Admitted]:
         for _ in range(ADMISSION_TRIES_MAX):
             try:
                 admitted = [await self._admission.admit(arrival) for arrival, _ in batch]
@@ -309,9 +307,10 @@ class Engine:
 
     def _fail(self, error: BaseException) -> None:
         """Tell everyone who waits that the loop ended; the log holds what was done."""
-        pending = [future for *_, future in self._arrivals]
-        waiting = [future for futures in self._waiters.values() for future in futures]
-        for future in deque([*pending, *waiting]):
+        pending: list[asyncio.Future[Any]] = [future for *_, future in self._arrivals]
+        for futures in self._waiters.values():
+            pending.extend(futures)
+        for future in pending:
             if not future.done():
                 if isinstance(error, Exception):
                     future.set_exception(error)

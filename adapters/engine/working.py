@@ -10,7 +10,14 @@ from ...domain.guard import Guarded, constrain
 from ...domain.instruction import Instruction
 from ...domain.market import MarketState, TradingStatus
 from ...domain.plan import PlanTerms
-from ...domain.ports import NANOS, CancelOrder, ExecutionReport, ReportKind, SubmitOrder
+from ...domain.ports import (
+    NANOS,
+    CancelOrder,
+    ExecutionReport,
+    ReportKind,
+    SubmitOrder,
+    TimeInForce,
+)
 from ...domain.reasons import Anomalous, EndReason, OnBound, Reason, Refusal
 from ...domain.states import InstructionState
 from ...domain.strategies.contract import Cancel, InstructionView
@@ -28,6 +35,8 @@ STEPPING_REPORTS: Final = frozenset(
         ReportKind.TRADE_BUST,
     }
 )
+
+WATCH_NS: Final = 5 * NANOS
 
 
 class Working:
@@ -137,8 +146,18 @@ class Working:
         if step.finish is not None and not instruction.live:
             self._end(instruction, plan, market, step.finish)
         elif step.wake_at is not None:
-            desk.wake(instruction, max(step.wake_at, now + 1))
+            desk.wake(instruction, self._watched(instruction, plan, step.wake_at))
         desk.touch(instruction)
+
+    def _watched(self, instruction: Instruction, plan: PlanTerms, wanted: int) -> int:
+        """When to look again: a rest is never left alone for long, a halt may begin any time."""
+        now = self._desk.now
+        resting = any(order.time_in_force is TimeInForce.DAY for order in instruction.live_orders)
+        if resting:
+            gap = max(plan.parameters.interval_ns, WATCH_NS)
+            ahead = -(-(now + 1 - plan.start_at) // gap)
+            wanted = min(wanted, plan.start_at + ahead * gap)
+        return max(wanted, now + 1)
 
     def cancel_all(self, instruction: Instruction, rule: str) -> None:
         """Cancel every order that may still trade."""

@@ -66,9 +66,7 @@ async def worked(row: dict[str, str]) -> Any:
     size, horizon = Decimal(row["size"]), int(row["H_s"])
     is_buy = int(row["side"]) > 0
     held = {} if is_buy else {row["symbol"]: size}
-    venue = VenueTerms(
-        cash=Decimal("1e10"), positions=held, fees=Fees(), check_buying_power=False
-    )
+    venue = VenueTerms(cash=Decimal("1e10"), positions=held, fees=Fees(), check_buying_power=False)
     simulation = simulate(
         [scaled], store="memory:", venue=venue, rules=RULES, limits=LIMITS, market=market
     )
