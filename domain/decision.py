@@ -16,6 +16,8 @@ from .money import Price, plain
 from .reasons import OnBound
 
 TEXT_MAX: Final = 65_536
+LABEL_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,23}$"
+"""A short label; longer text may be personal and belongs to the reasoning, which is sealed."""
 SYMBOL_PATTERN: Final = r"^[A-Z][A-Z0-9./-]{0,14}$"
 
 
@@ -96,7 +98,7 @@ class Decision(Record):
     target_weight: Weight | None = None
     current_weight: Annotated[Decimal, Field(ge=-1000, le=1000)] | None = None
     confidence: Annotated[int, Field(ge=1, le=10)] = 5
-    time_horizon: Annotated[str, Field(max_length=64)] = "medium"
+    time_horizon: Annotated[str, Field(pattern=LABEL_PATTERN)] = "medium"
     urgency: ExecutionUrgency = ExecutionUrgency.MEDIUM
     max_slippage_bps: Annotated[Decimal, Field(gt=0, le=5000)] | None = Decimal(10)
     window_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None

@@ -113,7 +113,7 @@ def read_decision(raw: Mapping[str, object], *, rules: IntakeRules) -> Intake | 
         "symbol": _symbol(reader),
         "action": _action(reader),
         "confidence": reader.whole("confidence", 1, 10) or rules.confidence_default,
-        "time_horizon": reader.text("time_horizon", 64) or "medium",
+        "time_horizon": reader.text("time_horizon", 24) or "medium",
         "urgency": reader.choice("urgency", ExecutionUrgency) or ExecutionUrgency.MEDIUM,
         "max_slippage_bps": _max_slippage(reader, raw),
         "window_seconds": _window(reader),

@@ -301,14 +301,15 @@ class Admission:
 
 def _read(arrival: Arrival, desk: Desk) -> Intake | tuple[Refusal, ...]:
     if isinstance(arrival.raw, bytes):
-        shown = arrival.raw[:80].decode("utf-8", "backslashreplace")
+        # The bytes may hold personal text, so the refusal only says how many there are (ruling 23).
+        observed = f"{len(arrival.raw)} bytes that are no JSON object"
         return (
             Refusal(
                 reason=Reason.UNREADABLE,
                 field="decision",
-                observed=shown,
+                observed=observed,
                 allowed="a JSON object",
-                message=f"The decision could not be read: {shown!r}; write a JSON object.",
+                message=f"The decision could not be read: {observed}.",
             ),
         )
     return read_decision(arrival.raw, rules=desk.rules.intake)
