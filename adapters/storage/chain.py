@@ -29,6 +29,5 @@ def link(
 ) -> bytes:
     """The hash of the event at ``position``; ``originator`` is the id's 16 bytes."""
     name = topic.encode()
-    digest = _sha256(_pack(previous, position, originator, version, len(name)))
-    digest.update(name + state)
-    return digest.digest()
+    prefix = _pack(previous, position, originator, version, len(name))
+    return _sha256(prefix + name + state).digest()
