@@ -30,11 +30,11 @@ from .runner import Handler, Projection
 from .session_usage import (
     NOT_TRADED,
     AccountUse,
+    Change,
     LimitsInForce,
     SessionUse,
     Traded,
-    micro_amounts,
-    minus,
+    change_of,
 )
 
 RESTATING: Final = frozenset({e.FillBusted, e.FillCorrected})
@@ -314,30 +314,30 @@ class DailyLimits(Projection):
         traded: Traded = NOT_TRADED,
     ) -> None:
         """Bring what is held to what the progress says; executions count where they happened."""
-        before, after = holding.held, held(reservation, holding.progress())
+        after = held(reservation, holding.progress())
+        change = change_of(holding.held, after)
         holding.held = after
-        change = minus(after, before)
+        account.power_leaves += change.power
+        exempt = reservation.exempt
         symbol = account.symbol(reservation.symbol)
         symbol.add_leaves(reservation.side, change.shares - traded.shares)
         home = account.session(reservation.session_date)
-        deltas = micro_amounts(change)
-        executed = traded.held(reservation)
-        account.power_leaves += change.buying_power_usd - executed.buying_power_usd
         if traded.shares or traded.notional:
+            executed = traded.change(reservation)
+            account.power_leaves -= executed.power
+            account.power_unshown.add(traded.at, executed.power)
+            symbol.unshown.add(traded.at, reservation.side.sign * traded.shares)
             session = account.session_of(traded.at, reservation.session_date)
             session.traded(reservation.symbol, reservation.side, traded.shares)
-            symbol.unshown.add(traded.at, reservation.side.sign * traded.shares)
-            account.power_unshown.add(traded.at, executed.buying_power_usd)
             if session is not home:
-                change = minus(change, executed)
-                session.add(executed, exempt=reservation.exempt)
-                self._count(counter_keys(reservation, session.date), micro_amounts(executed))
-                deltas = micro_amounts(change)
-        home.add(change, exempt=reservation.exempt)
-        self._count(holding.keys, deltas)
+                session.add(executed, exempt=exempt)
+                self._count(counter_keys(reservation, session.date), executed)
+                change = change.minus(executed)
+        home.add(change, exempt=exempt)
+        self._count(holding.keys, change)
 
-    def _count(self, keys: tuple[str, ...], deltas: tuple[int, ...]) -> None:
-        for key, delta in zip(keys, deltas, strict=True):
+    def _count(self, keys: tuple[str, ...], change: Change) -> None:
+        for key, delta in zip(keys, change.in_micro(), strict=True):
             if delta:
                 self._counters[key] = self._counters.get(key, 0) + delta
                 self._changes[key] = self._changes.get(key, 0) + delta

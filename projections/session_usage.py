@@ -30,6 +30,33 @@ class Timed(NamedTuple):
     amount: Decimal
 
 
+class Change(NamedTuple):
+    """A change of what is held: trades, dollars, shares, dollars, on the grid of the counters."""
+
+    trades: Decimal
+    turnover: Decimal
+    shares: Decimal
+    power: Decimal
+
+    def minus(self, part: Change) -> Change:
+        """What is left of it without ``part``."""
+        return Change(
+            self.trades - part.trades,
+            self.turnover - part.turnover,
+            self.shares - part.shares,
+            self.power - part.power,
+        )
+
+    def in_micro(self) -> tuple[int, ...]:
+        """In millionths, in the order of ``counter_keys``; exact, because it is on their grid."""
+        return (
+            int(self.trades * MICRO),
+            int(self.turnover * MICRO),
+            int(self.shares * MICRO),
+            int(self.power * MICRO),
+        )
+
+
 class Traded(NamedTuple):
     """Shares executed at ``at`` (the venue's time, ns UTC) and what they cost."""
 
@@ -37,11 +64,11 @@ class Traded(NamedTuple):
     shares: Decimal
     notional: Decimal
 
-    def held(self, reservation: Reservation) -> Held:
+    def change(self, reservation: Reservation) -> Change:
         """What an execution alone holds, apart from leaves and the trade slot."""
         cost = grid_up(self.notional)
         spends = reservation.buying_power_usd > 0
-        return Held(ZERO, cost, grid_up(self.shares), cost if spends else ZERO)
+        return Change(ZERO, cost, grid_up(self.shares), cost if spends else ZERO)
 
 
 NOT_TRADED: Final = Traded(0, ZERO, ZERO)
@@ -101,15 +128,15 @@ class SessionUse:
     power_busted: Decimal = ZERO
     own: dict[str, OwnShares] = field(default_factory=dict)
 
-    def add(self, change: Held, *, exempt: bool) -> None:
+    def add(self, change: Change, *, exempt: bool) -> None:
         """Add what an admission, a fill or an end changes in what is held."""
         if exempt:
             self.reducing_trades += int(change.trades)
-            self.reducing_turnover += change.turnover_usd
+            self.reducing_turnover += change.turnover
         else:
             self.trades += int(change.trades)
-            self.turnover += change.turnover_usd
-        self.power += change.buying_power_usd
+            self.turnover += change.turnover
+        self.power += change.power
 
     def traded(self, symbol: str, side: Side, shares: Decimal) -> None:
         """Count executed shares, or with a negative number shares that the venue took back."""
@@ -300,24 +327,11 @@ class AccountUse:
         return found
 
 
-def minus(left: Held, right: Held) -> Held:
-    """The change from ``right`` to ``left``."""
-    return Held(
-        left.trades - right.trades,
-        left.turnover_usd - right.turnover_usd,
-        left.shares - right.shares,
-        left.buying_power_usd - right.buying_power_usd,
-    )
-
-
-def micro_amounts(held: Held) -> tuple[int, ...]:
-    """Trades, turnover, shares and buying power in millionths, in the order of ``counter_keys``.
-
-    What is held is on that grid already, so that changes add up exactly.
-    """
-    return (
-        int(held.trades * MICRO),
-        int(held.turnover_usd * MICRO),
-        int(held.shares * MICRO),
-        int(held.buying_power_usd * MICRO),
+def change_of(before: Held, after: Held) -> Change:
+    """The change from ``before`` to ``after``."""
+    return Change(
+        after.trades - before.trades,
+        after.turnover_usd - before.turnover_usd,
+        after.shares - before.shares,
+        after.buying_power_usd - before.buying_power_usd,
     )
