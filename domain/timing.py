@@ -221,6 +221,9 @@ class ExecutionTimingEngine:
         # Looked up on the type, because a mock has every attribute one asks it for.
         if callable(getattr(type(self._source), "state", None)):
             try:
+                # Not every market has its data at hand; the port's refresh fetches it.
+                if callable(getattr(type(self._source), "refresh", None)):
+                    await self._within_bound(self._source.refresh([symbol]))  # type: ignore[attr-defined]
                 state = self._source.state(symbol, now)  # type: ignore[attr-defined]
                 if isinstance(state, MarketState):
                     return state
@@ -243,6 +246,9 @@ class ExecutionTimingEngine:
             self.config,
         )
 
+    async def _within_bound(self, call: Awaitable[object]) -> object:
+        return await (self._bounded(call) if self._bounded else call)
+
     async def _ask(self, name: str, what: str, risks: list[str], *args: object) -> object | None:
         """A provider's answer, None with the risk named when it has none."""
         try:
@@ -252,7 +258,7 @@ class ExecutionTimingEngine:
                 return None
             answer: object = method(*args)
             if inspect.isawaitable(answer):
-                answer = await (self._bounded(answer) if self._bounded else answer)
+                answer = await self._within_bound(answer)
         except Exception as error:
             risks.append(_risk(f"{what} is not available", error))
             return None

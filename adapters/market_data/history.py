@@ -61,6 +61,7 @@ class BarHistory:
         self._bars = dict(bars)
         self._calendar = calendar
         self._days: dict[str, tuple[_Day, ...]] = {}
+        self._curves: dict[tuple[str, Session], tuple[float, ...]] = {}
 
     @classmethod
     def from_folder(cls, folder: str | Path, calendar: SessionCalendar) -> BarHistory:
@@ -86,6 +87,12 @@ class BarHistory:
         The mean of the fractions of up to 20 earlier whole sessions; a session of another length
         is stretched to this one. Without any, the U-shaped default of the strategies.
         """
+        known = self._curves.get((symbol, session))
+        if known is None:
+            known = self._curves[symbol, session] = self._mean_curve(symbol, session)
+        return known
+
+    def _mean_curve(self, symbol: str, session: Session) -> tuple[float, ...]:
         length = session_minutes(session)
         days = self._before(symbol, session.date)
         shapes = [_stretched(each.minutes / each.total, length) for each in days]

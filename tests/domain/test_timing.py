@@ -395,6 +395,24 @@ def test_the_market_port_is_asked_before_anything_else() -> None:
     assert found["timing_score"] == 5
 
 
+def test_a_market_that_must_fetch_its_data_is_refreshed_first() -> None:
+    class Fetching(Market):
+        def __init__(self, fetched: object) -> None:
+            super().__init__("nothing yet")
+            self.fetched = fetched
+
+        async def refresh(self, symbols: list[str]) -> None:
+            if isinstance(self.fetched, Exception):
+                raise self.fetched
+            assert symbols == ["AAPL"]
+            self.given = self.fetched
+
+    assert timing(Fetching(state_of()))["timing_score"] == 8
+    found = timing(Fetching(OSError("gone")))
+    assert found["timing_score"] == 5
+    assert "market data is not available: OSError: gone" in found["risks"]
+
+
 @pytest.mark.parametrize(
     ("volatility", "level"),
     [(0.02, "normal"), (0.05, "high"), (0.1, "extreme"), (0.25, "normal"), (0.6, "high")],
