@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from ..domain.money import ZERO, plain
+from ..domain.money import plain
 from ..domain.ports import NANOS
 from ..domain.reasons import Anomalous
 from .daily_limits import DailyLimits
@@ -60,8 +60,8 @@ DEFAULT_THRESHOLDS: Final = AlertThresholds()
 class Alert:
     """One thing to look at.
 
-    ``observed`` and ``threshold`` are numbers in ``unit``, or None where the fact itself is the
-    alert; ``since`` is when it began (ns UTC), None for an average.
+    ``observed`` and ``threshold`` are numbers in ``unit``, or None where there is no such number;
+     ``since`` is when it began (ns UTC), None for an average.
     """
 
     kind: AlertKind
@@ -151,10 +151,11 @@ def _orders(entry: Followed, now: int, thresholds: AlertThresholds) -> Iterator[
                 Severity.CRITICAL,
                 order.client_order_id,
                 order.exposure - order.cum_qty,
-                ZERO,
+                None,
                 "shares",
                 placed,
-                f"its outcome at the broker is unknown ({entry.symbol})",
+                f"its outcome at the broker is unknown; {plain(order.exposure - order.cum_qty)} "
+                f"{entry.symbol} may still trade",
             )
         age = Decimal((now - placed) // NANOS)
         if age > thresholds.stale_order_seconds:
@@ -191,7 +192,7 @@ def _averages(summary: ExecutionSummary, thresholds: AlertThresholds) -> Iterato
             overall.group,
             rate,
             thresholds.success_rate_min,
-            "of 1",
+            "as a fraction",
             None,
             f"{overall.successes} of {overall.instructions} instructions succeeded",
         )
