@@ -61,7 +61,7 @@ class Alert:
     """One thing to look at.
 
     ``observed`` and ``threshold`` are numbers in ``unit``, or None where there is no such number;
-     ``since`` is when it began (ns UTC), None for an average.
+    ``since`` is when it began (ns UTC), None for an average.
     """
 
     kind: AlertKind
