@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.adapters.exchange.tape import SymbolDay
+from fillwright.adapters.exchange.tape import MarketFolderError, SymbolDay
 from fillwright.adapters.market_data.capture import (
     PRINTS,
     QUOTES,
@@ -248,3 +248,22 @@ def test_a_segment_answers_any_moment_of_its_span_like_the_day(
     assert (row < 0) == (there < 0)
     if there >= 0:
         assert columns["bid_px"][row] == day.bid_px[there, 0]
+
+
+def test_a_folder_that_lists_nothing_readable_has_no_feeds(tmp_path: Path) -> None:
+    with pytest.raises(MarketFolderError, match=r"instruments\.json"):
+        feeds_of(tmp_path)
+
+
+def test_a_failed_write_leaves_nothing_behind(
+    make_day: MakeDay, open_ns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_segment(
+            tmp_path, make_day(ROWS), QUOTES, span_of(open_ns, 0, 9), source="s", feed="f"
+        )
+    assert list(tmp_path.iterdir()) == []

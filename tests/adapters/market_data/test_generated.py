@@ -277,3 +277,18 @@ def test_wrong_requests_are_named() -> None:
 def test_an_instrument_out_of_range_is_refused(field: str, value: float) -> None:
     with pytest.raises(InvalidInput, match=f"instrument AAPL {field}"):
         replace(DEFAULT_INSTRUMENTS[0], **{field: value})
+
+
+def test_curves_and_day_estimates_are_served_with_the_market() -> None:
+    data = MARKET.market_data()
+    curve = data.volume_curve("KO", "2024-06-12")
+    assert len(curve) == 390
+    assert sum(curve) == pytest.approx(1)
+    (day,) = MARKET.days("KO")
+    printed = day.t_sz[day.regular].sum()
+    late = data.day_volume_estimate("KO", SESSION.close - MINUTE_NS)
+    assert float(late or 0) == pytest.approx(printed, rel=0.05)
+    assert data.day_volume_estimate("KO", SESSION.close) is None
+    assert data.day_volume_estimate("ZZZ", SESSION.open) is None
+    with pytest.raises(InvalidInput, match="a day with a session"):
+        data.volume_curve("KO", "2024-06-15")
