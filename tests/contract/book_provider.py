@@ -40,12 +40,16 @@ class BookOrder:
 
 
 class BookProvider:
-    """Fills an order by one planned part at each look; ``lose`` drops answers to submissions."""
+    """Fills an order by one part of ``fills`` at each look.
+
+    ``fills`` and ``refusals`` are by client order id. ``lose`` drops answers to submissions, before
+    or after they arrived.
+    """
 
     def __init__(self) -> None:
         self.orders: dict[str, BookOrder] = {}
-        self.fills: list[tuple[float, float]] = []
-        self.refuse: str | None = None
+        self.fills: dict[str, list[tuple[float, float]]] = {}
+        self.refusals: dict[str, str] = {}
         self.lose: str | None = None
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.silent = False
@@ -64,14 +68,14 @@ class BookProvider:
         await asyncio.sleep(0)
         if self.lose == "before":
             raise ConnectionError("connection refused")
-        if self.refuse:
-            return {"success": False, "error": self.refuse}
+        if client_order_id in self.refusals:
+            return {"success": False, "error": self.refusals[client_order_id]}
         if any(order.client_order_id == client_order_id for order in self.orders.values()):
             return {"success": False, "error": "client_order_id must be unique"}
         order_id = f"book-{len(self.orders) + 1}"
-        self.orders[order_id] = BookOrder(
-            order_id, client_order_id or "", symbol, qty, side, limit_price, list(self.fills)
-        )
+        name = client_order_id or ""
+        fills = list(self.fills.get(name, []))
+        self.orders[order_id] = BookOrder(order_id, name, symbol, qty, side, limit_price, fills)
         if self.lose == "after":
             raise TimeoutError
         return {"success": True, "order_id": order_id}
