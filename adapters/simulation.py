@@ -111,6 +111,8 @@ def simulate(
     market = market or RecordedMarketData(tapes, calendar)
     session = _one_session(tapes, market)
     terms_of_venue = venue or VenueTerms()
+    for halt in terms_of_venue.halts:
+        market.halt(halt.symbol, halt.start, halt.end)
     terms = Terms(
         cash=terms_of_venue.cash,
         positions=terms_of_venue.positions,

@@ -255,7 +255,11 @@ class Instruction(InstructionRecord):
             )
 
     def finish(
-        self, stamp: e.Stamp, reason: EndReason, completing_price: Decimal | None = None
+        self,
+        stamp: e.Stamp,
+        reason: EndReason,
+        completing_price: Decimal | None = None,
+        end_mid: Decimal | None = None,
     ) -> None:
         """End it short of its quantity; every child must be proven dead."""
         next_instruction_state(self.state, InstructionTrigger.CANCEL)
@@ -269,6 +273,7 @@ class Instruction(InstructionRecord):
             fees=self.fees,
             slippage_bps=self.slippage_bps,
             completing_price=completing_price,
+            end_mid=end_mid,
         )
 
     def refused_by_broker(self, stamp: e.Stamp, refusal: Refusal) -> None:

@@ -171,6 +171,7 @@ def _cancelled(i: InstructionRecord, event: e.InstructionCancelled) -> None:
     i.state = InstructionState.CANCELLED
     i.end_reason = event.reason
     i.completing_price = event.completing_price
+    i.end_mid = event.end_mid
     i.ended_at = event.record_time
 
 

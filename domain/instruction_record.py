@@ -64,6 +64,7 @@ class InstructionRecord:
         self.refusals: tuple[Refusal, ...] = ()
         self.nothing: NothingReason | None = None
         self.completing_price: Decimal | None = None
+        self.end_mid: Decimal | None = None
         self.released_at: int | None = None
         self.release_mid: Decimal | None = None
         self.ended_at: int | None = None

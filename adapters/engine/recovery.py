@@ -38,6 +38,8 @@ def rebuild(desk: Desk) -> None:
         if instruction is None:
             instruction = instructions[id] = Instruction(id)
         instruction.apply(recorded.event)
+    # What the log says is in the stored counters already; only what comes now is to be added.
+    desk.usage.take_counter_changes()
     for instruction in instructions.values():
         if instruction.account == desk.name:
             desk.adopt(instruction)

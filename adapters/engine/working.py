@@ -188,7 +188,9 @@ class Working:
     ) -> None:
         desk = self._desk
         stamp = desk.stamp(str(instruction.id), f"step:{desk.now}")
-        instruction.finish(stamp, reason, _completing_price(plan, market))
+        quote = market.quote
+        mid = quote.mid if quote is not None and quote.is_two_sided else None
+        instruction.finish(stamp, reason, _completing_price(plan, market), mid)
         desk.touch(instruction)
         desk.retire(instruction)
 

@@ -59,14 +59,13 @@ class RecordedMarketData:
         self.history = history or BarHistory({}, self.calendar)
         self.source = source
         self._feeds = dict(feeds or {})
-        self._halts = {symbol: sorted(spans) for symbol, spans in (halts or {}).items()}
+        self._halts: dict[str, list[Span]] = {}
+        for symbol, spans in (halts or {}).items():
+            for start, end in spans:
+                self.halt(symbol, start, end)
         self._symbols: dict[str, _Symbol] = {}
         for day in days:
             self._add(day)
-        for symbol, spans in self._halts.items():
-            for start, end in spans:
-                if end <= start:
-                    raise InvalidInput(f"halts of {symbol}", (start, end), "a start before an end")
 
     @classmethod
     def from_folder(
@@ -94,6 +93,19 @@ class RecordedMarketData:
         history = BarHistory.from_folder(folder, used)
         feeds = feeds_of(folder)
         return cls(days, used, history=history, halts=halts, source=source, feeds=feeds)
+
+    def halt(self, symbol: str, start: int, end: int) -> None:
+        """Add a halt ``[start, end)`` in ns UTC; the same one again changes nothing.
+
+        Raises:
+            InvalidInput: it does not end after it starts.
+        """
+        if end <= start:
+            raise InvalidInput(f"halts of {symbol}", (start, end), "a start before an end")
+        spans = self._halts.setdefault(symbol, [])
+        if (start, end) not in spans:
+            spans.append((start, end))
+            spans.sort()
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -263,10 +263,12 @@ class InstructionFilled(DomainEvent):
 class InstructionCancelled(DomainEvent):
     """The instruction ended before all of it traded; what executed stays.
 
-    ``completing_price`` is the far touch that would have completed it, where there was one.
+    ``completing_price`` is the far touch that would have completed it and ``end_mid`` the mid then,
+    which prices the unfilled part; None where there was no quote.
     """
 
     TOPIC: ClassVar[str] = "InstructionCancelled"
+    VERSION: ClassVar[int] = 2
 
     reason: EndReason
     executed: Shares
@@ -274,6 +276,7 @@ class InstructionCancelled(DomainEvent):
     fees: Money
     slippage_bps: Bps | None
     completing_price: Price | None = None
+    end_mid: Price | None = None
 
 
 class InstructionAnomaly(DomainEvent):

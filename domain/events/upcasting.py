@@ -10,7 +10,16 @@ from .base import CATALOGUE, DomainEvent
 Fields = dict[str, Any]
 Upcaster = Callable[[Fields], Fields]
 
-UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {}
+
+
+def _cancelled_without_end_mid(fields: Fields) -> Fields:
+    """Version 1 did not keep the mid at the end; what was not kept stays unknown."""
+    return {**fields, "end_mid": None}
+
+
+UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
+    ("InstructionCancelled", 1): _cancelled_without_end_mid,
+}
 """By (topic, version) of the stored form; each gives the fields of version + 1."""
 
 
