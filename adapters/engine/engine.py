@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
-from ...domain.errors import BrokerUnavailable, StoreError
+from ...domain.decision import ExecutionStrategy
+from ...domain.errors import BrokerUnavailable, InvalidInput, StoreError
 from ...domain.instruction import Instruction
 from ...domain.limits import Limits
 from ...domain.ports import ExecutionReport, ReportKind
 from ...domain.reasons import EndReason
 from ..storage.records import CounterExceeded
-from .admission import Admission, Admitted, Arrival
+from .admission import Admitted, Arrival
+from .batching import AdvisedArrival, BatchAdmission
+from .callers import Callers, tell
 from .closing import Capture, close_session
 from .desk import Desk
+from .interruption import is_stuck, reload
 from .messages import MessageBudget
 from .recovery import Recovery, compare_counters, rebuild
 from .working import Working
@@ -43,14 +45,14 @@ class Engine:
         self._interrupt = interrupt
         self._capture = capture
         self._budget = MessageBudget(desk.rules.messages_per_minute)
-        self._admission = Admission(desk)
+        self._admission = BatchAdmission(desk)
         self._working = Working(desk, self._budget)
         self._recovery = Recovery(desk, self._working)
-        self._arrivals: list[tuple[int, int, Arrival, asyncio.Future[Admitted]]] = []
-        self._arrival_count = 0
-        self._waiters: dict[UUID, list[asyncio.Future[Instruction]]] = {}
+        self._callers = Callers()
         self._pump_task: asyncio.Task[None] | None = None
         self._recovered = False
+        self._interrupted = False
+        self._life = 0
         self._stopping = False
 
     # -- start and stop ------------------------------------------------------------------------
@@ -79,10 +81,9 @@ class Engine:
 
     def schedule(self, arrival: Arrival, at: int | None = None) -> asyncio.Future[Admitted]:
         """Have a decision arrive at ``at`` (ns UTC; now when None); the future is its admission."""
-        future: asyncio.Future[Admitted] = asyncio.get_running_loop().create_future()
+        self._enter_loop()
         when = self.desk.now if at is None else max(at, self.desk.now)
-        heapq.heappush(self._arrivals, (when, self._arrival_count, arrival, future))
-        self._arrival_count += 1
+        future = self._callers.arrive(when, arrival)
         self._interrupt()
         self._ensure_pump()
         return future
@@ -91,15 +92,48 @@ class Engine:
         """Admit a decision now; durable when this returns."""
         return await asyncio.shield(self.schedule(Arrival(raw)))
 
+    async def submit_advised(
+        self, raw: Mapping[str, object], strategy: ExecutionStrategy | None
+    ) -> Admitted:
+        """Admit a decision; ``strategy`` is used where it names none and is no part of it."""
+        return await asyncio.shield(self.schedule(AdvisedArrival(raw, strategy=strategy)))
+
+    async def submit_batch(
+        self,
+        raws: Sequence[Mapping[str, object] | bytes],
+        strategies: Sequence[ExecutionStrategy | None] = (),
+    ) -> list[Admitted]:
+        """Admit decisions together, ordered and netted by :func:`domain.batch.order_batch`.
+
+        Gives what became of each in the order given, durable; ``strategies`` are recommendations
+        as in :meth:`submit_advised`.
+        """
+        group = self._callers.next_number()
+        advised = [*strategies, *[None] * (len(raws) - len(strategies))]
+        futures = [
+            self.schedule(AdvisedArrival(raw, strategy=strategy, group=group))
+            for raw, strategy in zip(raws, advised, strict=True)
+        ]
+        return list(await asyncio.gather(*(asyncio.shield(future) for future in futures)))
+
     def finished(self, instruction: Instruction) -> asyncio.Future[Instruction]:
-        """A future of the instruction's terminal state."""
-        future: asyncio.Future[Instruction] = asyncio.get_running_loop().create_future()
+        """A future of the instruction's terminal state.
+
+        It also comes when an order's outcome is unknown and nothing here can find it out.
+        """
+        self._enter_loop()
+        future = self._callers.wait_for(instruction.id)
         if instruction.is_done:
-            future.set_result(instruction)
+            self._callers.resolve(self._ended)
         else:
-            self._waiters.setdefault(instruction.id, []).append(future)
             self._ensure_pump()
         return future
+
+    def end_at(self, id: UUID, at: int, reason: EndReason, actor: str) -> None:
+        """Ask for an instruction's end at ``at`` (ns UTC), if it has not ended by then."""
+        self._callers.end_at(at, id, reason, actor)
+        self._interrupt()
+        self._ensure_pump()
 
     async def cancel(self, id: UUID, reason: EndReason, actor: str) -> None:
         """Ask for an instruction's end; its orders are cancelled first."""
@@ -138,22 +172,47 @@ class Engine:
         if task is not None:
             await asyncio.shield(task)
 
+    def _enter_loop(self) -> None:
+        """Take leave of an event loop that has ended; those who waited in it are gone.
+
+        Raises:
+            InvalidInput: the other loop still runs.
+        """
+        task = self._pump_task
+        if task is None or task.get_loop() is asyncio.get_running_loop():
+            return
+        if not task.done():
+            if task.get_loop().is_running():
+                allowed = "calls from the event loop that it works in, which is still running"
+                raise InvalidInput("event loop", "another one", allowed)
+            self._was_interrupted()
+        self._life += 1
+        self._pump_task = None
+        self._callers.forget()
+
+    def _was_interrupted(self) -> None:
+        self._interrupted, self._recovered = True, False
+
     def _ensure_pump(self) -> None:
         if self._stopping:
             return
+        self._enter_loop()
         if self._pump_task is None or self._pump_task.done():
             self._pump_task = asyncio.get_running_loop().create_task(self._pump())
 
     async def _pump(self) -> None:
+        life = self._life
         try:
             await self._recover()
-            while self._arrivals or self._has_work():
+            while self._callers.has_arrivals or self._has_work():
                 if not await self._batch():
                     await self._pass_time()
             await self.desk.commit()
             self._resolve()
         except BaseException as error:
-            self._fail(error)
+            if life == self._life:
+                self._was_interrupted()
+                self._callers.fail(error)
             raise
 
     def _has_work(self) -> bool:
@@ -165,6 +224,9 @@ class Engine:
             return
         self._recovered = True
         desk = self.desk
+        if self._interrupted:
+            self._interrupted = False
+            reload(self.desk)
         if desk.active:
             await desk.market.refresh(
                 sorted({i.plan.symbol for i in desk.active.values() if i.plan})
@@ -199,6 +261,7 @@ class Engine:
             if instruction is not None:
                 to_step[instruction.id] = instruction
         admitted = await self._admit_due()
+        self._end_overdue()
         due = desk.due(desk.now)
         for instruction in due:
             if await self._ready(instruction):
@@ -226,7 +289,13 @@ class Engine:
     async def _ready(self, instruction: Instruction) -> bool:
         """Whether a strategy may be asked; a deferred instruction is checked again first."""
         await self._settle_unknown(instruction)
-        if instruction.released or instruction.release_at is None:
+        if instruction.ending is not None and instruction.plan is None:
+            desk = self.desk
+            instruction.finish(desk.stamp(str(instruction.id), "cancel"), instruction.ending)
+            desk.touch(instruction)
+            desk.retire(instruction)
+            return False
+        if instruction.ending is not None or instruction.released or instruction.release_at is None:
             return True
         await self._admission.check_again(instruction)
         return False
@@ -239,32 +308,50 @@ class Engine:
 
     async def _admit_due(self) -> int:
         """Admit what has arrived, all in one append."""
-        desk = self.desk
-        batch: list[tuple[Arrival, asyncio.Future[Admitted]]] = []
-        while self._arrivals and self._arrivals[0][0] <= desk.now:
-            _, _, arrival, future = heapq.heappop(self._arrivals)
-            batch.append((arrival, future))
+        batch = self._callers.arrived(self.desk.now)
         if not batch:
             return 0
-        await self._open_session()
-        admitted = await self._admit(batch)
-        for (_, future), result in zip(batch, admitted, strict=True):
-            if not future.done():
-                future.set_result(result)
+        try:
+            admitted = await self._admit([coming.arrival for coming in batch])
+        except BaseException as error:
+            tell((coming.future for coming in batch), error)
+            raise
+        for coming, result in zip(batch, admitted, strict=True):
+            if not coming.future.done():
+                coming.future.set_result(result)
         return len(batch)
 
-    async def _admit(self, batch: list[tuple[Arrival, asyncio.Future[Admitted]]]) -> list[Admitted]:
+    async def _admit(self, arrivals: Sequence[Arrival]) -> list[Admitted]:
+        unavailable = await self._try_open_session()
         for _ in range(ADMISSION_TRIES_MAX):
             try:
-                admitted = [await self._admission.admit(arrival) for arrival, _ in batch]
+                admitted = await self._admission.admit_all(arrivals, unavailable)
                 self.desk.append_jobs()
             except CounterExceeded:
                 # Another writer was faster; what was written of the batch is found again by id.
-                self.desk.jobs.clear()
-                rebuild(self.desk)
+                reload(self.desk)
             else:
                 return admitted
         raise StoreError("the limits' counters changed at every try; another writer is active")
+
+    def _end_overdue(self) -> None:
+        """Ask for the end of what had a time limit."""
+        desk = self.desk
+        for deadline in self._callers.over(desk.now):
+            instruction = desk.instructions.get(deadline.id)
+            if instruction is not None and not instruction.is_done:
+                stamp = desk.stamp(str(deadline.id), "time limit", actor=deadline.actor)
+                instruction.ask_end(stamp, deadline.reason)
+                desk.touch(instruction)
+                desk.wake(instruction, desk.now)
+
+    async def _try_open_session(self) -> BrokerUnavailable | None:
+        """Open the session; without the broker's figures it stays closed, and nothing is let in."""
+        try:
+            await self._open_session()
+        except BrokerUnavailable as error:
+            return error
+        return None
 
     async def _open_session(self) -> None:
         """Record the first account figures of a session before its first decision."""
@@ -289,32 +376,15 @@ class Engine:
     async def _pass_time(self) -> None:
         """Let time pass to the next thing that is known to come, or until a report comes."""
         desk = self.desk
-        times = [at for at in (desk.next_wake(), self._next_arrival()) if at is not None]
+        times = [at for at in (desk.next_wake(), self._callers.next_at()) if at is not None]
         until = min(times) if times else None
         await desk.runtime.wait(until)
         await desk.market.refresh(desk.symbols_in_play())
 
-    def _next_arrival(self) -> int | None:
-        return self._arrivals[0][0] if self._arrivals else None
-
     def _resolve(self) -> None:
-        for id in list(self._waiters):
-            instruction = self.desk.instructions[id]
-            if instruction.is_done:
-                for future in self._waiters.pop(id):
-                    if not future.done():
-                        future.set_result(instruction)
+        self._callers.resolve(self._ended)
 
-    def _fail(self, error: BaseException) -> None:
-        """Tell everyone who waits that the loop ended; the log holds what was done."""
-        pending: list[asyncio.Future[Any]] = [future for *_, future in self._arrivals]
-        for futures in self._waiters.values():
-            pending.extend(futures)
-        for future in pending:
-            if not future.done():
-                if isinstance(error, Exception):
-                    future.set_exception(error)
-                else:
-                    future.cancel()
-        self._arrivals.clear()
-        self._waiters.clear()
+    def _ended(self, id: UUID) -> Instruction | None:
+        """The instruction when it has ended, or when waiting on would not end it."""
+        instruction = self.desk.instructions[id]
+        return instruction if instruction.is_done or is_stuck(self.desk, instruction) else None

@@ -1,0 +1,41 @@
+"""After work was broken off (an error, an event loop that ended): what may be believed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...domain.instruction import Instruction
+from ...domain.ports import NANOS, BrokerCommand, CancelOrder
+from .desk import Desk
+from .recovery import rebuild
+
+STUCK_GRACE_NS: Final = 2 * NANOS
+"""How long after its window an order of unknown outcome is waited for, before callers are told."""
+
+
+def reload(desk: Desk) -> None:
+    """Believe the log, not what was left in memory.
+
+    Orders that were intended durably and not handed over yet still are to be; the rest never was.
+    """
+    commands, desk.commands = desk.commands, []
+    desk.jobs.clear()
+    rebuild(desk)
+    for id in [id for id in desk.wake_of if id not in desk.instructions]:
+        del desk.wake_of[id]
+    intended = {id for i in desk.instructions.values() for id in i.requests}
+    desk.commands = [command for command in commands if _order_of(command) in intended]
+
+
+def is_stuck(desk: Desk, instruction: Instruction) -> bool:
+    """Whether an order's outcome is unknown and will not be known by waiting on."""
+    if not any(order.is_indeterminate for order in instruction.live_orders):
+        return False
+    ends = instruction.plan.end_at if instruction.plan else 0
+    return not desk.broker.capabilities.lookup_by_client_id or desk.now > ends + STUCK_GRACE_NS
+
+
+def _order_of(command: BrokerCommand) -> str:
+    if isinstance(command, CancelOrder):
+        return command.client_order_id
+    return command.request.client_order_id
