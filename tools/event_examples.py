@@ -1,7 +1,7 @@
-"""A hand-written example of every event, as an instruction's life would bring it about.
+"""A hand-written example of every event of an instruction.
 
 Golden stored bytes, the event catalogue in ``docs/events.md`` and the store's benchmark are made
-from these.
+from these and from ``account_examples``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fillwright.domain.decision import (
     TradeAction,
 )
 from fillwright.domain.ids import account_stream_id, client_order_id, instruction_id
-from fillwright.domain.limits import Limits, Reservation
+from fillwright.domain.limits import Reservation
 from fillwright.domain.market import MarketState, Quote, TradingStatus
 from fillwright.domain.plan import PlanTerms, StrategyParameters
 from fillwright.domain.ports import ExecutionReport, OrderType, ReportKind, Side, TimeInForce
@@ -144,9 +144,6 @@ REFUSAL: Final = Refusal(
     would_pass="2.4",
     message="the session's turnover would pass 25 % of equity",
 )
-
-POSITION: Final = e.PositionRecord(symbol="BAC", quantity=D(-50), market_value=D("-5000.00"))
-BREAK: Final = e.Break(kind="leaves", symbol="BAC", client_order_id=ORDER, ours="100", theirs="0")
 
 
 def report(kind: ReportKind, **fields: Any) -> ExecutionReport:
@@ -288,7 +285,8 @@ def _reports() -> list[e.DomainEvent]:
     ]
 
 
-def _instruction() -> list[e.DomainEvent]:
+def instruction_examples() -> list[e.DomainEvent]:
+    """One example of every event of an instruction."""
     return [
         DECISION,
         PLANNED,
@@ -330,72 +328,3 @@ def _instruction() -> list[e.DomainEvent]:
             **head(), kind=Anomalous.OVERFILL, detail="executed 900 of 800", client_order_id=ORDER
         ),
     ]
-
-
-def _account() -> list[e.DomainEvent]:
-    own = head(account=True)
-    return [
-        e.EngineStarted(
-            **own,
-            code_version="0.1.0",
-            clock_source="system",
-            clock_offset_ns=-1_250_000,
-            broker="simulated",
-            mode="paper",
-            seed=7,
-        ),
-        e.SessionOpened(
-            **own,
-            account=ACCOUNT,
-            session_date=SESSION,
-            open=OPEN,
-            close=CLOSE,
-            equity=D("1000000.00"),
-            cash=D("780000.00"),
-            buying_power=D("1560000.00"),
-            positions=(POSITION,),
-        ),
-        e.LimitChanged(**own, limits=Limits(version=3, restricted=("GME",)), reason="new mandate"),
-        e.KillSwitchEngaged(**own, scope="symbol:BAC", reason="bad prints"),
-        e.KillSwitchReleased(**own, scope="symbol:BAC", reason="feed repaired"),
-        e.Reconciled(
-            **own, trigger="reconnect", orders_compared=3, fills_compared=12, breaks=(BREAK,)
-        ),
-        e.SessionClosed(
-            **own,
-            account=ACCOUNT,
-            session_date=SESSION,
-            open_orders=0,
-            equity=D("1000412.50"),
-            cash=D("699997.00"),
-            positions=(POSITION,),
-            breaks=(),
-        ),
-        e.MarketDataCaptured(
-            **own,
-            symbol="BAC",
-            from_ns=OPEN,
-            to_ns=CLOSE,
-            source="example",
-            feed="consolidated",
-            kind="quotes",
-            sha256=DIGEST,
-            rows=200_000,
-            gaps=1,
-            official_open=D("99.80"),
-            official_close=None,
-        ),
-        e.AccountAnomaly(
-            **own,
-            kind=Anomalous.USAGE_OVER_CAP,
-            detail="turnover is over its cap",
-            symbol="BAC",
-            value=D("250100.00"),
-            bound=D("250000.00"),
-        ),
-    ]
-
-
-def examples() -> dict[str, e.DomainEvent]:
-    """One example of every event by its stored topic."""
-    return {event.stored_topic(): event for event in (*_instruction(), *_account())}

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from fillwright.adapters.storage.mapper import EventMapper
 from fillwright.domain.events import CATALOGUE, DomainEvent
 from fillwright.domain.events.upcasting import UPCASTERS
-from tools.event_examples import examples
+from tools.golden_events import examples
 
 INTRODUCTION: Final = """\
 # Events

@@ -18,10 +18,16 @@ from typing import Any, Final
 from fillwright.adapters.storage.mapper import EventMapper
 from fillwright.domain.events import DomainEvent
 
-from .event_examples import examples
+from .account_examples import account_examples
+from .event_examples import instruction_examples
 
 GOLDEN: Final = Path(__file__).resolve().parents[1] / "tests" / "golden" / "events"
 FINGERPRINTS: Final = GOLDEN / "schemas.json"
+
+
+def examples() -> dict[str, DomainEvent]:
+    """One example of every event by its stored topic."""
+    return {event.stored_topic(): event for event in (*instruction_examples(), *account_examples())}
 
 
 def stored_bytes(event: DomainEvent) -> bytes:

@@ -146,12 +146,12 @@ def _is_exact(value: object) -> bool:
     kind = type(value)
     if kind in _EXACT_TYPES:
         return True
-    if kind is list:
-        return all(map(_is_exact, cast("list[object]", value)))
     if kind is dict or isinstance(value, Mapping):
-        members = cast("Mapping[object, object]", value)
-        return all(type(key) is str for key in members) and all(map(_is_exact, members.values()))
-    return False
+        for key, item in cast("Mapping[object, object]", value).items():
+            if type(key) is not str or not (type(item) in _EXACT_TYPES or _is_exact(item)):
+                return False
+        return True
+    return kind is list and all(map(_is_exact, cast("list[object]", value)))
 
 
 def _inexact(value: object, where: str) -> str:

@@ -12,8 +12,8 @@ from fillwright.domain import events as e
 from fillwright.domain.errors import StoreDamaged
 from fillwright.domain.events import upcasting
 from fillwright.domain.events.upcasting import Fields
-from tools.event_examples import examples, head
-from tools.golden_events import FINGERPRINTS, GOLDEN, fingerprint, stored_bytes
+from tools.event_examples import head
+from tools.golden_events import FINGERPRINTS, GOLDEN, examples, fingerprint, stored_bytes
 
 FILES = sorted(path for path in GOLDEN.glob("*.json") if path != FINGERPRINTS)
 TOPICS = sorted(e.CATALOGUE)
@@ -125,7 +125,7 @@ def test_an_older_version_is_read_as_todays_event(
         "market_time": None,
         "receive_time": None,
     }
-    expected = waited(**fields, delay_ns=3_000_000_000, person="kim")
+    expected = waited(**fields | {"delay_ns": 3_000_000_000, "person": "kim"})
     mapper = EventMapper(upcasters=UPCASTERS)
     assert mapper.decode(topic, state) == expected
     assert mapper.decode(topic, state) == expected

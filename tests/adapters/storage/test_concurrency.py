@@ -264,7 +264,7 @@ def test_without_a_thread_a_commit_is_done_at_once(url: str) -> None:
 
         async def run() -> None:
             before = asyncio.current_task()
-            ran = []
+            ran: list[object] = []
             asyncio.get_running_loop().call_soon(ran.append, before)
             await log.commit(Sample(1).happen())
             assert ran == []

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from fillwright.adapters.storage import connection as connection_module
 from fillwright.adapters.storage.filelock import FileLock
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.errors import StoreBusy, StoreDamaged, StoreError, StoreNewer
@@ -278,7 +277,7 @@ def test_a_store_on_a_read_only_disk_is_read_as_it_lies(
         made: Callable[..., sqlite3.Connection] = connect
         return made(name, **options)
 
-    monkeypatch.setattr(connection_module.sqlite3, "connect", read_only_disk)
+    monkeypatch.setattr(sqlite3, "connect", read_only_disk)
     with Log.open(path, writer=False) as log:
         assert log.verify().count == 10
     with pytest.raises(StoreError, match="cannot be opened"):

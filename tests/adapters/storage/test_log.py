@@ -217,13 +217,13 @@ def test_the_same_appends_give_the_same_chain(tmp_path: Path) -> None:
 
 def test_the_librarys_save_writes_events_and_counters(log: Log) -> None:
     one = Sample(1).happen(2)
-    recordings = log.application.save(one, counters=[CounterUpdate("k", 1, 1)])  # type: ignore[arg-type]
+    recordings = log.application.save(one, counters=[CounterUpdate("k", 1, 1)])
     assert [recording.notification.id for recording in recordings] == [1, 2]
     assert log.counters() == {"k": 1}
     with pytest.raises(IntegrityError):
-        log.application.save(Sample(1).happen())  # type: ignore[arg-type]
+        log.application.save(Sample(1).happen())
     with pytest.raises(CounterExceeded):
-        log.application.save(Sample(2).happen(), counters=[CounterUpdate("k", 1, 1)])  # type: ignore[arg-type]
+        log.application.save(Sample(2).happen(), counters=[CounterUpdate("k", 1, 1)])
     assert log.head().position == 2
 
 
@@ -307,7 +307,7 @@ def test_nothing_on_the_path_asks_the_time_or_draws_an_id(
     monkeypatch.setattr(eventsourcing.domain.Aggregate, "create_id", forbidden)
     monkeypatch.setattr(eventsourcing.domain.CanCreateTimestamp, "create_timestamp", forbidden)
     log.append(Sample(1).happen(9))
-    log.application.save(Sample(2).happen(9))  # type: ignore[arg-type]
+    log.application.save(Sample(2).happen(9))
     assert len(list(log.events())) == 18
 
 

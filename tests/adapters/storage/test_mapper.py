@@ -12,7 +12,8 @@ from fillwright.adapters.storage.mapper import EventMapper
 from fillwright.domain import events as e
 from fillwright.domain.errors import StoreDamaged, StoreError, StoreNewer
 from fillwright.domain.ports import ExecutionReport, ReportKind
-from tools.event_examples import examples, head
+from tools.event_examples import head
+from tools.golden_events import examples
 
 TOPICS = sorted(examples())
 

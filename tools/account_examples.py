@@ -1,0 +1,79 @@
+"""A hand-written example of every event of an account."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fillwright.domain import events as e
+from fillwright.domain.limits import Limits
+from fillwright.domain.reasons import Anomalous
+
+from .event_examples import ACCOUNT, CLOSE, DIGEST, OPEN, ORDER, SESSION, D, head
+
+POSITION: Final = e.PositionRecord(symbol="BAC", quantity=D(-50), market_value=D("-5000.00"))
+BREAK: Final = e.Break(kind="leaves", symbol="BAC", client_order_id=ORDER, ours="100", theirs="0")
+
+
+def account_examples() -> list[e.DomainEvent]:
+    """One example of every event of an account."""
+    own = head(account=True)
+    return [
+        e.EngineStarted(
+            **own,
+            code_version="0.1.0",
+            clock_source="system",
+            clock_offset_ns=-1_250_000,
+            broker="simulated",
+            mode="paper",
+            seed=7,
+        ),
+        e.SessionOpened(
+            **own,
+            account=ACCOUNT,
+            session_date=SESSION,
+            open=OPEN,
+            close=CLOSE,
+            equity=D("1000000.00"),
+            cash=D("780000.00"),
+            buying_power=D("1560000.00"),
+            positions=(POSITION,),
+        ),
+        e.LimitChanged(**own, limits=Limits(version=3, restricted=("GME",)), reason="new mandate"),
+        e.KillSwitchEngaged(**own, scope="symbol:BAC", reason="bad prints"),
+        e.KillSwitchReleased(**own, scope="symbol:BAC", reason="feed repaired"),
+        e.Reconciled(
+            **own, trigger="reconnect", orders_compared=3, fills_compared=12, breaks=(BREAK,)
+        ),
+        e.SessionClosed(
+            **own,
+            account=ACCOUNT,
+            session_date=SESSION,
+            open_orders=0,
+            equity=D("1000412.50"),
+            cash=D("699997.00"),
+            positions=(POSITION,),
+            breaks=(),
+        ),
+        e.MarketDataCaptured(
+            **own,
+            symbol="BAC",
+            from_ns=OPEN,
+            to_ns=CLOSE,
+            source="example",
+            feed="consolidated",
+            kind="quotes",
+            sha256=DIGEST,
+            rows=200_000,
+            gaps=1,
+            official_open=D("99.80"),
+            official_close=None,
+        ),
+        e.AccountAnomaly(
+            **own,
+            kind=Anomalous.USAGE_OVER_CAP,
+            detail="turnover is over its cap",
+            symbol="BAC",
+            value=D("250100.00"),
+            bound=D("250000.00"),
+        ),
+    ]
