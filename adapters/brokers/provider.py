@@ -11,6 +11,8 @@ coroutine. What such a provider cannot say has a documented path:
   :class:`NeutralDefaults`, and :attr:`ProviderBroker.neutral` names them. A provider that raises,
   times out or has once answered is a real one: then there is no default, only
   :class:`BrokerUnavailable`.
+* An acceptance is believed once ``get_order`` has answered about it, or has answered before: an
+  order that cannot be followed has an unknown outcome, not an accepted one.
 * Orders are followed by polling ``get_order``: at once, after 1, 2, 4 … seconds without news, then
   every ``poll_interval_seconds`` (the seed's 30). Polls are started by :meth:`pump` alone, so that
   nothing runs while nobody waits.

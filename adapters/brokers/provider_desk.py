@@ -123,7 +123,7 @@ class ProviderDesk:
         order = self._orders[request.client_order_id]
         try:
             if order.venue_order_id is None:
-                self._put([await self._place(order)])
+                self._put(await self._place(order))
             else:  # sent twice under one id: the broker has it, and it is not sent again
                 raw = {"adopted": "already accepted under this client order id"}
                 self._put([order.report(ReportKind.ACCEPTED, self._clock.now(), raw=raw)])
@@ -134,22 +134,26 @@ class ProviderDesk:
         finally:
             self._submitting.pop(request.client_order_id, None)
 
-    async def _place(self, order: TrackedOrder) -> ExecutionReport:
+    async def _place(self, order: TrackedOrder) -> list[ExecutionReport]:
         again = order.outcome_unknown
         keywords = order_keywords(order.request, self._keywords)
         if isinstance(keywords, str):
-            return order.rejected(f"not sent: {keywords}", self._clock.now())
+            return [order.rejected(f"not sent: {keywords}", self._clock.now())]
         answer = await self._ask("place_order", **keywords)
         placed = read_placing(answer)
         now = self._clock.now()
         if placed.outcome is PlacingOutcome.DUPLICATE:
-            return await self._adopt_duplicate(order, placed)
+            return [await self._adopt_duplicate(order, placed)]
         if placed.outcome is PlacingOutcome.ACCEPTED and placed.venue_order_id:
-            return order.accepted(placed.venue_order_id, now, answer.value)
+            accepted = order.accepted(placed.venue_order_id, now, answer.value)
+            if "get_order" in self._answered:
+                return [accepted]
+            order.held = accepted
+            return []
         if placed.outcome is PlacingOutcome.REFUSED and not again:
-            return order.rejected(placed.text, now, answer.value)
+            return [order.rejected(placed.text, now, answer.value)]
         # A refused repeat says nothing of the first sending, whose fate is what matters.
-        return order.unknown(placed.text, now, answer.value)
+        return [order.unknown(placed.text, now, answer.value)]
 
     async def _adopt_duplicate(self, order: TrackedOrder, placed: Placed) -> ExecutionReport:
         """The broker has an order under our id already: find out which, or leave it unknown."""

@@ -53,7 +53,9 @@ class TrackedOrder:
     """One own order: what the provider last said, and what was reported of it.
 
     ``filled`` and ``notional`` are what has been reported as traded; ``journal`` is every report so
-    far. ``next_poll_at`` (ns UTC) is None while the order is not polled.
+    far. ``next_poll_at`` (ns UTC) is None while the order is not polled. ``held`` is an acceptance
+    that is told with the first answer about the order, because what cannot be followed cannot be
+    called accepted.
     """
 
     request: OrderRequest
@@ -69,6 +71,7 @@ class TrackedOrder:
     unanswered: int = 0
     quiet_polls: int = 0
     next_poll_at: int | None = None
+    held: ExecutionReport | None = None
     journal: list[ExecutionReport] = field(default_factory=list)
 
     def report(self, kind: ReportKind, now: int, **details: Any) -> ExecutionReport:
@@ -105,6 +108,7 @@ class TrackedOrder:
     def unknown(self, text: str, now: int, raw: object = None) -> ExecutionReport:
         """What became of the order cannot be said: it keeps its shares until there is evidence."""
         self.outcome_unknown = True
+        self._release(told=False)
         return self.report(ReportKind.UNKNOWN_OUTCOME, now, text=text, cum_qty=None, raw=_raw(raw))
 
     # -- reading an answer to get_order ----------------------------------------------------------
@@ -129,7 +133,8 @@ class TrackedOrder:
             return self._without_answer("it has no readable average price", answer, now)
         if kind is ReportKind.TRADE and self.outcome_unknown and not trade:
             kind = ReportKind.STATUS  # known again, and nothing traded meanwhile
-        reports = [*trade, *self._status_reports(kind, status, answer.value, market_time, now)]
+        known = self._status_reports(kind, status, answer.value, market_time, now)
+        reports = [*self._release(told=True), *trade, *known]
         self.unanswered = 0
         self.outcome_unknown = False
         self.quiet_polls = 0 if reports else self.quiet_polls + 1
@@ -137,6 +142,13 @@ class TrackedOrder:
             self.dead = True
             self.next_poll_at = None
         return reports
+
+    def _release(self, *, told: bool) -> list[ExecutionReport]:
+        """Let go of a held acceptance, to be told or to be as if it had not been said."""
+        held, self.held = self.held, None
+        if held is not None and not told:
+            self.journal.remove(held)
+        return [held] if held is not None and told else []
 
     def _contradiction(self, status: str, filled: Decimal | None) -> str | None:
         if filled is None:
