@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,8 +24,20 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.mapper import EventMapper
 from fillwright.adapters.storage.schema import CREATE_EVENTS, CREATE_STREAMS, EVENTS_TABLE
 from fillwright.domain import events as e
-from fillwright.domain.ports import ReportKind
-from tools.event_examples import DECISION, FILLED, INTENDED, PLANNED, head, report, reported, trade
+from fillwright.domain.instruction import Instruction
+from fillwright.domain.ports import ExecutionReport, OrderType, ReportKind, TimeInForce
+from fillwright.domain.strategies.contract import Place
+from tools.event_examples import (
+    DECISION,
+    FILLED,
+    INTENDED,
+    PLANNED,
+    PROVENANCE,
+    head,
+    report,
+    reported,
+    trade,
+)
 
 EVENTS_PER_LIFECYCLE: Final = 9
 EVENTS_PER_BATCH: Final = 576
@@ -155,15 +168,14 @@ class Plain:
 
     def run(self, work: Sequence[Lifecycle], *, threads: int, per_event: bool) -> None:
         """Store the work."""
-        payloads = Payloads()
 
         def live(one: Lifecycle) -> None:
             first, *later = one.events
-            aggregate = PlainAggregate(one.id, first.stored_topic(), payloads.of(first))
+            aggregate = PlainAggregate(one.id, first.stored_topic(), payload(first))
             if per_event:
                 self.app.save(aggregate)
             for later_event in later:
-                aggregate.live(later_event.stored_topic(), payloads.of(later_event))
+                aggregate.live(later_event.stored_topic(), payload(later_event))
                 if per_event:
                     self.app.save(aggregate)
             if not per_event:
@@ -181,20 +193,9 @@ class Plain:
         self.app.close()
 
 
-class Payloads:
-    """The fields of each kind of event as the library's transcoder takes them, made once."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, int], dict[str, Any]] = {}
-
-    def of(self, one: e.DomainEvent) -> dict[str, Any]:
-        """The fields of ``one``."""
-        key = (one.stored_topic(), one.originator_version)
-        if key not in self._made:
-            self._made[key] = one.model_dump(
-                mode="json", exclude={"originator_id", "originator_version"}
-            )
-        return self._made[key]
+def payload(one: e.DomainEvent) -> dict[str, Any]:
+    """The fields of an event as the library's transcoder takes them."""
+    return one.model_dump(mode="json", exclude={"originator_id", "originator_version"})
 
 
 # -- (c): raw SQLite ---------------------------------------------------------------------------
@@ -274,3 +275,69 @@ class Ours:
 
     def close(self) -> None:
         self.log.close()
+
+
+class OursWhole(Ours):
+    """The same events made by the real aggregate's commands, which are part of the time."""
+
+    async def _concurrently(self, work: Sequence[Lifecycle], in_flight: int) -> None:
+        waiting: Iterator[Lifecycle] = iter(work)
+
+        async def one_at_a_time() -> None:
+            for one in waiting:
+                await self._live(Instruction(one.id))
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(in_flight):
+                tasks.create_task(one_at_a_time())
+
+    async def _live(self, instruction: Instruction) -> None:
+        """Eight commands, each durable before the next; the last fill makes two events."""
+        commit = self.log.commit
+        instruction.receive(STAMP, **RECEIVED)
+        await commit(instruction)
+        instruction.accept(STAMP, **ACCEPTED)
+        await commit(instruction)
+        instruction.release(STAMP, Decimal("100.00"))
+        await commit(instruction)
+        order = instruction.intend(STAMP, PLACE, PROVENANCE).client_order_id
+        await commit(instruction)
+        for message in _messages(order):
+            instruction.report(STAMP, message)
+            await commit(instruction)
+
+
+STAMP: Final = e.Stamp(DECISION.record_time, "engine/0.1.0", "bench", "bench")
+RECEIVED: Final = {
+    name: getattr(DECISION, name)
+    for name in DECISION.model_fields
+    if name not in e.DomainEvent.model_fields and name != "arrival_mid"
+}
+ACCEPTED: Final = {
+    name: getattr(PLANNED, name)
+    for name in PLANNED.model_fields
+    if name not in e.DomainEvent.model_fields
+}
+PLACE: Final = Place(
+    quantity=PLANNED.plan.quantity,
+    order_type=OrderType.LIMIT,
+    time_in_force=TimeInForce.DAY,
+    limit_price=Decimal("100.00"),
+)
+
+
+def _messages(order: str) -> Iterator[ExecutionReport]:
+    """Acknowledged, then filled in three parts."""
+    quantity, done = PLACE.quantity, Decimal(0)
+    acknowledged = report(ReportKind.NEW, leaves_qty=quantity)
+    yield replace(acknowledged, client_order_id=order, order_qty=quantity)
+    for number, part in enumerate((Decimal(300), Decimal(300), quantity - 600)):
+        done += part
+        yield replace(
+            trade(ReportKind.TRADE, execution_id=f"{order}:{number}"),
+            client_order_id=order,
+            order_qty=quantity,
+            last_qty=part,
+            cum_qty=done,
+            leaves_qty=quantity - done,
+        )

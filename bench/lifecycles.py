@@ -28,6 +28,7 @@ from bench.lifecycle_contenders import (
     PLAIN_THREADS,
     Lifecycle,
     Ours,
+    OursWhole,
     Plain,
     Raw,
     lifecycles,
@@ -69,9 +70,9 @@ def raw(events_per_commit: int) -> Callable[..., float]:
     return run
 
 
-def ours(in_flight: int) -> Callable[..., float]:
+def ours(in_flight: int, kind: type[Ours] = Ours) -> Callable[..., float]:
     def run(folder: Path, work: Sequence[Lifecycle], sync_seconds: float) -> float:
-        with closing(Ours(folder, sync_seconds, threaded=in_flight > 1)) as one:
+        with closing(kind(folder, sync_seconds, threaded=in_flight > 1)) as one:
             return timed(lambda: one.run(work, in_flight=in_flight))
 
     return run
@@ -86,6 +87,7 @@ CONTENDERS: Final = (
     Contender("fillwright, 1 in flight", ours(1)),
     Contender("fillwright, 64 in flight", ours(64)),
     Contender("fillwright, 512 in flight", ours(512)),
+    Contender("fillwright, 64, with its commands", ours(64, OursWhole)),
 )
 
 AIMS: Final = (

@@ -72,14 +72,13 @@ def test_any_report_comes_back_equal(
 
 
 @given(
-    kind=st.sampled_from(list(e.KillSwitchEngaged.model_fields)),
     scope=st.text(),
     reason=st.text(),
     record_time=st.integers(-(2**63), 2**63 - 1),
     market_time=st.none() | st.integers(0, 2**63 - 1),
 )
 def test_any_event_comes_back_equal(
-    kind: str, scope: str, reason: str, record_time: int, market_time: int | None
+    scope: str, reason: str, record_time: int, market_time: int | None
 ) -> None:
     mapper = EventMapper()
     fields = head() | {"record_time": record_time, "market_time": market_time}
