@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Int64Array = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
@@ -211,6 +212,10 @@ def _read(root: Path, entry: Mapping[str, Any], kind: str) -> pa.Table:
     if path is None:
         looked = " or ".join(str(place.parent) for place in [*places, root / name])
         raise MarketFolderError(f"{root}: {name} is listed but not in {looked}")
+    # Costs 40 MB and is needed only where files are read.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         # Read as a plain file: no dataset discovery, which would follow the folder's name.
         return pq.ParquetFile(path).read()
@@ -240,6 +245,8 @@ def _book(table: pa.Table, name: str, levels: int, where: str) -> Float64Array:
 def _venue(table: pa.Table) -> NDArray[np.object_] | None:
     if "ex" not in table.column_names:
         return None
+    import pyarrow as pa
+
     encoded = table.column("ex").combine_chunks()
     if not isinstance(encoded, pa.DictionaryArray):
         encoded = encoded.dictionary_encode()

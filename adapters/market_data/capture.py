@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...domain.errors import FillwrightError, InvalidInput
 from ...domain.ports import NANOS
 from ..exchange.tape import Int64Array, SymbolDay
 from .recorded import RecordedMarketData
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 QUOTES: Final = "quotes"
 PRINTS: Final = "prints"
@@ -202,6 +204,10 @@ def read_segment(folder: str | Path, sha256: str) -> Segment:
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise SegmentError(f"segment {sha256}: its bytes have changed, they hash to {found}")
+    # Costs 40 MB and is needed only where segments are read or written.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         about, table = _about(file), file.read()
@@ -224,6 +230,8 @@ def read_segment(folder: str | Path, sha256: str) -> Segment:
 
 
 def _columns(day: SymbolDay, kind: str, rows: slice) -> dict[str, pa.Array[Any]]:
+    import pyarrow as pa
+
     if kind == PRINTS:
         columns: dict[str, pa.Array[Any]] = {
             "ts_ns": pa.array(day.t_ts[rows]),
@@ -247,6 +255,9 @@ def _columns(day: SymbolDay, kind: str, rows: slice) -> dict[str, pa.Array[Any]]
 
 def _parquet(columns: dict[str, pa.Array[Any]], about: dict[str, str]) -> bytes:
     """The rows as Parquet with every choice of the writer fixed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     table = pa.table(columns)
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...domain.plan import CURVE_BUCKETS_MAX
 from ...domain.ports import NANOS, Session
@@ -159,6 +157,10 @@ def session_minutes(session: Session) -> int:
 
 
 def _read_bars(path: Path) -> dict[str, Bars]:
+    # Costs 40 MB and is needed only where files are read.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         table = pq.ParquetFile(path).read(columns=["ts_ns", "symbol", "volume"])
         ts = table.column("ts_ns").to_numpy().astype(np.int64)
