@@ -37,6 +37,11 @@ class SimulatedBroker:
         """Look-up by client id, closed orders and a stream of reports; no replace."""
         return CAPABILITIES
 
+    @property
+    def clock(self) -> Clock:
+        """The clock that every call happens at."""
+        return self._clock
+
     async def send(self, commands: Sequence[BrokerCommand]) -> None:
         """Hand commands over, in order and durably; orders arrive after the latency."""
         self.exchange.handle(commands, self._clock.now())
