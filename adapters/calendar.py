@@ -1,35 +1,22 @@
 """Trading sessions: an exchange's calendar with holidays and half days, and one that never closes.
 
-``exchange_calendars`` brings pandas and takes half a second to import and build, so it is loaded
-at the first question and kept for the process. Its default range moves with today's date; ours is
-pinned, so that the same question has the same answer on any day.
+Sessions are those of ``exchange_calendars``, loaded at the first question and kept for the process.
+Its default range moves with today's date; ours is pinned, so that the same question has the same
+answer on any day.
 """
 
 from __future__ import annotations
 
-import warnings
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from ..domain.errors import InvalidInput
 from ..domain.ports import NANOS, Session
+from .calendar_table import CALENDAR_END, CALENDAR_START, Table, load
 
-CALENDAR_START: Final = "2000-01-01"
-CALENDAR_END: Final = "2035-12-31"
 DAY_NS: Final = 86_400 * NANOS
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """All sessions of an exchange in order of time."""
-
-    zone: ZoneInfo
-    opens: tuple[int, ...]
-    sessions: tuple[Session, ...]
 
 
 class ExchangeCalendar:
@@ -92,7 +79,7 @@ class ExchangeCalendar:
         local = datetime.fromtimestamp(now // NANOS, _table(self.name).zone)
         return local.hour * 60 + local.minute
 
-    def _table(self, now: int) -> _Table:
+    def _table(self, now: int) -> Table:
         table = _table(self.name)
         if not _midnight_utc(CALENDAR_START) <= now < _midnight_utc(CALENDAR_END) + DAY_NS:
             raise _outside(now)
@@ -142,24 +129,6 @@ def _outside(now: int) -> InvalidInput:
 
 
 @cache
-def _table(name: str) -> _Table:
+def _table(name: str) -> Table:
     """Load a calendar once per process."""
-    import exchange_calendars
-    from exchange_calendars.errors import InvalidCalendarName
-
-    try:
-        with warnings.catch_warnings():
-            # The library meets deprecations of newer pandas that are not ours to act on.
-            warnings.simplefilter("ignore")
-            calendar = exchange_calendars.get_calendar(name, start=CALENDAR_START, end=CALENDAR_END)
-    except InvalidCalendarName as error:
-        raise InvalidInput("calendar", name, "an ISO 10383 exchange code such as XNYS") from error
-    opens = tuple(int(each) for each in calendar.opens_nanos)
-    closes = tuple(int(each) for each in calendar.closes_nanos)
-    half_days = {day.date().isoformat() for day in calendar.early_closes}
-    days = [day.date().isoformat() for day in calendar.sessions]
-    sessions = tuple(
-        Session(date=day, open=start, close=end, is_half_day=day in half_days)
-        for day, start, end in zip(days, opens, closes, strict=True)
-    )
-    return _Table(zone=ZoneInfo(str(calendar.tz)), opens=opens, sessions=sessions)
+    return load(name)
