@@ -1,0 +1,88 @@
+"""The command line: which commands there are, and how an error becomes one line and a code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from ... import __version__
+from .checking_commands import config, replay, verify
+from .demo_command import demo
+from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
+from .reading_commands import events, limits, report, show, status
+from .running_commands import run
+
+PROGRAM: Final = "fillwright"
+DEBUG: Final = "--debug"
+_CODES: Final = "  \n".join(f"{code.value}: {meaning}" for code, meaning in MEANINGS.items())
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Audit-grade, event-sourced trade execution. Start with `fillwright demo`.",
+    epilog=f"Exit codes:\n\n{_CODES}",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, help="Show the traceback of an error. Anywhere on the line.")
+    ] = False,
+) -> None:
+    """Options that every command knows; both act before a command does."""
+
+
+for command in (demo, run, status, show, report, limits, events, replay, verify, config):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code, and never lets an exception out."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG in given
+    given = [argument for argument in given if argument != DEBUG]
+    try:
+        code = app(args=given, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has enough. Point stdout away, so that the flush at
+        # exit does not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except (Exception, KeyboardInterrupt) as error:
+        if debug or not is_expected(error):
+            _trace(error, debug=debug)
+        command = " ".join([PROGRAM, *given[:1]])
+        print(f"{PROGRAM}: {message_of(error, command)}", file=sys.stderr)
+        return exit_code_of(error)
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _trace(error: BaseException, *, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,66 @@
+"""Options that several commands share, and what stands in for those that were not given."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="Where the log is: a path or sqlite:///PATH. Default: FILLWRIGHT_STORE.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one canonical JSON document and nothing else.")
+]
+ProgressOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="Show live progress on stderr. Default: when stderr is a terminal.",
+        show_default=False,
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="A TOML file of settings. Default: FILLWRIGHT_CONFIG.",
+        show_default=False,
+    ),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        min=0,
+        help="What all random choices follow from. Default: the store's own, else the settings'.",
+        show_default=False,
+    ),
+]
+
+
+def store_of(given: str | None, settings: Settings | None = None) -> str:
+    """The store that is meant.
+
+    Raises:
+        InvalidInput: neither the option nor a setting names one.
+    """
+    named = given or (settings.store if settings else None) or os.environ.get("FILLWRIGHT_STORE")
+    if not named:
+        raise InvalidInput("store", "nothing", "--store PATH, or FILLWRIGHT_STORE")
+    return named

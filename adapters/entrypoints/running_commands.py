@@ -1,0 +1,164 @@
+"""``run``: decisions from a file through a simulated session, ending with what came of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ...domain.errors import InvalidInput
+from .options import ConfigOption, JsonOption, ProgressOption, SeedOption, StoreOption
+
+if TYPE_CHECKING:
+    from ..exchange.terms import Fees
+
+LATENCY_MS_DEFAULT: Final = 50
+LATENCY_MS_MAX: Final = 3_600_000
+SYMBOLS_MAX: Final = 1_000
+
+
+class FeeModel(StrEnum):
+    """Which fees the simulated venue charges."""
+
+    US = "us"
+    NONE = "none"
+
+    def rates(self) -> Fees:
+        """What one execution costs."""
+        from ..exchange.terms import Fees
+
+        return Fees.us_equities() if self is FeeModel.US else Fees()
+
+
+def run(
+    decisions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DECISIONS",
+            help="Decisions as .json (a list), .jsonl (one a line) or .csv (with a header).",
+            show_default=False,
+        ),
+    ],
+    market: Annotated[
+        str,
+        typer.Option(
+            "--market",
+            metavar="DIR",
+            help='A market folder, or "generated" for the built-in seeded market.',
+            show_default=False,
+        ),
+    ],
+    session: Annotated[
+        str,
+        typer.Option(
+            "--session",
+            metavar="DATE",
+            help="The exchange session, as 2013-10-08 or 20131008.",
+            show_default=False,
+        ),
+    ],
+    store: StoreOption = None,
+    seed: SeedOption = None,
+    account: Annotated[
+        Path | None,
+        typer.Option(
+            "--account",
+            metavar="FILE",
+            help="JSON with the starting cash and positions. Default: 1,000,000 USD and none.",
+            show_default=False,
+        ),
+    ] = None,
+    symbols: Annotated[
+        str,
+        typer.Option(
+            "--symbols",
+            metavar="LIST",
+            help="Load only these symbols, with commas between. Default: all of the folder's day.",
+            show_default=False,
+        ),
+    ] = "",
+    latency_ms: Annotated[
+        int,
+        typer.Option(
+            "--latency-ms",
+            min=0,
+            max=LATENCY_MS_MAX,
+            help="From sending an order to its arrival at the venue.",
+        ),
+    ] = LATENCY_MS_DEFAULT,
+    fees: Annotated[
+        FeeModel, typer.Option("--fees", help="US regulatory fees, or none.")
+    ] = FeeModel.US,
+    config: ConfigOption = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit 2 when a row was no valid decision; the run is done all the same.",
+        ),
+    ] = False,
+    json_output: JsonOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Trade the decisions of a file on a recorded or generated session.
+
+    Rows may name strategy, urgency, window and decision_time; by default a decision arrives five
+    minutes after the open. Refused rows are on the record and shown, and the run goes on. The same
+    command again goes on where it was; on a finished store it appends nothing and prints the first
+    result.
+    """
+    from ..account_file import StartAccount, read_account
+    from ..decisions_file import read_decisions
+    from ..running import RunTerms, file_decisions, load_market, parse_day
+    from . import output
+    from .sessions import check_positions, chosen, session_of, trade
+    from .summary import Result
+
+    output.log_to_stderr()
+    shown = output.wants_progress(progress)
+    rows = read_decisions(decisions)
+    start = read_account(account) if account else StartAccount()
+    day = parse_day(session)
+    base = chosen(config, store, seed)
+    with output.waiting("reading the market", enabled=shown):
+        data = load_market(market, day, seed=base.seed, symbols=_symbols(symbols))
+        check_positions(start, data)
+        held = session_of(data, day)
+    terms = RunTerms(
+        store=base.store,
+        account_name=base.settings.account,
+        market=data,
+        account=start,
+        rules=base.rules,
+        limits=base.settings.to_limits(),
+        latency_ns=latency_ns(latency_ms),
+        fees=fees.rates(),
+    )
+    outcome, views = trade(terms, file_decisions(rows, held, base.rules), progress=shown)
+    result = Result(outcome, views, data.symbols)
+    if json_output:
+        output.print_json(result.to_json())
+    else:
+        output.show(result.view())
+    for text in result.notes():
+        output.note(text)
+    if strict and result.invalid:
+        raise InvalidInput(
+            "decisions",
+            f"{len(result.invalid)} of {len(rows)} rows",
+            "only valid decisions with --strict; the refused rows are on the record",
+        )
+
+
+def latency_ns(milliseconds: int = LATENCY_MS_DEFAULT) -> int:
+    """A latency in nanoseconds."""
+    return milliseconds * 1_000_000
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(name.strip().upper() for name in text.split(",") if name.strip()))
+    if len(found) > SYMBOLS_MAX:
+        raise InvalidInput("symbols", f"{len(found)} names", f"at most {SYMBOLS_MAX}")
+    return found

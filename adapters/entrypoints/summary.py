@@ -1,0 +1,106 @@
+"""The end of a run, for people and for programs: everything is told from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ...domain.reasons import Reason
+from ...projections.rendering import alerts_table, limits_gauge
+from ..engine.admission import Admitted
+from ..running import FileDecision, Outcome
+from ..storage.location import parse_location
+from . import tables
+from .views import Views
+
+INVALID: Final = frozenset(
+    {
+        Reason.INVALID_DECISION,
+        Reason.UNREADABLE,
+        Reason.UNKNOWN_SYMBOL,
+        Reason.TARGET_REQUIRED,
+        Reason.TARGET_TOO_SMALL,
+        Reason.DECISION_ID_REQUIRED,
+        Reason.DECISION_ID_REUSED,
+    }
+)
+"""Reasons that say that a row was no valid decision, whatever the limits and the market."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run ends with; ``symbols`` are those of its market."""
+
+    outcome: Outcome
+    views: Views
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def invalid(self) -> tuple[FileDecision, ...]:
+        """Rows that were no valid decisions."""
+        return tuple(row for row, admitted in self.outcome.decisions if _is_invalid(admitted))
+
+    def to_json(self) -> dict[str, object]:
+        """The whole result; the same log always gives the same document."""
+        return {
+            "log": {
+                "store": self.views.store,
+                "position": self.views.position,
+                "head_hash": self.views.head_hash,
+                "seed": self.views.seed,
+            },
+            "decisions": [_row(row, admitted) for row, admitted in self._by_line()],
+            "blotter": self.views.blotter.rows(),
+            "report": self.views.report(),
+        }
+
+    def view(self) -> RenderableType:
+        """Blotter, refusals, limits, cost by strategy, alerts, and where the log is."""
+        views, report = self.views, self.views.report()
+        parts: list[RenderableType] = [tables.blotter(views.blotter.rows())]
+        if report.refused:
+            parts.append(tables.refusals(report.refused, self.symbols))
+        parts.append(tables.quality(report.quality, report.note))
+        parts.append(Text())
+        parts += [limits_gauge(limits) for limits in report.limits]
+        parts += [alerts_table(report.alerts), log_line(views)]
+        return Group(*parts)
+
+    def notes(self) -> Iterator[str]:
+        """What is worth saying beside the result."""
+        if self.outcome.appended == 0:
+            yield "This run was finished before: nothing was appended, the first result is shown."
+        for row, admitted in self._by_line():
+            if admitted.reused is not None:
+                yield f"row {row.line}: {admitted.reused.message} Its first outcome stands."
+
+    def _by_line(self) -> list[tuple[FileDecision, Admitted]]:
+        return sorted(self.outcome.decisions, key=lambda pair: pair[0].line)
+
+
+def log_line(views: Views) -> RenderableType:
+    """Where the log is and where it ends."""
+    path = parse_location(views.store)
+    text = Text("log  ", style="dim")
+    text.append(str(path or "in memory"), style="bold")
+    text.append(f", {views.position:,} events\nhead {views.head_hash}", style="dim")
+    return text
+
+
+def _is_invalid(admitted: Admitted) -> bool:
+    refused = any(refusal.reason in INVALID for refusal in admitted.instruction.refusals)
+    return refused or admitted.reused is not None
+
+
+def _row(row: FileDecision, admitted: Admitted) -> dict[str, object]:
+    return {
+        "row": row.line,
+        "decision_id": admitted.instruction.decision_id,
+        "instruction_id": admitted.instruction.id,
+        "state": admitted.instruction.state,
+        "reused": admitted.reused,
+    }

@@ -1,0 +1,118 @@
+"""A store as commands read it: every projection at one position, and the report made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from ... import __version__
+from ...domain import events as e
+from ...domain.errors import InvalidInput
+from ...projections.blotter import Blotter, BlotterRow
+from ...projections.daily_limits import DailyLimits
+from ...projections.reconciliation import Reconciliation
+from ...projections.reports import SIMULATED_NOTE, PerformanceReport, execution_report
+from ...projections.runner import follow
+from ..end_facts import SEGMENTS_SUFFIX, Captured, end_facts
+from ..storage.location import parse_location
+from ..storage.log import Log
+
+
+@dataclass(slots=True)
+class Views:
+    """Everything told from one log; ``last_at`` is the record time of its last event (ns UTC)."""
+
+    store: str
+    blotter: Blotter
+    limits: DailyLimits
+    reconciliation: Reconciliation
+    captured: list[e.MarketDataCaptured]
+    started: list[e.EngineStarted]
+    last_at: int
+
+    @property
+    def position(self) -> int:
+        """The last position that the views have."""
+        return self.blotter.position
+
+    @property
+    def head_hash(self) -> str:
+        """The chain's hash there."""
+        return self.blotter.head_hash.hex()
+
+    @property
+    def seed(self) -> int | None:
+        """The seed the log was begun with."""
+        return self.started[0].seed if self.started else None
+
+    def report(self, period_days: int = 1) -> PerformanceReport:
+        """The report of the last sessions, bound to the views' position and no other time."""
+        path = parse_location(self.store)
+        folder = path.with_name(path.name + SEGMENTS_SUFFIX) if path else None
+        facts = end_facts(self.blotter, Captured(folder, self.captured)) if folder else {}
+        simulated = bool(self.started) and self.started[-1].broker == "simulated"
+        return execution_report(
+            self.blotter,
+            self.limits,
+            self.reconciliation,
+            now=self.last_at,
+            code_version=__version__,
+            period_days=period_days,
+            facts=facts,
+            note=SIMULATED_NOTE if simulated else "",
+        )
+
+    def one(self, text: str) -> BlotterRow:
+        """The instruction that an id, a unique beginning of one, or a decision id names.
+
+        Raises:
+            InvalidInput: there is none, or more than one.
+        """
+        exact = [row for row in self.blotter.find(text) if row.decision_id == text]
+        found = exact or list(self.blotter.find(text))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = ", ".join(f"{row.instruction_id} ({row.decision_id})" for row in found[:5])
+            raise InvalidInput("id", text, f"enough of it to be unique; it fits {several}")
+        raise InvalidInput(
+            "id",
+            text,
+            "an instruction id, its beginning, or a decision id; "
+            f"`fillwright status --store {self.store}` lists them",
+        )
+
+
+def read_views(log: Log, store: str) -> Views:
+    """Fold a log into all views, up to its head now.
+
+    Raises:
+        ProjectionStopped: the log holds what this code cannot follow.
+    """
+    views = Views(store, Blotter(), DailyLimits(), Reconciliation(), [], [], 0)
+    projections = [views.blotter, views.limits, views.reconciliation]
+    for recorded in log.events(upto=log.head().position):
+        follow(projections, [recorded])
+        event = recorded.event
+        views.last_at = event.record_time
+        if isinstance(event, e.MarketDataCaptured):
+            views.captured.append(event)
+        elif isinstance(event, e.EngineStarted):
+            views.started.append(event)
+    return views
+
+
+def open_views(store: str) -> Views:
+    """Read a store beside whoever writes it.
+
+    Raises:
+        StoreError: it is not there, or cannot be read.
+    """
+    with Log.open(store, writer=False) as log:
+        return read_views(log, store)
+
+
+def events_of(store: str, instruction: UUID) -> list[e.DomainEvent]:
+    """All events of one instruction."""
+    with Log.open(store, writer=False) as log:
+        return log.stream(instruction)
