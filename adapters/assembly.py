@@ -10,7 +10,7 @@ from typing import Final, cast
 from ..domain.account import TradingAccount
 from ..domain.errors import InvalidInput
 from ..domain.limits import Limits
-from ..domain.ports import Broker, Calendar, Clock, EventsCalendar, MarketData, Runtime
+from ..domain.ports import NANOS, Broker, Calendar, Clock, EventsCalendar, MarketData, Runtime
 from ..projections.daily_limits import DailyLimits
 from .brokers.provider import ProviderBroker
 from .brokers.provider_runtime import ProviderRuntime
@@ -28,6 +28,8 @@ from .storage.keystore import Keystore
 from .storage.location import parse_location
 from .storage.log import Log
 
+PROVIDER_GRID_NS: Final = 5 * NANOS
+"""How often a strategy looks at the market of a provider that is asked for every quote."""
 BROKER_METHODS: Final = (
     "send",
     "drain",
@@ -209,6 +211,11 @@ def _desk(
     rules = settings.to_rules()
     if isinstance(broker, SimulatedBroker):
         rules = replace(rules, mode="simulated")
+    elif "interval_ns" not in settings.execution.parameters.model_fields_set:
+        # Each look costs a request for a quote; the account's message budget is for orders.
+        parameters = rules.planning.parameters.model_copy(update={"interval_ns": PROVIDER_GRID_NS})
+        planning = rules.planning.model_copy(update={"parameters": parameters})
+        rules = replace(rules, planning=planning)
     path = parse_location(store) if store is not None else None
     clock = runtime.clock
     return Desk(

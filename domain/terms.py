@@ -67,7 +67,9 @@ def build_terms(
         return prices
     bound, limit = prices
     cap = decision.participation_cap
-    if cap is None and strategy is ExecutionStrategy.VWAP:
+    # By default only where the feed counts volume: a cap of what is never known would never trade.
+    counted = facts.market.volume is not None
+    if cap is None and strategy is ExecutionStrategy.VWAP and counted:
         cap = facts.rules.vwap_participation_cap
     return PlanTerms(
         symbol=decision.symbol,

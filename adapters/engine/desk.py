@@ -128,8 +128,9 @@ class Desk:
             if client_order_id in instruction.live:
                 self.opened(instruction, request)
         if not instruction.is_done or instruction.live:
+            is_new = instruction.id not in self.active
             self.active[instruction.id] = instruction
-            if instruction.decision is not None:
+            if instruction.decision is not None and is_new:
                 self.in_play[instruction.decision.symbol] += 1
 
     def retire(self, instruction: Instruction) -> None:

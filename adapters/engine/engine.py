@@ -263,9 +263,16 @@ class Engine:
         admitted = await self._admit_due()
         self._end_overdue()
         due = desk.due(desk.now)
-        for instruction in due:
-            if await self._ready(instruction):
-                to_step[instruction.id] = instruction
+        try:
+            for instruction in due:
+                if await self._ready(instruction):
+                    to_step[instruction.id] = instruction
+            desk.append_jobs()  # what was planned at its release
+        except CounterExceeded:
+            # Another writer was faster: the log is what counts, and everything is looked at anew.
+            self._was_interrupted()
+            await self._recover()
+            return True
         for instruction in sorted(to_step.values(), key=lambda i: desk.order_of[i.id]):
             self._working.step(instruction)
         active = bool(reports or admitted or due or desk.commands)
