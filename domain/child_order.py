@@ -6,9 +6,9 @@ Our own steps are here; the broker's reports are folded in ``order_fold``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from .executions import Execution, Executions
 from .money import ZERO
@@ -37,8 +37,7 @@ class PendingRequest:
         return self.order_qty is None
 
 
-@dataclass(frozen=True, slots=True)
-class ChildOrder:
+class ChildOrder(NamedTuple):
     """One order at the broker, as its reports leave it.
 
     ``state`` is the highest by FIX precedence of the states it is in: ``base`` (how far it was
@@ -262,8 +261,8 @@ _EMPTY: Final = Executions()
 def mark_sent(order: ChildOrder) -> ChildOrder:
     """The order was handed to the broker, once more when it was before (same client id)."""
     base = OrderState.PENDING_NEW if order.base is OrderState.INTENDED else order.base
-    sent = replace(order, base=base, submissions=order.submissions + 1)
-    return replace(sent, state=shown_state(sent))
+    sent = order._replace(base=base, submissions=order.submissions + 1)
+    return sent._replace(state=shown_state(sent))
 
 
 def withdraw(order: ChildOrder) -> ChildOrder:
@@ -273,7 +272,7 @@ def withdraw(order: ChildOrder) -> ChildOrder:
         IllegalTransition: when it was sent, or may have been.
     """
     state = next_order_state(order.state, OrderTrigger.WITHDRAW)
-    return replace(order, state=state, ended=state, evidence="never sent")
+    return order._replace(state=state, ended=state, evidence="never sent")
 
 
 def request_cancel(order: ChildOrder, request_id: str | None = None) -> ChildOrder:
@@ -303,8 +302,7 @@ def _ask(order: ChildOrder, request: PendingRequest) -> ChildOrder:
     ids = order.client_order_ids
     if request.request_id not in ids:
         ids = (*ids, request.request_id)
-    return replace(
-        order,
+    return order._replace(
         pending=(*order.pending, request),
         answered=tuple(id for id in order.answered if id != request.request_id),
         client_order_ids=ids,

@@ -55,8 +55,8 @@ def settle(
     """
     state = shown_state(after)
     if state is before.state:
-        return (after if after.state is state else replace(after, state=state)), notes
-    after = replace(after, state=state)
+        return (after if after.state is state else after._replace(state=state)), notes
+    after = after._replace(state=state)
     listed = trigger is not None and ORDER_TABLE.get((before.state, trigger)) is state
     if not listed and ORDER_TABLE.get((before.state, show(state))) is not state:
         step = f"{before.state} to {state} by {trigger}"
@@ -71,7 +71,7 @@ def trade(order: ChildOrder, report: ExecutionReport) -> Folded:
     if grown is book:
         return order, notes
     if grown.quantity == book.quantity:
-        return replace(order, book=grown), notes
+        return order._replace(book=grown), notes
     base, ended, conditions = order.base, order.ended, order.conditions
     restated = order.restated
     if ended is _S.REJECTED:
@@ -150,7 +150,7 @@ def restatement(
             ended = None
             notes += (_note(AnomalyKind.FILL_AFTER_REJECTION, report),)
         base = _S.NEW if order.base in UNACKNOWLEDGED else order.base
-        after = replace(order, book=changed, restated=restated, base=base, ended=ended)
+        after = order._replace(book=changed, restated=restated, base=base, ended=ended)
         return settle(order, after, None, notes)
 
     return handle
@@ -177,20 +177,24 @@ def _refined(state: OrderState, report: ExecutionReport) -> OrderState:
 def acknowledged(order: ChildOrder, report: ExecutionReport, state: OrderState) -> Folded:
     """The broker has the order; an earlier stage never comes back."""
     book, notes = ex.claim(order.book, report)
-    after = order if book is order.book else replace(order, book=book)
+    after = order if book is order.book else order._replace(book=book)
     if order.ended is not None:
         return after, notes
     if order.base in UNACKNOWLEDGED and order.base is not state:
         after, more = _with_acknowledged_terms(after, report)
-        after = replace(after, base=state, submissions=after.submissions or 1)
-        if state is _S.NEW:
+        after = after._replace(
+            base=state,
+            submissions=after.submissions or 1,
+            venue_order_id=after.venue_order_id or report.venue_order_id,
+        )
+        if state is _S.NEW and after.pending:
             # The answer to the new order: reported as New though a cancel is in hand (B.1.d).
-            after = replace(after, pending=tuple(_unshown(request) for request in after.pending))
+            after = after._replace(pending=tuple(_unshown(request) for request in after.pending))
         notes += more
     elif state is _S.NEW and order.conditions:
         lifted = {_S.SUSPENDED, *((_S.DONE_FOR_DAY,) if order.carries_over else ())}
         if order.conditions & lifted:
-            after = replace(after, conditions=order.conditions - lifted)
+            after = after._replace(conditions=order.conditions - lifted)
     if after is order:
         return order, notes
     return settle(order, after, _ACKNOWLEDGEMENT_TRIGGERS[state], notes)
@@ -210,7 +214,7 @@ def _with_acknowledged_terms(order: ChildOrder, report: ExecutionReport) -> Fold
     notes: Anomalies = ()
     if order.order_qty > 0:
         notes = (terms_changed(order, quantity),)
-    return replace(order, order_qty=max(quantity, order.cum_qty)), notes
+    return order._replace(order_qty=max(quantity, order.cum_qty)), notes
 
 
 def terms_changed(order: ChildOrder, quantity: Decimal) -> Anomaly:
@@ -234,9 +238,8 @@ def conditioned(order: ChildOrder, report: ExecutionReport, state: OrderState) -
     day_over = state in (_S.DONE_FOR_DAY, _S.CALCULATED)
     if order.ended is not None or state in order.conditions:
         same = book is order.book
-        return (order if same else replace(order, book=book)), notes
-    after = replace(
-        order,
+        return (order if same else order._replace(book=book)), notes
+    after = order._replace(
         book=book,
         base=_S.NEW,
         submissions=order.submissions or 1,
@@ -267,9 +270,8 @@ def end(order: ChildOrder, report: ExecutionReport, state: OrderState) -> Folded
         if order.ended is not state:
             notes += (Anomaly(AnomalyKind.CONFLICTING_END, f"{state} after {order.ended}"),)
         same = book is order.book
-        return (order if same else replace(order, book=book)), notes
-    after = replace(
-        order,
+        return (order if same else order._replace(book=book)), notes
+    after = order._replace(
         book=book,
         ended=state,
         conditions=frozenset(),
@@ -294,7 +296,7 @@ def reject(order: ChildOrder, report: ExecutionReport) -> Folded:
         if order.ended in (None, _S.REJECTED):
             return order, ()
         return order, (Anomaly(AnomalyKind.CONFLICTING_END, f"rejected after {order.ended}"),)
-    refused = replace(order, rejections=(*order.rejections, key))
+    refused = order._replace(rejections=(*order.rejections, key))
     says_live = report.order_status is not None and report.order_status in _EXECUTING
     unanswered = max(order.submissions, 1) > len(refused.rejections)
     executed = order.cum_qty > 0
@@ -305,7 +307,7 @@ def reject(order: ChildOrder, report: ExecutionReport) -> Folded:
         return refused, (Anomaly(AnomalyKind.REJECTED_AFTER_FILL, detail),)
     if unanswered:
         # One of several submissions was refused; which one is not said.
-        after = replace(refused, base=_S.INDETERMINATE)
+        after = refused._replace(base=_S.INDETERMINATE)
         return settle(order, after, _R.LOSE, ())
     return end(refused, report, _S.REJECTED)
 
@@ -316,7 +318,7 @@ def lose(order: ChildOrder, report: ExecutionReport) -> Folded:
         return order, ()
     if order.base is _S.INDETERMINATE and order.submissions:
         return order, ()
-    after = replace(order, base=_S.INDETERMINATE, submissions=order.submissions or 1)
+    after = order._replace(base=_S.INDETERMINATE, submissions=order.submissions or 1)
     return settle(order, after, _R.LOSE, ())
 
 

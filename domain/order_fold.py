@@ -7,7 +7,6 @@ exception. Facts of the market win over what we thought: a fill is kept whenever
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -47,7 +46,7 @@ def fold(order: ChildOrder, report: ExecutionReport) -> Folded:
         return order, (Anomaly(AnomalyKind.WRONG_ORDER, f"report for {report.client_order_id}"),)
     after, notes = HANDLERS[report.kind](order, report)
     if report.venue_order_id is not None and after.venue_order_id is None:
-        after = replace(after, venue_order_id=report.venue_order_id)
+        after = after._replace(venue_order_id=report.venue_order_id)
     return after, notes
 
 
@@ -77,7 +76,7 @@ def status(order: ChildOrder, report: ExecutionReport) -> Folded:
 
 def _claimed(order: ChildOrder, report: ExecutionReport) -> Folded:
     book, notes = ex.claim(order.book, report)
-    return (order if book is order.book else replace(order, book=book)), notes
+    return (order if book is order.book else order._replace(book=book)), notes
 
 
 Handler = Callable[[ChildOrder, ExecutionReport], Folded]

@@ -34,7 +34,7 @@ def _pend(
     order: ChildOrder, report: ExecutionReport, asked: PendingRequest, trigger: OrderTrigger
 ) -> Folded:
     book, notes = ex.claim(order.book, report)
-    after = order if book is order.book else replace(order, book=book)
+    after = order if book is order.book else order._replace(book=book)
     if order.ended is not None or asked.request_id in order.answered or asked.acknowledged:
         return after, notes
     shown = replace(asked, acknowledged=True)
@@ -44,8 +44,7 @@ def _pend(
         pending = (*order.pending, shown)
     # It answers about the order, so it has it, though it may not have accepted it yet.
     unknown = order.base in (OrderState.INTENDED, OrderState.INDETERMINATE)
-    after = replace(
-        after,
+    after = after._replace(
         pending=pending,
         base=OrderState.PENDING_NEW if unknown else order.base,
         submissions=order.submissions or 1,
@@ -91,8 +90,7 @@ def answer_rejected(order: ChildOrder, report: ExecutionReport, *, is_cancel: bo
         if order.ended is not None or name in order.answered:
             return order, ()
         return order, (Anomaly(AnomalyKind.UNMATCHED_ANSWER, f"{report.kind} of {name}"),)
-    after = replace(
-        order,
+    after = order._replace(
         pending=tuple(request for request in order.pending if request not in refused),
         answered=(*order.answered, *(request.request_id for request in refused)),
     )
@@ -125,8 +123,7 @@ def replaced(order: ChildOrder, report: ExecutionReport) -> Folded:
     # Requests are dealt with in order: those before the one that is done are answered as well.
     done = order.pending[: order.pending.index(asked) + 1] if asked is not None else ()
     done = tuple(request for request in done if not request.is_cancel)
-    after = replace(
-        order,
+    after = order._replace(
         book=book,
         order_qty=amended,
         limit_price=_new_limit(order, report, asked),
@@ -165,8 +162,7 @@ def restate_terms(order: ChildOrder, report: ExecutionReport) -> Folded:
     conditions = order.conditions
     if order.carries_over:
         conditions -= {OrderState.DONE_FOR_DAY, OrderState.CALCULATED}
-    after = replace(
-        order,
+    after = order._replace(
         book=book,
         order_qty=order.order_qty if quantity is None else max(quantity, book.quantity),
         limit_price=_new_limit(order, report, None),
