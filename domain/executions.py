@@ -46,6 +46,11 @@ def add(book: Executions, report: ExecutionReport, order_id: str) -> Outcome:
     name = report.execution_id or _computed_id(report, order_id, epoch, cum)
     known = book.find(name)
     if known is not None:
+        if cum is not None and known.cum_after is None and not known.reported_qty:
+            # Restated before its trade came, which says where in CumQty it lies: there a second
+            # channel's report of it is recognised.
+            told = known._replace(reported_qty=quantity, cum_after=cum, epoch=epoch)
+            return book._replace(by_id={**book.by_id, known.execution_id: told}), notes
         notes = () if report.derived else differences(known, name, quantity, report.last_price)
         return book, notes
     price = report.last_price if is_amount(report.last_price) else None
