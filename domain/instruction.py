@@ -175,8 +175,8 @@ class Instruction(InstructionRecord):
         plan = self._planned()
         invariant(self.is_active, "orders are placed only while working")
         invariant(
-            self.exposure + place.quantity <= plan.quantity,
-            "executed and open quantity never exceed the instruction",
+            self.exposure + self.taken_back + place.quantity <= plan.quantity,
+            "executed and open quantity never exceed the instruction, nor is a bust made up for",
         )
         ordinal = len(self.orders)
         self._record(
@@ -242,7 +242,7 @@ class Instruction(InstructionRecord):
                 f"executed {self.executed} of {plan.quantity}",
                 after.client_order_id,
             )
-        if self.is_active and self.executed >= plan.quantity:
+        if self.is_active and self.executed >= plan.quantity and not self.live:
             average = self.average_price
             invariant(average is not None, "a filled instruction has a price")
             self._record(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from . import events as e
+from .money import ZERO
 from .orders import fold, intend, request_cancel
 from .ports import OrderRequest
 from .states import (
@@ -86,7 +87,7 @@ def _resumed(i: InstructionRecord, event: e.InstructionResumed) -> None:
 def _start_over(i: InstructionRecord, event: e.DomainEvent) -> None:
     """What remains is spread over the rest of the window from here."""
     i.resumed_at = event.record_time
-    i.resumed_executed = i.executed
+    i.resumed_executed = i.spent
 
 
 def _end_requested(i: InstructionRecord, event: e.InstructionEndRequested) -> None:
@@ -148,7 +149,11 @@ def _reported(i: InstructionRecord, event: e.OrderReported) -> None:
     if not traded:
         return
     i.executed += traded
-    trigger = _fill_trigger(i, restating=type(event) is not e.OrderFilled)
+    restating = type(event) is not e.OrderFilled
+    if restating:
+        # What the venue took back is never traded again; what it gives back counts against that.
+        i.taken_back = max(i.taken_back - traded, ZERO)
+    trigger = _fill_trigger(i, restating=restating)
     if i.state in INSTRUCTION_TERMINAL:
         i.restated = True
     i.state = INSTRUCTION_TABLE.get((i.state, trigger), i.state)

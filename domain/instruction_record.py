@@ -28,7 +28,9 @@ class InstructionRecord:
 
     ``executed`` and ``notional`` are sums over its orders' live executions; ``exposure`` is
     executed plus what every own order not proven dead may still execute (ruling 5); ``live`` names
-    those orders. ``folded`` spares the second fold of a report that is being recorded.
+    those orders. ``taken_back`` are shares that busts and corrections took out of ``executed``:
+    they are never traded again (ruling 6). ``folded`` spares the second fold of a report that is
+    being recorded.
     """
 
     def __init__(self, id: UUID) -> None:
@@ -76,6 +78,7 @@ class InstructionRecord:
         self.anomalies = 0
         self.exposure = ZERO
         self.executed = ZERO
+        self.taken_back = ZERO
         self.notional = ZERO
         self.fees = ZERO
         self.folded: tuple[ExecutionReport, ChildOrder] | None = None
@@ -108,6 +111,11 @@ class InstructionRecord:
         return self.plan is not None and self.executed > self.plan.quantity
 
     @property
+    def spent(self) -> Decimal:
+        """Shares of the quantity that are used up: executed, or executed and taken back."""
+        return self.executed + self.taken_back
+
+    @property
     def slippage_bps(self) -> Decimal | None:
         """Average price against the arrival mid; positive is a cost, None where unknown."""
         if self.plan is None or self.arrival_mid is None or self.average_price is None:
@@ -117,8 +125,8 @@ class InstructionRecord:
     def view(self) -> InstructionView:
         """What a strategy may know of this instruction."""
         return InstructionView(
-            executed=self.executed,
-            exposure=self.exposure,
+            executed=self.spent,
+            exposure=self.exposure + self.taken_back,
             placed=len(self.orders),
             orders=tuple(self._order_view(order) for order in self.live_orders),
             volume_at_start=self.volume_at_start,

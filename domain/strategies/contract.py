@@ -34,7 +34,8 @@ class OrderView(Record):
 class InstructionView(Record):
     """How far an instruction is.
 
-    ``exposure`` is executed plus the leaves of every own order not proven dead (ruling 5);
+    ``executed`` includes what a bust or correction took back, which is never traded again
+    (ruling 6); ``exposure`` is that plus the leaves of every own order not proven dead (ruling 5);
     ``placed`` counts child orders so far; ``volume_at_start`` is the symbol's session volume at the
     plan's start; ``stopped_ns`` is how long halts have stopped the schedule.  ``resumed_at`` is
     when the schedule last began anew, after a halt or a switch of strategy, with

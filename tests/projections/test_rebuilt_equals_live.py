@@ -90,7 +90,7 @@ class Teller:
         it = self.chosen(pick)
         if it is None or it.plan is None or not it.is_active:
             return
-        room = int(it.plan.quantity - it.exposure)
+        room = int(it.plan.quantity - it.exposure - it.taken_back)
         if room > 0:
             self.story.place(it, 1 + size % room)
 
