@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -126,7 +126,7 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
         if log.head().position == head.position:
             found.counters = compare_values(stored, limits.counters())
     records = _watched(log.events(upto=head.position), on_progress, 2 * head.position, total)
-    _step_again(records, found)
+    decide_again(records, found)
     on_progress(total, total)
     return found
 
@@ -194,8 +194,8 @@ class _Desk:
         return tuple(order.limit_price for id in ids for order in self.instructions[id].live_orders)
 
 
-def _step_again(records: Iterator[Recorded], found: Replay) -> None:
-    """Decide every recorded step once more, and compare."""
+def decide_again(records: Iterable[Recorded], found: Replay) -> None:
+    """Decide every recorded step once more, compare, and note in ``found`` what came of it."""
     desk, steps = _Desk(), Steps()
     for recorded in records:
         event = recorded.event

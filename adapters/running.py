@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ..domain import events as e
-from ..domain.errors import InvalidInput, StoreError
+from ..domain.errors import InvalidInput, StoreBusy, StoreDamaged, StoreError, StoreNewer
 from ..domain.intake import (
     DECISION_ID_MAX,
     Intake,
@@ -26,6 +27,7 @@ from ..domain.intake import (
 from ..domain.limits import Limits
 from ..domain.ports import NANOS, Session
 from .account_file import StartAccount
+from .calendar import ExchangeCalendar
 from .decisions_file import Row
 from .engine import Arrival, EngineRules
 from .engine.admission import Admitted
@@ -41,6 +43,7 @@ from .storage.records import Head
 
 GENERATED: Final = "generated"
 """Names the built-in seeded market in the place of a folder."""
+_HASHES: Final = re.compile(r" \('?[^()]*[0-9a-f]{64}[^()]*\)")
 STARTED_WITHIN: Final = 100
 """The first start of an engine is among this many first events of every log."""
 
@@ -112,7 +115,10 @@ def load_market(
     if source == GENERATED:
         from .market_data.generated import GeneratedMarket
 
-        return GeneratedMarket(seed, day).market_data()
+        calendar = ExchangeCalendar()
+        if calendar.session_on(day) is None:
+            raise InvalidInput("session", day, "a day on which the exchange has a session")
+        return GeneratedMarket(seed, day, calendar=calendar).market_data()
     folder = Path(source).expanduser()
     if not folder.is_dir():
         raise InvalidInput("market", source, f"an existing market folder, or {GENERATED!r}")
@@ -212,12 +218,19 @@ def recorded_seed(store: str) -> int | None:
     """The seed that a store was begun with, None while nothing was recorded in it.
 
     Raises:
-        StoreError: the store is there and cannot be read.
+        StoreError: the store is damaged, or made by a newer version.
     """
     path = parse_location(store)
-    if path is None or not path.is_file() or not path.stat().st_size:
+    if path is None or not path.is_file():
         return None
-    with Log.open(store, writer=False) as log:
+    try:
+        log = Log.open(store, writer=False)
+    except (StoreBusy, StoreDamaged, StoreNewer):
+        raise
+    except StoreError:
+        # Nothing in it yet, or not to be read: opening it for writing will tell which.
+        return None
+    with log:
         for recorded in log.events(upto=STARTED_WITHIN):
             if isinstance(recorded.event, e.EngineStarted):
                 return recorded.event.seed
@@ -256,9 +269,9 @@ def start(terms: RunTerms) -> Simulation:
 
 
 def _differing(text: str) -> str:
-    """What differs, without the long list of values behind it."""
+    """What differs: the hash of market data says nothing to a person, so only its symbol stays."""
     named = text.removeprefix("the journal was written with other ")
-    return named if len(named) <= 300 else named[:297] + "..."
+    return _HASHES.sub(" (other data)", named)
 
 
 async def work(

@@ -63,15 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=given, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has enough. Point stdout away, so that the flush at
-        # exit does not fail again.
+    except (BrokenPipeError, SystemExit):
+        # The reader of a pipe (head, less) has enough; typer and rich make an exit of it. Point
+        # stdout away, so that the flush at exit does not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except (Exception, KeyboardInterrupt) as error:
         if debug or not is_expected(error):
             _trace(error, debug=debug)
-        command = " ".join([PROGRAM, *given[:1]])
+        known = {info.callback.__name__ for info in app.registered_commands if info.callback}
+        command = " ".join([PROGRAM, *(name for name in given[:1] if name in known)])
         print(f"{PROGRAM}: {message_of(error, command)}", file=sys.stderr)
         return exit_code_of(error)
     return code if isinstance(code, int) else ExitCode.OK

@@ -15,7 +15,7 @@ from rich.text import Text
 from .options import JsonOption, ProgressOption
 
 SESSION: Final = "20240612"
-SEED_DEFAULT: Final = 7
+SEED_DEFAULT: Final = 5
 CASH_USD: Final = Decimal(874_500)
 POSITIONS: Final = {
     "KO": Decimal(600),

@@ -147,8 +147,8 @@ def run(
     if strict and result.invalid:
         raise InvalidInput(
             "decisions",
-            f"{len(result.invalid)} of {len(rows)} rows",
-            "only valid decisions with --strict; the refused rows are on the record",
+            f"{len(result.invalid)} of {len(rows)} rows refused as no valid decisions",
+            "only valid ones, because of --strict; the run is done and on the record",
         )
 
 

@@ -145,7 +145,8 @@ def _facts(story: Story) -> RenderableType:
     text = next((entry.text for entry in story.trail if entry.text), None)
     if text and _said(text):
         table.add_row(Text("said", style="dim"), Text(_said(text)))
-    return Group(Text(f"{row.action} {row.symbol}".strip() or "not readable", style="bold"), table)
+    title = f"{row.action} {row.symbol}".strip() or "no valid decision"
+    return Group(Text(title, style="bold"), table)
 
 
 def _price(value: Decimal | None) -> str:

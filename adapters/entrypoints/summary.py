@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -63,7 +64,7 @@ class Result:
         views, report = self.views, self.views.report()
         parts: list[RenderableType] = [tables.blotter(views.blotter.rows())]
         if report.refused:
-            parts.append(tables.refusals(report.refused, self.symbols))
+            parts.append(tables.refusals(report.refused, self.symbols, self._rows()))
         parts.append(tables.quality(report.quality, report.note))
         parts.append(Text())
         parts += [limits_gauge(limits) for limits in report.limits]
@@ -77,6 +78,9 @@ class Result:
         for row, admitted in self._by_line():
             if admitted.reused is not None:
                 yield f"row {row.line}: {admitted.reused.message} Its first outcome stands."
+
+    def _rows(self) -> dict[UUID, int]:
+        return {admitted.instruction.id: row.line for row, admitted in reversed(self._by_line())}
 
     def _by_line(self) -> list[tuple[FileDecision, Admitted]]:
         return sorted(self.outcome.decisions, key=lambda pair: pair[0].line)

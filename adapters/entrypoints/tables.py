@@ -5,9 +5,10 @@ Figures and words are those of ``projections.rendering``; here they are only lai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -65,13 +66,22 @@ def blotter(rows: Sequence[BlotterRow], title: str = "") -> RenderableType:
     return Group(heading(named), table, *rest(len(rows), ROWS_SHOWN))
 
 
-def refusals(refused: Sequence[RefusedDecision], symbols: Iterable[str] = ()) -> RenderableType:
-    """Each refused decision with what was seen, what is allowed, and what would pass."""
+def refusals(
+    refused: Sequence[RefusedDecision],
+    symbols: Iterable[str] = (),
+    rows: Mapping[UUID, int] | None = None,
+) -> RenderableType:
+    """Each refused decision with what was seen, what is allowed, and what would pass.
+
+    ``rows`` say in which row of a file a decision stands, ``symbols`` what there is to trade.
+    """
     parts: list[RenderableType] = [heading(f"Refused, {len(refused)} decisions")]
     for one in refused[:REFUSED_SHOWN]:
-        asked = f"{one.action} {one.symbol}".strip() or "not readable"
+        asked = f"{one.action} {one.symbol}".strip() or "no valid decision"
         line = Text(f"{clock(one.at)} {str(one.instruction_id)[:ID_LENGTH]} ", style="dim")
         line.append(asked, style="red")
+        if rows and one.instruction_id in rows:
+            line.append(f"  row {rows[one.instruction_id]}")
         line.append(f"  {_short(one.decision_id)}", style="dim")
         if one.by_broker:
             line.append("  by the broker", style="red")

@@ -1,0 +1,112 @@
+"""The real command line, and a portfolio that was run on it twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fillwright.adapters.entrypoints.cli import main
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "examples" / "decisions"
+SESSION = "2024-06-12"
+GENERATED = ["--market", "generated", "--session", SESSION]
+PORTFOLIO = [
+    str(EXAMPLES / "portfolio_generated.json"),
+    *GENERATED,
+    "--account",
+    str(EXAMPLES / "account_generated.json"),
+    "--seed",
+    "3",
+]
+"""Twenty-four decisions on two symbols of the generated market."""
+
+
+def environment() -> dict[str, str]:
+    """Ours without settings of the machine's user."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FILLWRIGHT_", "APCA_"))}
+    return {**kept, "COLUMNS": "100"}
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of a fillwright process."""
+    return [sys.executable, "-m", "fillwright.adapters.entrypoints.cli", *map(str, arguments)]
+
+
+def process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the real command in a process of its own."""
+    return subprocess.run(
+        command(*arguments), env=environment(), capture_output=True, check=False, **options
+    )
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command in this process came to."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The JSON document on stdout."""
+        return json.loads(self.out)
+
+
+class Cli:
+    """Runs commands in this process, which spares their imports."""
+
+    def __init__(self, capture: pytest.CaptureFixture[bytes]) -> None:
+        self._capture = capture
+
+    def __call__(self, *arguments: object) -> Done:
+        self._capture.readouterr()
+        code = main([str(argument) for argument in arguments])
+        out, err = self._capture.readouterr()
+        return Done(int(code), out, err.decode())
+
+
+@pytest.fixture
+def cli(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line in this process, without settings of the machine's user."""
+    for name in list(os.environ):
+        if name.startswith("FILLWRIGHT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "100")
+    return Cli(capsysbinary)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of the portfolio: its store and what the command printed."""
+
+    store: Path
+    out: bytes
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The JSON document that the run printed."""
+        return json.loads(self.out)
+
+
+def finished_run(store: Path, arguments: Sequence[str] = PORTFOLIO) -> Run:
+    """Run the portfolio in a process of its own, to its end."""
+    done = process("run", *arguments, "--store", store, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    return Run(store, done.stdout, done.stderr.decode())
+
+
+@pytest.fixture(scope="session")
+def portfolio_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The portfolio, run once; only for reading."""
+    return finished_run(tmp_path_factory.mktemp("portfolio") / "log.db")
