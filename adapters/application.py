@@ -156,6 +156,8 @@ class Application(Telling):
     async def wait(self, instruction_id: str, timeout_seconds: Decimal | None = None) -> Outcome:
         """Wait for an instruction's end; after the time limit (engine time) its rest is cancelled.
 
+        One that is deferred is waited for too.
+
         Raises:
             InvalidInput: the log does not have it, or the time limit is negative.
         """
@@ -165,7 +167,7 @@ class Application(Telling):
                 raise InvalidInput("timeout", timeout_seconds, "0 or more seconds")
             at = self._desk.now + int(timeout_seconds * NANOS)
             self.engine.end_at(instruction.id, at, EndReason.WINDOW_ELAPSED, ACTOR)
-        return await self._end_of(Admitted(instruction))
+        return await self._end_of(Admitted(instruction), deferred_too=True)
 
     async def preview(self, raw: Raw) -> Planning | tuple[Refusal, ...]:
         """What would become of a decision now; records and reserves nothing.
@@ -185,7 +187,7 @@ class Application(Telling):
         instruction = self._instruction(instruction_id)
         if not instruction.is_done:
             await self.engine.cancel(instruction.id, EndReason.USER, actor)
-        return await self._end_of(Admitted(instruction))
+        return await self._end_of(Admitted(instruction), deferred_too=True)
 
     # -- the kill switch -------------------------------------------------------------------------
 
@@ -278,9 +280,10 @@ class Application(Telling):
         waits = instruction.release_at is not None and not instruction.released
         return not (waits and instruction.state is InstructionState.PLANNED)
 
-    async def _end_of(self, admitted: Admitted) -> Outcome:
+    async def _end_of(self, admitted: Admitted, *, deferred_too: bool = False) -> Outcome:
+        open_still = deferred_too and not admitted.instruction.is_done
         try:
-            if self._is_worked(admitted) or admitted.instruction.ending is not None:
+            if open_still or self._is_worked(admitted):
                 await self.engine.finished(admitted.instruction)
         except Exception as error:
             return self._failed(admitted, error)

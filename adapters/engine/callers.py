@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,12 +21,15 @@ class Coming(NamedTuple):
 
 
 class Deadline(NamedTuple):
-    """When an instruction is to end if it has not by then (ns UTC), why and by whose wish."""
+    """When an instruction is to end if it has not by then (ns UTC), why and by whose wish.
+
+    Without a reason it is only looked at again.
+    """
 
     at: int
     number: int
     id: UUID
-    reason: EndReason
+    reason: EndReason | None
     actor: str
 
 
@@ -62,7 +65,7 @@ class Callers:
             taken.append(heapq.heappop(self._coming)[2])
         return taken
 
-    def end_at(self, at: int, id: UUID, reason: EndReason, actor: str) -> None:
+    def end_at(self, at: int, id: UUID, reason: EndReason | None, actor: str) -> None:
         """Note a time limit."""
         heapq.heappush(self._deadlines, Deadline(at, self.next_number(), id, reason, actor))
 
@@ -78,8 +81,10 @@ class Callers:
         times = [entry[0] for entry in self._coming[:1]] + [d.at for d in self._deadlines[:1]]
         return min(times, default=None)
 
-    def wait_for(self, id: UUID) -> asyncio.Future[Instruction]:
-        """A future that :meth:`resolve` sets."""
+    def wait_for(self, id: UUID, patience_until: int | None) -> asyncio.Future[Instruction]:
+        """A future that :meth:`resolve` sets; at ``patience_until`` (ns UTC) it is looked again."""
+        if patience_until is not None:
+            self.end_at(patience_until, id, None, "")
         future: asyncio.Future[Instruction] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(id, []).append(future)
         return future
@@ -103,6 +108,19 @@ class Callers:
         """Let go of everyone, as when their event loop has ended; time limits stay."""
         self._coming.clear()
         self._waiters.clear()
+
+
+async def all_of(futures: Sequence[asyncio.Future[Admitted]]) -> list[Admitted]:
+    """What all of them give; an error is that of the first."""
+    for future in futures:
+        future.add_done_callback(_seen)
+    return [await future for future in futures]
+
+
+def _seen(future: asyncio.Future[Admitted]) -> None:
+    """Take note of an error, so that it does not count as never retrieved."""
+    if not future.cancelled():
+        future.exception()
 
 
 def tell(futures: Iterable[asyncio.Future[Any]], error: BaseException) -> None:

@@ -16,10 +16,10 @@ from ...domain.reasons import EndReason
 from ..storage.records import CounterExceeded
 from .admission import Admitted, Arrival
 from .batching import AdvisedArrival, BatchAdmission
-from .callers import Callers, tell
+from .callers import Callers, all_of, tell
 from .closing import Capture, close_session
 from .desk import Desk
-from .interruption import is_stuck, reload
+from .interruption import is_stuck, patience_until, reload
 from .messages import MessageBudget
 from .recovery import Recovery, compare_counters, rebuild
 from .working import Working
@@ -96,7 +96,8 @@ class Engine:
         self, raw: Mapping[str, object], strategy: ExecutionStrategy | None
     ) -> Admitted:
         """Admit a decision; ``strategy`` is used where it names none and is no part of it."""
-        return await asyncio.shield(self.schedule(AdvisedArrival(raw, strategy=strategy)))
+        # Awaited directly, so that the caller is told before virtual time passes on.
+        return await self.schedule(AdvisedArrival(raw, strategy=strategy))
 
     async def submit_batch(
         self,
@@ -110,11 +111,9 @@ class Engine:
         """
         group = self._callers.next_number()
         advised = [*strategies, *[None] * (len(raws) - len(strategies))]
-        futures = [
-            self.schedule(AdvisedArrival(raw, strategy=strategy, group=group))
-            for raw, strategy in zip(raws, advised, strict=True)
-        ]
-        return list(await asyncio.gather(*(asyncio.shield(future) for future in futures)))
+        pairs = zip(raws, advised, strict=True)
+        arrivals = [AdvisedArrival(raw, strategy=one, group=group) for raw, one in pairs]
+        return await all_of([self.schedule(arrival) for arrival in arrivals])
 
     def finished(self, instruction: Instruction) -> asyncio.Future[Instruction]:
         """A future of the instruction's terminal state.
@@ -122,7 +121,7 @@ class Engine:
         It also comes when an order's outcome is unknown and nothing here can find it out.
         """
         self._enter_loop()
-        future = self._callers.wait_for(instruction.id)
+        future = self._callers.wait_for(instruction.id, patience_until(instruction))
         if instruction.is_done:
             self._callers.resolve(self._ended)
         else:
@@ -346,7 +345,7 @@ class Engine:
         desk = self.desk
         for deadline in self._callers.over(desk.now):
             instruction = desk.instructions.get(deadline.id)
-            if instruction is not None and not instruction.is_done:
+            if deadline.reason and instruction is not None and not instruction.is_done:
                 stamp = desk.stamp(str(deadline.id), "time limit", actor=deadline.actor)
                 instruction.ask_end(stamp, deadline.reason)
                 desk.touch(instruction)

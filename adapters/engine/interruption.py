@@ -11,6 +11,8 @@ from .recovery import rebuild
 
 STUCK_GRACE_NS: Final = 2 * NANOS
 """How long after its window an order of unknown outcome is waited for, before callers are told."""
+LATE_GRACE_NS: Final = 300 * NANOS
+"""The same for any order that is not proven dead, such as one whose cancel is never confirmed."""
 
 
 def reload(desk: Desk) -> None:
@@ -29,10 +31,15 @@ def reload(desk: Desk) -> None:
 
 def is_stuck(desk: Desk, instruction: Instruction) -> bool:
     """Whether an order's outcome is unknown and will not be known by waiting on."""
-    if not any(order.is_indeterminate for order in instruction.live_orders):
-        return False
     ends = instruction.plan.end_at if instruction.plan else 0
+    if not any(order.is_indeterminate for order in instruction.live_orders):
+        return bool(instruction.live) and desk.now > ends + LATE_GRACE_NS
     return not desk.broker.capabilities.lookup_by_client_id or desk.now > ends + STUCK_GRACE_NS
+
+
+def patience_until(instruction: Instruction) -> int | None:
+    """When a caller is told even if the instruction has not ended (ns UTC); None without a plan."""
+    return None if instruction.plan is None else instruction.plan.end_at + LATE_GRACE_NS + 1
 
 
 def _order_of(command: BrokerCommand) -> str:
