@@ -71,6 +71,7 @@ class EndReason(StrEnum):
     SHUTDOWN = "shutdown"
     BROKER_REJECTED = "broker_rejected"
     VENUE_OVERFILL = "venue_overfill"
+    BUSTED = "busted"
 
 
 class OnBound(StrEnum):

@@ -46,6 +46,9 @@ class EngineRules:
     ``reports_before_commit_max`` is how many instructions may have reports recorded and not yet
     durable while nothing is sent: 1 commits each batch. A report that a crash loses is given again
     by the broker, so more is safe where the broker can be asked, and spares the disk.
+    ``silent_answer_seconds`` is how long an answer that is due (to a new order, a cross or a
+    cancel) may stay away, ``silent_rest_seconds`` how long nothing may be heard of a rest, before
+    the broker is asked.
     """
 
     planning: PlanningRules = DEFAULT_RULES
@@ -57,6 +60,8 @@ class EngineRules:
     switching: SwitchingRules = field(default_factory=SwitchingRules)
     mode: str = "simulated"
     reports_before_commit_max: int = 1
+    silent_answer_seconds: int = 5
+    silent_rest_seconds: int = 60
     seed: int | None = None
 
 
@@ -66,6 +71,8 @@ class Desk:
 
     ``touched`` and ``commands`` wait for the next commit: commands are sent only once the events
     they follow from are durable. ``order_of`` is the order of admission, which settles every tie.
+    ``heard_at`` and ``asked_at`` say by child order when the broker last spoke of it and when it
+    was last asked.
     """
 
     name: str
@@ -93,6 +100,8 @@ class Desk:
     wakes: list[tuple[int, int, UUID]] = field(default_factory=list)
     wake_of: dict[UUID, int] = field(default_factory=dict)
     reopened: dict[UUID, int] = field(default_factory=dict)
+    heard_at: dict[str, int] = field(default_factory=dict)
+    asked_at: dict[str, int] = field(default_factory=dict)
     on_event: Callable[[int, e.DomainEvent], None] | None = None
     started: bool = False
 
@@ -133,6 +142,12 @@ class Desk:
             if instruction.decision is not None and is_new:
                 self.in_play[instruction.decision.symbol] += 1
 
+    def revive(self, instruction: Instruction) -> None:
+        """Look again at an instruction that had ended: the market reopened one of its orders."""
+        if instruction.id not in self.active:
+            self.adopt(instruction)
+        self.wake(instruction, self.now)
+
     def retire(self, instruction: Instruction) -> None:
         """Stop looking at an instruction that ended and has no order that may trade."""
         if instruction.live:
@@ -153,6 +168,8 @@ class Desk:
 
     def ended(self, request: OrderRequest) -> None:
         """Know that an own order can trade no more."""
+        self.heard_at.pop(request.client_order_id, None)
+        self.asked_at.pop(request.client_order_id, None)
         self.open_orders.get((request.symbol, request.side), {}).pop(request.client_order_id, None)
 
     def open_limits(self, symbol: str, side: Side) -> list[Decimal | None]:

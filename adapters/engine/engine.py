@@ -142,16 +142,35 @@ class Engine:
         self._look_now(instruction)
 
     async def kill(self, scope: str, reason: str, actor: str) -> None:
-        """Block trading in a scope and cancel its own orders."""
+        """Block trading in a scope and cancel its own orders; durable when this returns.
+
+        While an admission is being written the block follows in the same batch.
+        """
         desk = self.desk
+        desk.start_once()
         desk.account.engage_kill(desk.stamp("account", "kill", actor=actor), scope, reason)
         desk.touch(desk.account)
         for instruction in list(desk.active.values()):
             self._look_now(instruction)
+        if not desk.jobs:
+            await desk.commit()
 
     async def release_kill(self, scope: str, reason: str, actor: str) -> None:
-        """Lift a block; needs a person and nothing of unknown outcome; revives nothing."""
+        """Lift a block; needs a person and a clean reconciliation; revives nothing.
+
+        Raises:
+            InvalidInput: somebody else than a person asks, an own order is open or of unknown
+                outcome, or positions disagree with the broker's.
+        """
         desk = self.desk
+        if not actor.startswith("person:"):
+            raise InvalidInput("actor", actor, "person:NAME; a person releases the kill switch")
+        breaks = await self._recovery.reconcile("kill_release")
+        await desk.commit()
+        still_open = sum(len(instruction.live) for instruction in desk.active.values())
+        if breaks or still_open:
+            found = f"{still_open} own orders open, {len(breaks)} positions that disagree"
+            raise InvalidInput("kill switch", found, "no open order and agreed positions")
         desk.account.release_kill(desk.stamp("account", "kill", actor=actor), scope, reason)
         desk.touch(desk.account)
         await desk.commit()
@@ -294,7 +313,8 @@ class Engine:
 
     async def _ready(self, instruction: Instruction) -> bool:
         """Whether a strategy may be asked; a deferred instruction is checked again first."""
-        await self._settle_unknown(instruction)
+        with contextlib.suppress(BrokerUnavailable):
+            await self._recovery.attend(instruction)
         if instruction.ending is not None and instruction.plan is None:
             desk = self.desk
             instruction.finish(desk.stamp(str(instruction.id), "cancel"), instruction.ending)
@@ -303,14 +323,17 @@ class Engine:
             return False
         if instruction.ending is not None or instruction.released or instruction.release_at is None:
             return True
+        if self.desk.now < instruction.release_at and not self._is_killed(instruction):
+            self.desk.wake(instruction, instruction.release_at)
+            return False
         await self._admission.check_again(instruction)
         return False
 
-    async def _settle_unknown(self, instruction: Instruction) -> None:
-        for order in instruction.live_orders:
-            if order.is_indeterminate:
-                with contextlib.suppress(BrokerUnavailable):
-                    await self._recovery.settle(instruction, order)
+    def _is_killed(self, instruction: Instruction) -> bool:
+        plan, decision = instruction.plan, instruction.decision
+        symbol = decision.symbol if decision else ""
+        strategy = plan.strategy.value if plan else ""
+        return self.desk.account.is_killed(symbol, strategy) is not None
 
     async def _admit_due(self) -> int:
         """Admit what has arrived, all in one append."""

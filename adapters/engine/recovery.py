@@ -11,7 +11,15 @@ from ...domain.ids import account_stream_id
 from ...domain.instruction import Instruction
 from ...domain.money import ZERO
 from ...domain.orders import ChildOrder
-from ...domain.ports import NANOS, CancelOrder, ExecutionReport, ReportKind, SubmitOrder
+from ...domain.ports import (
+    NANOS,
+    BrokerOrder,
+    CancelOrder,
+    ExecutionReport,
+    ReportKind,
+    SubmitOrder,
+    TimeInForce,
+)
 from ...domain.reasons import Anomalous
 from ...projections.daily_limits import DailyLimits
 from .desk import Desk
@@ -71,18 +79,61 @@ class Recovery:
         self._desk = desk
         self._working = working
 
-    async def reconcile(self, trigger: str) -> None:
-        """Bring every order that is not proven dead up to date with the broker."""
+    async def attend(self, instruction: Instruction) -> None:
+        """Ask the broker about orders of unknown outcome, and those silent for too long.
+
+        A report that was lost is learned here; without it an instruction would never end.
+        """
+        desk = self._desk
+        overdue = [o.client_order_id for o in instruction.live_orders if self._overdue(o)]
+        if not overdue:
+            return
+        desk.asked_at.update(dict.fromkeys(overdue, desk.now))
+        before = instruction.version
+        reports = await desk.broker.reports_since(overdue)
+        for report in reports:
+            self._working.take(report)
+        if instruction.version > before:
+            fills = sum(1 for report in reports if report.execution_id)
+            stamp = desk.stamp("account", "silence")
+            desk.account.reconciled(stamp, "silence", len(overdue), fills, ())
+            desk.touch(desk.account)
+        for name in overdue:
+            await self.settle(instruction, instruction.orders[name])
+
+    def _overdue(self, order: ChildOrder) -> bool:
+        """Whether an answer is due, or nothing was heard for long."""
+        desk, name = self._desk, order.client_order_id
+        if order.is_indeterminate:
+            return True
+        instruction = desk.instructions[desk.owner_of[name]]
+        plan = instruction.plan
+        last = instruction.placed_at[name]
+        last = max(last, desk.heard_at.get(name, last), desk.asked_at.get(name, last))
+        is_due = (
+            instruction.is_done
+            or order.pending_cancel
+            or not order.is_acknowledged
+            or order.time_in_force is TimeInForce.IOC
+            or (plan is not None and desk.now >= plan.end_at)
+        )
+        rules = desk.rules
+        patience = rules.silent_answer_seconds if is_due else rules.silent_rest_seconds
+        return desk.now - last >= patience * NANOS
+
+    async def reconcile(self, trigger: str) -> list[e.Break]:
+        """Bring every order that is not proven dead up to date with the broker.
+
+        Gives where positions disagree.
+        """
         desk = self._desk
         open_orders = [
             (instruction, order)
             for instruction in desk.active.values()
             for order in instruction.live_orders
         ]
-        if not open_orders:
-            return
         ids = [order.client_order_id for _, order in open_orders]
-        reports = await desk.broker.reports_since(ids)
+        reports = await desk.broker.reports_since(ids) if ids else ()
         for report in reports:
             self._working.take(report)
         fills = sum(1 for report in reports if report.execution_id)
@@ -93,6 +144,7 @@ class Recovery:
             desk.stamp("account", trigger), trigger, len(open_orders), fills, tuple(breaks)
         )
         desk.touch(desk.account)
+        return breaks
 
     async def settle(self, instruction: Instruction, order: ChildOrder) -> None:
         """Settle one order whose fate is not known here (ruling 7).
@@ -105,8 +157,7 @@ class Recovery:
         if order.is_dead or plan is None:
             return
         if order.is_acknowledged and not order.is_indeterminate:
-            if order.pending_cancel:
-                desk.commands.append(CancelOrder(order.client_order_id, order.venue_order_id))
+            await self._settle_known(instruction, order)
             return
         if not desk.broker.capabilities.lookup_by_client_id:
             return
@@ -121,6 +172,20 @@ class Recovery:
             desk.commands.append(SubmitOrder(instruction.requests[order.client_order_id]))
         elif desk.broker.capabilities.lists_closed_orders and not self._may_still_trade(order):
             self._working.take(_absent(order, desk.now))
+
+    async def _settle_known(self, instruction: Instruction, order: ChildOrder) -> None:
+        """Believe the broker when it says that an order it once had can trade no more."""
+        desk, name = self._desk, order.client_order_id
+        if desk.broker.capabilities.lookup_by_client_id:
+            seen = await desk.broker.find_order(name)
+            if seen is not None and not seen.is_open:
+                for report in await desk.broker.reports_since([name]):
+                    self._working.take(report)
+                if instruction.orders[name].is_open:
+                    self._working.take(_ended(seen, desk.now))
+                return
+        if order.pending_cancel:
+            desk.commands.append(CancelOrder(name, order.venue_order_id))
 
     def _may_still_trade(self, order: ChildOrder) -> bool:
         """Whether the order's own expiry, the session's close, is still to come."""
@@ -148,6 +213,19 @@ class Recovery:
                 found = e.Break(kind="position", symbol=symbol, ours=str(ours), theirs=str(theirs))
                 breaks.append(found)
         return breaks
+
+
+def _ended(seen: BrokerOrder, now: int) -> ExecutionReport:
+    return ExecutionReport(
+        kind=ReportKind.CANCELED if seen.status == "canceled" else ReportKind.EXPIRED,
+        client_order_id=seen.client_order_id,
+        market_time=now,
+        receive_time=now,
+        venue_order_id=seen.venue_order_id,
+        cum_qty=seen.filled_qty,
+        text=f"the broker has it as {seen.status}, no longer open",
+        derived=True,
+    )
 
 
 def _absent(order: ChildOrder, now: int) -> ExecutionReport:

@@ -16,7 +16,6 @@ from ...domain.ports import (
     ExecutionReport,
     ReportKind,
     SubmitOrder,
-    TimeInForce,
 )
 from ...domain.reasons import Anomalous, EndReason, OnBound, Reason, Refusal
 from ...domain.states import InstructionState
@@ -33,8 +32,11 @@ STEPPING_REPORTS: Final = frozenset(
         ReportKind.REJECTED,
         ReportKind.CANCEL_REJECTED,
         ReportKind.TRADE_BUST,
+        ReportKind.TRADE_CORRECT,
     }
 )
+NO_ANSWER: Final = frozenset({ReportKind.CANCEL_REJECTED, ReportKind.UNKNOWN_OUTCOME})
+"""Reports that leave open what became of the order."""
 
 WATCH_NS: Final = 5 * NANOS
 
@@ -67,15 +69,20 @@ class Working:
             market_time=report.market_time,
             receive_time=report.receive_time,
         )
+        if report.kind not in NO_ANSWER:
+            desk.heard_at[report.client_order_id] = desk.now
         if not instruction.report(stamp, report):
             return None
         desk.touch(instruction)
         if report.client_order_id not in instruction.live:
             desk.ended(instruction.requests[report.client_order_id])
         if instruction.is_done:
-            desk.retire(instruction)
+            if instruction.live:
+                desk.revive(instruction)
+            else:
+                desk.retire(instruction)
             return None
-        waiting = instruction.id not in desk.wake_of
+        waiting = instruction.id not in desk.wake_of or instruction.overfilled
         return instruction if waiting or report.kind in STEPPING_REPORTS else None
 
     # -- steps ---------------------------------------------------------------------------------
@@ -84,7 +91,10 @@ class Working:
         """Ask the strategy what to do now, and prepare to do it."""
         desk, now = self._desk, self._desk.now
         plan = instruction.plan
-        if plan is None or instruction.is_done:
+        if plan is None:
+            return
+        if instruction.is_done:
+            self._clear_away(instruction, plan)
             return
         market = desk.market.state(plan.symbol, now)
         if self._broken(instruction, plan, market) or self._halted(instruction, plan, market):
@@ -145,19 +155,30 @@ class Working:
             instruction.escalate(stamp, _completing_price(plan, market))
         if step.finish is not None and not instruction.live:
             self._end(instruction, plan, market, step.finish)
-        elif step.wake_at is not None:
+        elif step.wake_at is not None or instruction.live:
             desk.wake(instruction, self._watched(instruction, plan, step.wake_at))
         desk.touch(instruction)
 
-    def _watched(self, instruction: Instruction, plan: PlanTerms, wanted: int) -> int:
-        """When to look again: a rest is never left alone for long, a halt may begin any time."""
+    def _watched(self, instruction: Instruction, plan: PlanTerms, wanted: int | None) -> int:
+        """When to look again: an order that may trade is never left alone for long.
+
+        A halt may begin any time, and an answer may be lost.
+        """
         now = self._desk.now
-        resting = any(order.time_in_force is TimeInForce.DAY for order in instruction.live_orders)
-        if resting:
+        if instruction.live:
             gap = max(plan.parameters.interval_ns, WATCH_NS)
             ahead = -(-(now + 1 - plan.start_at) // gap)
-            wanted = min(wanted, plan.start_at + ahead * gap)
-        return max(wanted, now + 1)
+            look = plan.start_at + ahead * gap
+            wanted = look if wanted is None else min(wanted, look)
+        return now + 1 if wanted is None else max(wanted, now + 1)
+
+    def _clear_away(self, instruction: Instruction, plan: PlanTerms) -> None:
+        """Cancel what may still trade of an instruction that has ended (a bust reopened it)."""
+        if instruction.live:
+            self.cancel_all(instruction, "instruction_ended")
+            self._desk.wake(instruction, self._desk.now + max(plan.parameters.interval_ns, NANOS))
+        else:
+            self._desk.retire(instruction)
 
     def cancel_all(self, instruction: Instruction, rule: str) -> None:
         """Cancel every order that may still trade."""
@@ -201,7 +222,9 @@ class Working:
         desk, now = self._desk, self._desk.now
         killed = desk.account.is_killed(plan.symbol, plan.strategy.value)
         rejected = instruction.rejections_in_a_row >= desk.rules.rejects_max
-        if not (killed or rejected or instruction.overfilled or instruction.ending):
+        busted = instruction.executed < plan.quantity <= instruction.spent
+        stops = rejected or busted or instruction.overfilled
+        if not (killed or stops or instruction.ending):
             return False
         if instruction.live:
             self.cancel_all(instruction, "kill_switch" if killed else "must_end")
@@ -212,6 +235,8 @@ class Working:
             self._end(instruction, plan, market, EndReason.VENUE_OVERFILL)
         elif instruction.ending:
             self._end(instruction, plan, market, instruction.ending)
+        elif busted:
+            self._end(instruction, plan, market, EndReason.BUSTED)
         elif instruction.executed:
             self._end(instruction, plan, market, EndReason.BROKER_REJECTED)
         else:
