@@ -1,21 +1,30 @@
-"""Crash between any two durable writes, start again: same end, nothing twice, nothing lost."""
+"""Crash between any two durable writes, start again: same end, nothing twice, nothing lost.
+
+Every point of the shorter runs and an even sample of the longer ones by default; every point of
+all of them with ``FILLWRIGHT_THOROUGH=1``.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fillwright.adapters.engine import Arrival
-from fillwright.adapters.exchange.tape import SymbolDay
-from fillwright.adapters.simulation import Simulation, simulate
-from fillwright.domain.ports import NANOS
+from tests.simulation.world import (
+    STRATEGIES,
+    THOROUGH,
+    Scene,
+    check_books,
+    decision,
+    instructions,
+    outcome,
+    run,
+)
 
-STRATEGIES = ("market", "limit", "twap", "vwap", "iceberg", "opportunistic")
+SAMPLE = 60
+DOUBLE = 12
+WHOLE = ("market", "limit", "iceberg")
 
 
 class Crash(BaseException):
@@ -35,75 +44,82 @@ class Boundaries:
             raise Crash(f"{label} number {self.die_at}")
 
 
-def decision(strategy: str) -> dict[str, Any]:
-    return {
-        "decision_id": f"d-{strategy}",
-        "symbol": "AAPL",
-        "action": "BUY",
-        "target_weight": 3.0,
-        "confidence": 8,
-        "strategy": strategy,
-        "window": "4m",
-        "max_slippage": None,
-        "must_complete": True,
-        "reasoning": "momentum",
-    }
+def points(count: int, at_most: int | None) -> list[int]:
+    """All of 1..count, or an even sample with both ends."""
+    if THOROUGH or at_most is None or count <= at_most:
+        return list(range(1, count + 1))
+    return sorted({1 + (count - 1) * step // (at_most - 1) for step in range(at_most)})
 
 
-async def run(
-    days: Sequence[SymbolDay], store: Path, fields: Mapping[str, Any], hook: Boundaries
-) -> Simulation:
-    simulation = simulate(days, store=str(store), seed=1, on_boundary=hook)
+def scenes() -> dict[str, Scene]:
+    """Each strategy alone, and two instructions that trade at once."""
+    alone = {name: Scene([decision(name, window="2m")]) for name in STRATEGIES}
+    pair = [
+        decision("twap", slices=4, window="2m"),
+        decision("iceberg", symbol="KO", window="2m", decision_id="d-other"),
+    ]
+    crossing = [
+        decision("market", decision_id="d-buy"),
+        decision("limit", symbol="KO", decision_id="d-limit", window="1m"),
+    ]
+    return {**alone, "twap and iceberg": Scene(pair), "market and limit": Scene(crossing)}
+
+
+SCENES = scenes()
+
+
+def sample_of(name: str) -> int | None:
+    return None if name in WHOLE else SAMPLE
+
+
+def crash(scene: Scene, store: Path, number: int) -> bool:
+    """Run until the chosen write; whether it was reached."""
+    hook = Boundaries(number)
     try:
-        at = simulation.session.open + 600 * NANOS
-        arrival = simulation.engine.schedule(Arrival(dict(fields)), at)
-        arrival.add_done_callback(lambda future: future.cancelled() or future.exception())
-        await simulation.finish()
-    finally:
-        simulation.close()
-    return simulation
+        run(scene, store, hook)
+    except Crash:
+        return True
+    return False
 
 
-def facts(simulation: Simulation) -> dict[str, Any]:
-    """What must be the same however often the process died."""
-    instruction = next(iter(simulation.engine.desk.instructions.values()))
-    plan = instruction.plan
-    assert plan is not None
-    positions = simulation.exchange.positions(simulation.clock.now())
-    return {
-        "state": instruction.state.value,
-        "executed": instruction.executed,
-        "position": {symbol: held.quantity for symbol, held in positions.items()},
-        "complete": instruction.executed == plan.quantity,
-    }
-
-
-def check(simulation: Simulation, store: Path) -> None:
-    """No order twice, every fill counted once, and the log says what the exchange says."""
-    journal = simulation.journal
-    assert journal.duplicates() == {}
-    instruction = next(iter(simulation.engine.desk.instructions.values()))
-    bought = sum((order.cum_qty for order in instruction.orders.values()), Decimal(0))
-    assert instruction.executed == bought
-    positions = simulation.exchange.positions(simulation.clock.now())
-    held = positions["AAPL"].quantity if "AAPL" in positions else Decimal(0)
-    assert instruction.executed == held
-    assert instruction.anomalies == 0
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_crash_between_any_two_writes_changes_nothing(
-    strategy: str, generated_days: Sequence[SymbolDay], tmp_path: Path
-) -> None:
-    fields = decision(strategy)
-    calm = Boundaries()
-    whole = asyncio.run(run(generated_days, tmp_path / "whole.db", fields, calm))
-    expected = facts(whole)
-    assert expected["complete"] or strategy == "limit", "the uninterrupted run completes"
-    for number in range(1, len(calm.seen) + 1):
+@pytest.mark.timeout(1_200 if THOROUGH else 120)
+@pytest.mark.parametrize("name", SCENES)
+def test_a_crash_between_any_two_writes_changes_nothing(name: str, tmp_path: Path) -> None:
+    scene, calm = SCENES[name], Boundaries()
+    whole = run(scene, tmp_path / "whole.db", calm)
+    check_books(whole)
+    expected = outcome(whole)
+    assert any(executed for _, executed in expected["instructions"].values()) or name == "limit"
+    for number in points(len(calm.seen), sample_of(name)):
         store = tmp_path / f"crash-{number}.db"
-        with pytest.raises(Crash):
-            asyncio.run(run(generated_days, store, fields, Boundaries(number)))
-        again = asyncio.run(run(generated_days, store, fields, Boundaries()))
-        check(again, store)
-        assert facts(again) == expected, f"died at {calm.seen[number - 1]} number {number}"
+        died = f"died at {calm.seen[number - 1]} number {number} of {len(calm.seen)}"
+        assert crash(scene, store, number)
+        again = run(scene, store)
+        check_books(again)
+        assert outcome(again) == expected, died
+        assert all(i.anomalies == 0 for i in instructions(again)), died
+
+
+@pytest.mark.parametrize("name", ["market", "iceberg", "twap", "twap and iceberg"])
+def test_a_crash_during_recovery_changes_nothing(name: str, tmp_path: Path) -> None:
+    scene, calm = SCENES[name], Boundaries()
+    expected = outcome(run(scene, tmp_path / "whole.db", calm))
+    drawn = random.Random(name)
+    for number in points(len(calm.seen), DOUBLE):
+        store = tmp_path / f"crash-{number}.db"
+        assert crash(scene, store, number)
+        # The first writes after a start are those of recovery; it dies there again and again.
+        for again in (1, 2, drawn.randint(3, 8)):
+            crash(scene, store, again)
+        last = run(scene, store)
+        check_books(last)
+        assert outcome(last) == expected, f"died at {calm.seen[number - 1]} number {number}"
+
+
+def test_starting_again_when_all_is_done_records_nothing(tmp_path: Path) -> None:
+    scene = SCENES["twap and iceberg"]
+    first = run(scene, tmp_path / "a.db")
+    hook = Boundaries()
+    again = run(scene, tmp_path / "a.db", hook)
+    assert hook.seen == []
+    assert outcome(again) == outcome(first)
