@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools import generate_configuration, generate_events, generate_lifecycle
+from tools import generate_cli, generate_configuration, generate_events, generate_lifecycle
 
 ROOT = Path(__file__).resolve().parents[1]
 
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/cli.md": generate_cli.page,
     "docs/configuration.md": generate_configuration.page,
     "docs/events.md": generate_events.page,
     "docs/lifecycle.md": generate_lifecycle.page,
