@@ -51,7 +51,8 @@ class StrategyParameters(Record):
     held below ``lean_hold`` and made early above ``lean_early``.  A quote older than
     ``quote_age_seconds_max`` is not acted on.  A call up to ``wake_slack_ns`` after a moment of the
     decision grid counts as made for it (naive pegs move at decision times only; 0 in simulation
-    with a virtual clock, where calls are never late).
+    with a virtual clock, where calls are never late).  ``rest_fraction_max`` is how much of the
+    quantity smart slices may show at any time; with 0 they never rest.
     """
 
     slices: Annotated[int, Field(ge=1, le=SLICES_MAX)] = 8
@@ -71,6 +72,7 @@ class StrategyParameters(Record):
     lean_early: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.8")
     quote_age_seconds_max: Annotated[int, Field(ge=1)] = 120
     wake_slack_ns: Annotated[int, Field(ge=0)] = NANOS // 4
+    rest_fraction_max: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(1)
 
 
 class PlanTerms(Record):

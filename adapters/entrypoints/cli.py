@@ -12,6 +12,7 @@ import typer
 from ... import __version__
 from .checking_commands import config, replay, verify
 from .demo_command import demo
+from .evaluate import evaluate
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .reading_commands import events, limits, report, show, status
 from .running_commands import run
@@ -51,7 +52,7 @@ def top(
     """Options that every command knows; both act before a command does."""
 
 
-for command in (demo, run, status, show, report, limits, events, replay, verify, config):
+for command in (demo, run, status, show, report, limits, events, replay, verify, config, evaluate):
     app.command()(command)
 
 

@@ -45,7 +45,8 @@ class SymbolDay:
     Args:
         date: ``YYYYMMDD``.
         ext_level_size: shares on each level beyond the visible book.
-        queue_share: share of a print at our price that our queue sees (phi).
+        queue_share: share of a print at our price that our queue sees (phi); with 0 only prints
+            through our price fill.
         aggressor: +1 the buyer took, -1 the seller took, 0 unknown.
         lit: printed on a displayed book.
         regular: no auction, late, out-of-sequence or extended-hours print.
@@ -96,9 +97,11 @@ class SymbolDay:
             row = _first_decrease(getattr(self, field))
             if row is not None:
                 raise MarketFolderError(f"{name}: times in {field} decrease at row {row}")
-        for field in ("tick", "lot", "ext_level_size", "queue_share"):
+        for field in ("tick", "lot", "ext_level_size"):
             if not getattr(self, field) > 0:
                 raise MarketFolderError(f"{name}: {field} must be above 0")
+        if not self.queue_share >= 0:
+            raise MarketFolderError(f"{name}: queue_share must not be below 0")
 
     @property
     def fingerprint(self) -> str:

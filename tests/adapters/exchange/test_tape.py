@@ -187,7 +187,7 @@ def test_malformed_columns_are_named(
         ({"tick": None}, "gives no tick"),
         ({"tick": "x"}, "tick is not a number"),
         ({"tick": 0}, "tick must be above 0"),
-        ({"queue_share": -1}, "queue_share must be above 0"),
+        ({"queue_share": -1}, "queue_share must not be below 0"),
         ({"ext_level_size": "NaN"}, "ext_level_size is not finite"),
         ({"levels": 0}, "levels must be 1 to 50"),
     ],
