@@ -67,9 +67,12 @@ def assemble(
     if isinstance(provider, Simulation):
         if store is not None:
             raise InvalidInput("store", store, "none: the simulation has one already")
-        return _of_simulation(provider, settings)
+        return _of_simulation(provider, settings)  # whoever opened it closes it
     if isinstance(provider, SimulatedProvider):
-        return _of_simulation(provider.open(settings, where), settings)
+        simulation = provider.open(settings, where)
+        parts = _of_simulation(simulation, settings)
+        parts.close = (simulation.journal.close, simulation.log.close)
+        return parts
     port = broker if broker is not None else provider if is_broker(provider) else None
     if isinstance(port, SimulatedBroker):
         return _of_simulated_broker(port, settings, where, clock)
@@ -90,7 +93,7 @@ def is_broker(provider: object) -> bool:
 def _of_simulation(simulation: Simulation, settings: Settings) -> Parts:
     desk = simulation.engine.desk
     limits = desk.account.limits or settings.to_limits()
-    return Parts(simulation.engine, limits, close=(simulation.journal.close, simulation.log.close))
+    return Parts(simulation.engine, limits)
 
 
 def _of_simulated_broker(
