@@ -64,6 +64,7 @@ class TradingAccount:
             cash=account.cash,
             buying_power=account.buying_power,
             positions=position_records(positions),
+            note=account.note,
         )
 
     def close_session(

@@ -153,12 +153,16 @@ class BrokerOrder:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The broker's account record: equity = cash + positions at market."""
+    """The broker's account record: equity = cash + positions at market.
+
+    ``note`` names what the broker did not say and a neutral default stands in for.
+    """
 
     equity: Decimal
     cash: Decimal
     buying_power: Decimal
     at: int
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,13 @@ class NeutralDefaults:
 
     def account(self, at: int) -> Account:
         """The account that stands in."""
-        return Account(equity=self.equity, cash=self.equity, buying_power=self.equity, at=at)
+        return Account(
+            equity=self.equity,
+            cash=self.equity,
+            buying_power=self.equity,
+            at=at,
+            note="account figures are a neutral default: the provider gives none",
+        )
 
 
 def read_account(value: object, at: int) -> tuple[Account, frozenset[str]] | None:
@@ -47,7 +53,8 @@ def read_account(value: object, at: int) -> tuple[Account, frozenset[str]] | Non
         inferred.add("account.buying_power")
     known_cash = cash if cash is not None else power if power is not None else equity
     known_power = power if power is not None else min(known_cash, equity)
-    return Account(equity, known_cash, known_power, at), frozenset(inferred)
+    note = f"assumed from equity: {', '.join(sorted(inferred))}" if inferred else ""
+    return Account(equity, known_cash, known_power, at, note), frozenset(inferred)
 
 
 def read_positions(value: object) -> dict[str, Position] | None:

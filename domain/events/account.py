@@ -36,7 +36,10 @@ class PositionRecord(Record):
 
 
 class SessionOpened(DomainEvent):
-    """The first account record of a session: the equity that turnover is measured against."""
+    """The first account record of a session: the equity that turnover is measured against.
+
+    ``note`` names what the broker did not say and a neutral default stands in for.
+    """
 
     TOPIC: ClassVar[str] = "SessionOpened"
 
@@ -48,6 +51,7 @@ class SessionOpened(DomainEvent):
     cash: Money
     buying_power: Money
     positions: tuple[PositionRecord, ...]
+    note: str = ""
 
 
 class LimitChanged(DomainEvent):
