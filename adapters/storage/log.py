@@ -9,8 +9,6 @@ from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
-import structlog
-
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
 from ...domain.limits import CounterUpdate
@@ -53,8 +51,6 @@ LEFT JOIN {EVENTS_TABLE} AS f ON f.position = e.stream
 WHERE e.position <= ? AND (
   f.originator_id IS NOT e.originator_id OR f.originator_version IS NOT 1
 ) ORDER BY e.position LIMIT 1"""
-
-_logger = structlog.get_logger(__name__)
 
 
 class Log:
@@ -101,7 +97,10 @@ class Log:
             StoreError: it cannot be opened; the message names the path and the next step.
         """
         if url is None:
-            _logger.warning(
+            # Brings a terminal library of 12 MB, which other runs need not carry.
+            import structlog
+
+            structlog.get_logger(__name__).warning(
                 "the log is in memory and ends with this process; name a store to keep it"
             )
         path = None if url is None else parse_location(url)
