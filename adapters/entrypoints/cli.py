@@ -14,6 +14,7 @@ from .checking_commands import config, replay, verify
 from .demo_command import demo
 from .evaluate import evaluate
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
+from .paper import paper
 from .reading_commands import events, limits, report, show, status
 from .running_commands import run
 
@@ -54,6 +55,7 @@ def top(
 
 for command in (demo, run, status, show, report, limits, events, replay, verify, config, evaluate):
     app.command()(command)
+app.command()(paper)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=given, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
+        if code == ExitCode.INTERRUPTED:
+            # typer keeps the interruption to itself and gives its code back instead.
+            raise KeyboardInterrupt
     except (BrokenPipeError, SystemExit):
         # The reader of a pipe (head, less) has enough; typer and rich make an exit of it. Point
         # stdout away, so that the flush at exit does not fail again.

@@ -1,0 +1,44 @@
+"""The running server: the world, its pump, and who listens to its streams."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from .data_feed import DataFeed
+from .update_hub import UpdateHub
+from .world import World
+
+PUMP_SECONDS: Final = 0.005
+MARK_EVERY_SECONDS: Final = 0.5
+
+
+class Service:
+    """Lets market time pass and tells the streams what happens."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.hub = UpdateHub(world.faults)
+        self.feed = DataFeed(world)
+        world.listeners.append(self.hub.tell)
+
+    async def pump(self) -> None:
+        """Run until cancelled."""
+        marked = time.monotonic()
+        while True:
+            await asyncio.sleep(PUMP_SECONDS)
+            now = self.world.now
+            self.world.desk.working.advance(now)
+            self.feed.push(now)
+            self.hub.release_late()
+            if time.monotonic() - marked >= MARK_EVERY_SECONDS:
+                marked = time.monotonic()
+                self.world.mark()
+
+    def disconnect(self, stream: str) -> None:
+        """Close the sockets of a stream, ``trading`` or ``data``."""
+        if stream != "data":
+            self.hub.disconnect()
+        if stream != "trading":
+            self.feed.disconnect()
