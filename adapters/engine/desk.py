@@ -72,7 +72,7 @@ class Desk:
     ``touched`` and ``commands`` wait for the next commit: commands are sent only once the events
     they follow from are durable. ``order_of`` is the order of admission, which settles every tie.
     ``heard_at`` and ``asked_at`` say by child order when the broker last spoke of it and when it
-    was last asked.
+    was last asked; ``doubted`` are orders that it would not cancel, to be asked about at once.
     """
 
     name: str
@@ -102,6 +102,7 @@ class Desk:
     reopened: dict[UUID, int] = field(default_factory=dict)
     heard_at: dict[str, int] = field(default_factory=dict)
     asked_at: dict[str, int] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
     on_event: Callable[[int, e.DomainEvent], None] | None = None
     started: bool = False
 
@@ -170,6 +171,7 @@ class Desk:
         """Know that an own order can trade no more."""
         self.heard_at.pop(request.client_order_id, None)
         self.asked_at.pop(request.client_order_id, None)
+        self.doubted.discard(request.client_order_id)
         self.open_orders.get((request.symbol, request.side), {}).pop(request.client_order_id, None)
 
     def open_limits(self, symbol: str, side: Side) -> list[Decimal | None]:

@@ -89,6 +89,7 @@ class Recovery:
         if not overdue:
             return
         desk.asked_at.update(dict.fromkeys(overdue, desk.now))
+        desk.doubted.difference_update(overdue)
         before = instruction.version
         reports = await desk.broker.reports_since(overdue)
         for report in reports:
@@ -104,10 +105,12 @@ class Recovery:
     def _overdue(self, order: ChildOrder) -> bool:
         """Whether an answer is due, or nothing was heard for long."""
         desk, name = self._desk, order.client_order_id
-        if order.is_indeterminate:
+        if name in desk.doubted:
             return True
         instruction = desk.instructions[desk.owner_of[name]]
         plan = instruction.plan
+        if order.is_indeterminate and plan is not None and desk.now <= plan.end_at + NANOS:
+            return True  # it may still be sent again
         last = instruction.placed_at[name]
         last = max(last, desk.heard_at.get(name, last), desk.asked_at.get(name, last))
         is_due = (

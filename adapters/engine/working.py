@@ -30,7 +30,6 @@ STEPPING_REPORTS: Final = frozenset(
         ReportKind.CANCELED,
         ReportKind.EXPIRED,
         ReportKind.REJECTED,
-        ReportKind.CANCEL_REJECTED,
         ReportKind.TRADE_BUST,
         ReportKind.TRADE_CORRECT,
     }
@@ -74,6 +73,8 @@ class Working:
         if not instruction.report(stamp, report):
             return None
         desk.touch(instruction)
+        if report.kind is ReportKind.CANCEL_REJECTED:
+            self._doubt(instruction, report.client_order_id)
         if report.client_order_id not in instruction.live:
             desk.ended(instruction.requests[report.client_order_id])
         if instruction.is_done:
@@ -84,6 +85,18 @@ class Working:
             return None
         waiting = instruction.id not in desk.wake_of or instruction.overfilled
         return instruction if waiting or report.kind in STEPPING_REPORTS else None
+
+    def _doubt(self, instruction: Instruction, client_order_id: str) -> None:
+        """Ask about an order that would not be cancelled, soon and not at once.
+
+        A step now would ask for the same cancel again and be refused again, without end.
+        """
+        desk = self._desk
+        interval = instruction.plan.parameters.interval_ns if instruction.plan else NANOS
+        soon = desk.now + interval
+        desk.doubted.add(client_order_id)
+        if desk.wake_of.get(instruction.id, soon + 1) > soon:
+            desk.wake(instruction, soon)
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -223,7 +236,9 @@ class Working:
         killed = desk.account.is_killed(plan.symbol, plan.strategy.value)
         rejected = instruction.rejections_in_a_row >= desk.rules.rejects_max
         busted = instruction.executed < plan.quantity <= instruction.spent
-        stops = rejected or busted or instruction.overfilled
+        # Once closed, the market's state tells of the next session, in which nothing is left to do.
+        session_over = market.status is TradingStatus.CLOSED and now >= plan.end_at
+        stops = rejected or busted or session_over or instruction.overfilled
         if not (killed or stops or instruction.ending):
             return False
         if instruction.live:
@@ -237,6 +252,8 @@ class Working:
             self._end(instruction, plan, market, instruction.ending)
         elif busted:
             self._end(instruction, plan, market, EndReason.BUSTED)
+        elif session_over:
+            self._end(instruction, plan, market, EndReason.SESSION_END)
         elif instruction.executed:
             self._end(instruction, plan, market, EndReason.BROKER_REJECTED)
         else:
