@@ -193,12 +193,7 @@ def demo(
         output.show(_decisions_table(), Text())
     outcome, views = trade(terms, file_decisions(rows, session, base.rules), progress=shown)
     result = Result(outcome, views, market.symbols)
-    if json_output:
-        output.print_json(result.to_json())
-    else:
-        output.show(result.view(), _next_steps(where))
-    for text in result.notes():
-        output.note(text)
+    result.present(_next_steps(where), json_output=json_output)
 
 
 def _decisions_table() -> RenderableType:

@@ -32,73 +32,81 @@ class FeeModel(StrEnum):
         return Fees.us_equities() if self is FeeModel.US else Fees()
 
 
+DecisionsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DECISIONS",
+        help="Decisions as .json (a list), .jsonl (one a line) or .csv (with a header).",
+        show_default=False,
+    ),
+]
+MarketOption = Annotated[
+    str,
+    typer.Option(
+        "--market",
+        metavar="DIR",
+        help='A market folder, or "generated" for the built-in seeded market.',
+        show_default=False,
+    ),
+]
+SessionOption = Annotated[
+    str,
+    typer.Option(
+        "--session",
+        metavar="DATE",
+        help="The exchange session, as 2013-10-08 or 20131008.",
+        show_default=False,
+    ),
+]
+AccountOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--account",
+        metavar="FILE",
+        help="JSON with the starting cash and positions. Default: 1,000,000 USD and none.",
+        show_default=False,
+    ),
+]
+SymbolsOption = Annotated[
+    str,
+    typer.Option(
+        "--symbols",
+        metavar="LIST",
+        help="Load only these symbols, with commas between. Default: all of the folder's day.",
+        show_default=False,
+    ),
+]
+LatencyOption = Annotated[
+    int,
+    typer.Option(
+        "--latency-ms",
+        min=0,
+        max=LATENCY_MS_MAX,
+        help="From sending an order to its arrival at the venue.",
+    ),
+]
+FeesOption = Annotated[FeeModel, typer.Option("--fees", help="US regulatory fees, or none.")]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit 2 when a row was no valid decision; the run is done all the same.",
+    ),
+]
+
+
 def run(
-    decisions: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DECISIONS",
-            help="Decisions as .json (a list), .jsonl (one a line) or .csv (with a header).",
-            show_default=False,
-        ),
-    ],
-    market: Annotated[
-        str,
-        typer.Option(
-            "--market",
-            metavar="DIR",
-            help='A market folder, or "generated" for the built-in seeded market.',
-            show_default=False,
-        ),
-    ],
-    session: Annotated[
-        str,
-        typer.Option(
-            "--session",
-            metavar="DATE",
-            help="The exchange session, as 2013-10-08 or 20131008.",
-            show_default=False,
-        ),
-    ],
+    decisions: DecisionsArgument,
+    market: MarketOption,
+    session: SessionOption,
     store: StoreOption = None,
     seed: SeedOption = None,
-    account: Annotated[
-        Path | None,
-        typer.Option(
-            "--account",
-            metavar="FILE",
-            help="JSON with the starting cash and positions. Default: 1,000,000 USD and none.",
-            show_default=False,
-        ),
-    ] = None,
-    symbols: Annotated[
-        str,
-        typer.Option(
-            "--symbols",
-            metavar="LIST",
-            help="Load only these symbols, with commas between. Default: all of the folder's day.",
-            show_default=False,
-        ),
-    ] = "",
-    latency_ms: Annotated[
-        int,
-        typer.Option(
-            "--latency-ms",
-            min=0,
-            max=LATENCY_MS_MAX,
-            help="From sending an order to its arrival at the venue.",
-        ),
-    ] = LATENCY_MS_DEFAULT,
-    fees: Annotated[
-        FeeModel, typer.Option("--fees", help="US regulatory fees, or none.")
-    ] = FeeModel.US,
+    account: AccountOption = None,
+    symbols: SymbolsOption = "",
+    latency_ms: LatencyOption = LATENCY_MS_DEFAULT,
+    fees: FeesOption = FeeModel.US,
     config: ConfigOption = None,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Exit 2 when a row was no valid decision; the run is done all the same.",
-        ),
-    ] = False,
+    strict: StrictOption = False,
     json_output: JsonOption = False,
     progress: ProgressOption = None,
 ) -> None:
@@ -138,12 +146,7 @@ def run(
     )
     outcome, views = trade(terms, file_decisions(rows, held, base.rules), progress=shown)
     result = Result(outcome, views, data.symbols)
-    if json_output:
-        output.print_json(result.to_json())
-    else:
-        output.show(result.view())
-    for text in result.notes():
-        output.note(text)
+    result.present(json_output=json_output)
     if strict and result.invalid:
         raise InvalidInput(
             "decisions",

@@ -15,7 +15,7 @@ from ...projections.rendering import alerts_table, limits_gauge
 from ..engine.admission import Admitted
 from ..running import FileDecision, Outcome
 from ..storage.location import parse_location
-from . import tables
+from . import output, tables
 from .views import Views
 
 INVALID: Final = frozenset(
@@ -44,6 +44,15 @@ class Result:
     def invalid(self) -> tuple[FileDecision, ...]:
         """Rows that were no valid decisions."""
         return tuple(row for row, admitted in self.outcome.decisions if _is_invalid(admitted))
+
+    def present(self, *after: RenderableType, json_output: bool) -> None:
+        """Print it with what comes ``after``, or as JSON alone, and what is worth saying beside."""
+        if json_output:
+            output.print_json(self.to_json())
+        else:
+            output.show(self.view(), *after)
+        for text in self.notes():
+            output.note(text)
 
     def to_json(self) -> dict[str, object]:
         """The whole result; the same log always gives the same document."""

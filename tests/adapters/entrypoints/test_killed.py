@@ -69,6 +69,25 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_uninterrupted_one(
         assert log.verify().ok
 
 
+@pytest.mark.timeout(SLOW_SECONDS)
+def test_an_interrupted_run_says_so_and_goes_on_when_asked_again(tmp_path: Path) -> None:
+    store = tmp_path / "interrupted.db"
+    arguments = command("run", *PORTFOLIO, "--store", store)
+    with subprocess.Popen(
+        arguments, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        while position(store) < 100 and running.poll() is None:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=LONGEST_RUN_SECONDS)
+    assert running.returncode == 130
+    assert out == b""
+    assert err.decode().count("\n") == 1
+    assert "Run the same command again" in err.decode()
+    with Log.open(store) as log:
+        assert log.verify().ok
+
+
 def outcomes(run: Run) -> dict[str, tuple[str, str]]:
     """What became of each decision: its state and executed shares."""
     return {row["decision_id"]: (row["status"], row["executed"]) for row in run.json["blotter"]}
