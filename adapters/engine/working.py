@@ -275,6 +275,8 @@ class Working:
             self.cancel_all(instruction, "halt")
             desk.wake(instruction, min(now + NANOS, plan.end_at))
             return True
+        if stopped:
+            return False  # the deadline does not move: its strategy ends it, and cannot trade
         quote = market.quote
         reopened = quote is not None and quote.at > (instruction.suspended_since or now)
         since = desk.reopened.setdefault(instruction.id, now) if reopened else now

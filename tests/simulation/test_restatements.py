@@ -1,0 +1,190 @@
+"""Busts and corrections while and after an instruction is worked: recorded, never traded on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fillwright.adapters.brokers.simulated import SimulatedBroker
+from fillwright.domain import events as e
+from fillwright.domain.ports import NANOS, BrokerOrder, ExecutionReport, Position, ReportKind
+from fillwright.domain.reasons import EndReason
+from fillwright.domain.states import InstructionState
+from tests.simulation.world import (
+    Scene,
+    check_sums,
+    decision,
+    exchange_fills,
+    logged,
+    of_kind,
+    only,
+    run,
+)
+
+D = Decimal
+ZERO = D(0)
+SYMBOL = "AAPL"
+
+
+class Restating:
+    """A broker whose venue takes back or corrects the ``nth`` execution, ``after_ns`` later."""
+
+    def __init__(
+        self, inner: SimulatedBroker, nth: int, to: Decimal, price: Decimal | None, after_ns: int
+    ) -> None:
+        self._inner, self._nth, self._to, self._price = inner, nth, to, price
+        self._after_ns = after_ns
+        self._seen = 0
+        self.restated: ExecutionReport | None = None
+        self._given = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def drain(self) -> list[ExecutionReport]:
+        reports = list(self._inner.drain())
+        for report in reports:
+            if report.kind is ReportKind.TRADE and self._symbol(report) == SYMBOL:
+                self._seen += 1
+                if self._seen == self._nth:
+                    self.restated = self._restatement(report)
+        now = self._inner._clock.now()
+        if self.restated and not self._given and now >= self.restated.receive_time:
+            self._given = True
+            reports.append(self.restated)
+        return reports
+
+    def _restatement(self, report: ExecutionReport) -> ExecutionReport:
+        at = self._inner._clock.now() + self._after_ns
+        return replace(
+            report,
+            kind=ReportKind.TRADE_CORRECT if self._to else ReportKind.TRADE_BUST,
+            execution_id=f"restates {report.execution_id}",
+            ref_execution_id=report.execution_id,
+            last_qty=self._to or None,
+            last_price=self._price,
+            cum_qty=None,
+            market_time=at,
+            receive_time=at,
+            fee=ZERO,
+        )
+
+    def _symbol(self, report: ExecutionReport) -> str:
+        order = self._inner.exchange.find_order(report.client_order_id)
+        assert order is not None
+        return order.symbol
+
+    def _taken(self) -> dict[str, Decimal]:
+        if self.restated is None or not self._given:
+            return {}
+        original = next(
+            fill
+            for fill in self._inner.exchange.reports_since(
+                [self.restated.client_order_id], self._inner._clock.now()
+            )
+            if fill.execution_id == self.restated.ref_execution_id
+        )
+        return {self.restated.client_order_id: original.last_qty - self._to}
+
+    async def positions(self) -> Mapping[str, Position]:
+        positions = dict(await self._inner.positions())
+        for taken in self._taken().values():
+            held = positions[SYMBOL]
+            positions[SYMBOL] = replace(held, quantity=held.quantity - taken)
+        return positions
+
+    async def find_order(self, client_order_id: str) -> BrokerOrder | None:
+        seen = await self._inner.find_order(client_order_id)
+        taken = self._taken().get(client_order_id, ZERO)
+        return seen and replace(seen, filled_qty=seen.filled_qty - taken)
+
+    async def reports_since(self, names: Sequence[str]) -> list[ExecutionReport]:
+        reports = list(await self._inner.reports_since(names))
+        if self._given and self.restated and self.restated.client_order_id in names:
+            reports.append(self.restated)
+        return reports
+
+
+def restated_run(
+    strategy: str, path: Path, *, nth: int, to: str = "0", price: str | None = None, after_s: int
+) -> tuple[Any, Restating]:
+    made: list[Restating] = []
+
+    def wrap(inner: SimulatedBroker) -> Restating:
+        given = None if price is None else D(price)
+        made.append(Restating(inner, nth, D(to), given, after_s * NANOS))
+        return made[0]
+
+    # A second, longer instruction keeps the engine at work until after the restatement.
+    other = decision("twap", symbol="KO", decision_id="d-other", window="10m", slices=3)
+    ran = run(Scene([decision(strategy, window="2m"), other], broker=wrap), path)
+    return ran, made[0]
+
+
+def the_one(ran: Any) -> Any:
+    return next(i for i in ran.engine.desk.instructions.values() if i.decision_id != "d-other")
+
+
+@pytest.mark.parametrize("strategy", ["market", "twap", "vwap", "iceberg", "opportunistic"])
+def test_a_bust_after_the_end_keeps_the_state_and_trades_nothing(
+    strategy: str, tmp_path: Path
+) -> None:
+    ran, venue = restated_run(strategy, tmp_path / "a.db", nth=1, after_s=300)
+    made, taken = the_one(ran), venue._taken()
+    (shares,) = taken.values()
+    assert made.state is InstructionState.FILLED
+    assert made.restated
+    assert made.plan.quantity - made.executed == shares == made.taken_back
+    assert not made.live
+    printed = [f for f in exchange_fills(ran) if f.client_order_id in made.orders]
+    assert sum((f.last_qty for f in printed), ZERO) == made.plan.quantity
+    busts = of_kind(logged(ran), e.FillBusted)
+    assert [bust.report.ref_execution_id for bust in busts] == [venue.restated.ref_execution_id]
+    closed = of_kind(logged(ran), e.SessionClosed)
+    assert closed[-1].breaks == ()
+
+
+@pytest.mark.parametrize("strategy", ["twap", "vwap", "iceberg"])
+def test_a_bust_while_working_is_not_made_up_for(strategy: str, tmp_path: Path) -> None:
+    ran, venue = restated_run(strategy, tmp_path / "a.db", nth=1, after_s=1)
+    made = the_one(ran)
+    (shares,) = venue._taken().values()
+    printed = [f for f in exchange_fills(ran) if f.client_order_id in made.orders]
+    assert sum((f.last_qty for f in printed), ZERO) == made.plan.quantity, "traded once, in all"
+    assert made.executed == made.plan.quantity - shares
+    assert made.state is InstructionState.CANCELLED
+    assert made.end_reason is EndReason.BUSTED
+    assert not made.live
+
+
+def test_a_correction_of_the_price_changes_the_average_and_nothing_else(tmp_path: Path) -> None:
+    calm = run(Scene([decision("twap", window="2m")]), tmp_path / "calm.db")
+    first = of_kind(logged(calm), e.OrderFilled)[0].report
+    ran, _ = restated_run(
+        "twap", tmp_path / "a.db", nth=1, to=str(first.last_qty), price="150", after_s=200
+    )
+    made, before = the_one(ran), only(calm)
+    assert made.executed == before.executed
+    assert made.taken_back == 0
+    assert made.notional == before.notional + first.last_qty * (D(150) - first.last_price)
+    assert made.average_price < before.average_price
+    assert len(of_kind(logged(ran), e.FillCorrected)) == 1
+
+
+def test_a_correction_upwards_is_an_overfill_that_is_flagged(tmp_path: Path) -> None:
+    ran, _ = restated_run("market", tmp_path / "a.db", nth=1, to="100000", price="150", after_s=200)
+    made = the_one(ran)
+    assert made.state is InstructionState.FILLED
+    assert made.overfilled
+    assert made.anomalies
+
+
+def test_runs_without_restatements_are_not_touched_by_the_wrapper(tmp_path: Path) -> None:
+    ran, _ = restated_run("twap", tmp_path / "a.db", nth=10_000, after_s=0)
+    check_sums(ran)
+    assert the_one(ran).taken_back == 0
