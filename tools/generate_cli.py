@@ -37,7 +37,8 @@ instructions and trades nothing twice. `examples/decisions/` has files to start 
 
 Rows that are no valid decision (unknown symbol or action, a negative or non-numeric weight, a
 confidence outside 1 to 10) are refused on the record with the field, what was seen, what is allowed
-and, where there is one, what would pass; the run goes on. With `--strict` it ends with exit code 2.
+and, where there is one, what would pass; the run goes on
+and ends with exit code 2, or with 0 under `--lenient`. A refusal by a limit is no error.
 """
 
 LINES = """\

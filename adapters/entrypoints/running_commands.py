@@ -89,8 +89,8 @@ FeesOption = Annotated[FeeModel, typer.Option("--fees", help="US regulatory fees
 StrictOption = Annotated[
     bool,
     typer.Option(
-        "--strict",
-        help="Exit 2 when a row was no valid decision; the run is done all the same.",
+        "--strict/--lenient",
+        help="Exit 2, or 0, when a row was no valid decision; the run is done all the same.",
     ),
 ]
 
@@ -106,7 +106,7 @@ def run(
     latency_ms: LatencyOption = LATENCY_MS_DEFAULT,
     fees: FeesOption = FeeModel.US,
     config: ConfigOption = None,
-    strict: StrictOption = False,
+    strict: StrictOption = True,
     json_output: JsonOption = False,
     progress: ProgressOption = None,
 ) -> None:
@@ -151,7 +151,7 @@ def run(
         raise InvalidInput(
             "decisions",
             f"{len(result.invalid)} of {len(rows)} rows refused as no valid decisions",
-            "only valid ones, because of --strict; the run is done and on the record",
+            "only valid ones (or --lenient); the run is done and on the record",
         )
 
 

@@ -108,7 +108,8 @@ def test_another_seed_gives_another_generated_market(cli: Cli, tmp_path: Path) -
     heads = set()
     for seed in (1, 2):
         store = tmp_path / f"{seed}.db"
-        done = cli("run", mixed(), *GENERATED, "--store", store, "--seed", seed, "--json")
+        given = ("--store", store, "--seed", seed, "--json", "--lenient")
+        done = cli("run", mixed(), *GENERATED, *given)
         assert done.code == 0, done.err
         heads.add(done.json["log"]["head_hash"])
     assert len(heads) == 2
@@ -123,7 +124,8 @@ def test_rows_that_are_no_decisions_are_refused_on_the_record_and_the_run_goes_o
 ) -> None:
     store = tmp_path / "log.db"
     done = cli("run", mixed(), *GENERATED, "--store", store)
-    assert done.code == 0
+    assert done.code == 2
+    assert "7 of 8 rows" in done.err
     text = " ".join(done.out.decode().split())
     for said in (
         "action: 'HOLD'; allowed: one of BUY, SELL, TRIM, ADD, CLOSE",
@@ -140,10 +142,9 @@ def test_rows_that_are_no_decisions_are_refused_on_the_record_and_the_run_goes_o
     assert all(row["refusals"] for row in document["blotter"] if row["status"] == "REJECTED")
 
 
-def test_strict_says_by_its_exit_code_that_rows_were_no_decisions(cli: Cli, tmp_path: Path) -> None:
-    done = cli("run", mixed(), *GENERATED, "--store", tmp_path / "log.db", "--strict")
-    assert done.code == 2
-    assert "7 of 8 rows" in done.err
+def test_lenient_takes_rows_that_are_no_decisions_for_no_error(cli: Cli, tmp_path: Path) -> None:
+    done = cli("run", mixed(), *GENERATED, "--store", tmp_path / "log.db", "--lenient")
+    assert done.code == 0
     assert cli("status", "--store", tmp_path / "log.db", "--json").json["log"]["position"] > 0
 
 
@@ -178,7 +179,7 @@ def test_a_changed_row_under_a_known_id_is_refused_and_said(cli: Cli, tmp_path: 
     before = cli(*arguments, "--json").json
     file.write_text(json.dumps([{**row, "target_weight": 2}]))
     after = cli(*arguments, "--json")
-    assert after.code == 0
+    assert after.code == 2
     assert "row 1" in after.err
     assert "other content" in after.err
     assert after.json["log"] == before["log"]
@@ -191,7 +192,7 @@ def test_a_run_of_one_symbol_loads_no_other(shared_dir: Path, cli: Cli, tmp_path
         *("run", file, "--market", shared_dir / "data", "--session", RECORDED_SESSION),
         *("--symbols", "BAC", "--store", tmp_path / "log.db", "--json"),
     )
-    assert done.code == 0
+    assert done.code == 2
     assert done.json["blotter"][0]["refusals"][0]["reason"] == "unknown_symbol"
 
 
