@@ -89,6 +89,10 @@ class Callers:
         self._waiters.setdefault(id, []).append(future)
         return future
 
+    def any_over(self, ended: Callable[[UUID], Instruction | None]) -> bool:
+        """Whether :meth:`resolve` would tell anyone."""
+        return any(ended(id) is not None for id in self._waiters)
+
     def resolve(self, ended: Callable[[UUID], Instruction | None]) -> None:
         """Tell those who wait for an instruction that ``ended`` gives."""
         for id in list(self._waiters):

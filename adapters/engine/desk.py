@@ -43,9 +43,9 @@ ACTOR: Final = f"engine/{__version__}"
 class EngineRules:
     """How the engine works; every number is configuration, units in the names.
 
-    ``reports_before_commit_max`` is how many instructions may have reports recorded and not yet
-    durable while nothing is sent: 1 commits each batch. A report that a crash loses is given again
-    by the broker, so more is safe where the broker can be asked, and spares the disk.
+    ``reports_before_commit_max`` is how many events of reports may wait to be durable while
+    nothing is sent and no caller waits for an end: 1 commits each batch. A report that a crash
+    loses is given again by the broker, so more is safe where it can be asked, and spares the disk.
     ``silent_answer_seconds`` is how long an answer that is due (to a new order, a cross or a
     cancel) may stay away, ``silent_rest_seconds`` how long nothing may be heard of a rest, before
     the broker is asked.
@@ -69,8 +69,9 @@ class EngineRules:
 class Desk:
     """The ports and the live state that the engine's parts share.
 
-    ``touched`` and ``commands`` wait for the next commit: commands are sent only once the events
-    they follow from are durable. ``order_of`` is the order of admission, which settles every tie.
+    ``touched``, ``gathered`` (of earlier batches) and ``commands`` wait for the next commit:
+    commands are sent only once the events they follow from are durable. ``order_of`` is the order
+    of admission, which settles every tie.
     ``heard_at`` and ``asked_at`` say by child order when the broker last spoke of it and when it
     was last asked; ``doubted`` are orders that it would not cancel, to be asked about at once.
     """
@@ -96,6 +97,7 @@ class Desk:
     in_play: Counter[str] = field(default_factory=Counter)
     jobs: list[Job] = field(default_factory=list)
     touched: dict[UUID, Instruction | TradingAccount] = field(default_factory=dict)
+    gathered: list[e.DomainEvent] = field(default_factory=list)
     commands: list[BrokerCommand] = field(default_factory=list)
     wakes: list[tuple[int, int, UUID]] = field(default_factory=list)
     wake_of: dict[UUID, int] = field(default_factory=dict)
@@ -228,12 +230,35 @@ class Desk:
         ``counters`` are the conditional ones of a reservation; the projection follows at once, so
         that the next decision of the same batch sees what this one took.
         """
+        self.queue_gathered()
         self.start_once()
         recorded = [*self.account.collect_events(), *instruction.collect_events()]
         self.touched.pop(self.account.id, None)
         self._project(recorded)
         changes = self.usage.take_counter_changes()
         self.jobs.append(Job([Recordings(recorded)], counters or _unconditional(changes)))
+
+    def gather(self) -> None:
+        """Take what this batch recorded, behind what earlier batches did and is not durable yet."""
+        if not self.touched:
+            return
+        self.start_once()
+        account = self.touched.pop(self.account.id, None)
+        self.gathered += account.collect_events() if account else []
+        for aggregate in self.touched.values():
+            self.gathered += aggregate.collect_events()
+        self.touched.clear()
+
+    def queue_gathered(self) -> None:
+        """Put what earlier batches recorded first among the next append's jobs.
+
+        So the log keeps the order of time, and an admission sees what the reports before it freed.
+        """
+        if self.gathered:
+            recorded, self.gathered = self.gathered, []
+            self._project(recorded)
+            changes = _unconditional(self.usage.take_counter_changes())
+            self.jobs.append(Job([Recordings(recorded)], changes))
 
     def append_jobs(self) -> None:
         """Make all prepared admissions durable in one transaction.
@@ -258,13 +283,9 @@ class Desk:
 
     async def commit(self) -> None:
         """Make everything that was recorded durable, then hand the commands to the broker."""
-        if self.touched:
-            self.start_once()
-            account = self.touched.pop(self.account.id, None)
-            recorded = account.collect_events() if account else []
-            for aggregate in self.touched.values():
-                recorded += aggregate.collect_events()
-            self.touched.clear()
+        self.gather()
+        if self.gathered:
+            recorded, self.gathered = self.gathered, []
             self._project(recorded)
             changes = _unconditional(self.usage.take_counter_changes())
             await self.log.commit(Recordings(recorded), counters=changes)

@@ -294,10 +294,12 @@ class Engine:
         for instruction in sorted(to_step.values(), key=lambda i: desk.order_of[i.id]):
             self._working.step(instruction)
         active = bool(reports or admitted or due or desk.commands)
-        waiting = len(desk.touched) < desk.rules.reports_before_commit_max
-        if not waiting or admitted or desk.commands:
+        desk.gather()
+        full = len(desk.gathered) >= desk.rules.reports_before_commit_max
+        awaited = bool(desk.gathered) and self._callers.any_over(self._ended)
+        if full or awaited or admitted or desk.commands:
             await desk.commit()
-        if not desk.touched:
+        if not desk.gathered:
             self._resolve()
         return active
 
@@ -352,6 +354,7 @@ class Engine:
 
     async def _admit(self, arrivals: Sequence[Arrival]) -> list[Admitted]:
         unavailable = await self._try_open_session()
+        self.desk.queue_gathered()
         for _ in range(ADMISSION_TRIES_MAX):
             try:
                 admitted = await self._admission.admit_all(arrivals, unavailable)

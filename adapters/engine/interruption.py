@@ -22,6 +22,7 @@ def reload(desk: Desk) -> None:
     """
     commands, desk.commands = desk.commands, []
     desk.jobs.clear()
+    desk.gathered.clear()
     rebuild(desk)
     for id in [id for id in desk.wake_of if id not in desk.instructions]:
         del desk.wake_of[id]
