@@ -1,0 +1,113 @@
+"""Strategies changed while working: each rule fires, is on the record, and the run completes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fillwright.adapters.exchange.terms import Halt
+from fillwright.adapters.simulation import VenueTerms
+from fillwright.domain import events as e
+from fillwright.domain.decision import ExecutionStrategy, Style
+from fillwright.domain.ports import NANOS
+from fillwright.domain.states import InstructionState
+from fillwright.domain.switching import SwitchingRules
+from tests.simulation.test_crash_points import Boundaries, crash, points
+from tests.simulation.world import (
+    START_S,
+    THOROUGH,
+    Scene,
+    at,
+    check_books,
+    decision,
+    logged,
+    of_kind,
+    only,
+    outcome,
+    run,
+)
+
+D = Decimal
+QUICK = {"reassess_seconds": 10}
+
+
+def scene_for(rule: str) -> Scene:
+    """A run in which one rule must fire and the others cannot."""
+    venue = VenueTerms()
+    never = {"lag_fraction": D(1), "spread_multiple": D(10_000), "volatility_bps": D(10_000)}
+    if rule == "behind_schedule":
+        # A halt leaves it behind, and what remains may wait for rests for half a slice again.
+        rules = {**never, "lag_fraction": D("0.2"), "lag_after_fraction": D("0.3")}
+        fields = decision("vwap", window="6m", target_weight=4.9, slices=3)
+        halt = Halt("AAPL", at(START_S + 0.1), at(START_S + 140))
+        venue = VenueTerms(halts=(halt,))
+    elif rule == "volatility_jump":
+        rules = {**never, "volatility_bps": D("0.0001")}
+        fields = decision("twap", window="6m", slices=6)
+    else:
+        rules = {**never, "spread_multiple": D("1.0001")}
+        fields = decision("twap", window="10m", slices=10, style="naive")
+    switching = SwitchingRules(**{**QUICK, **rules})
+    return Scene([fields], rules={"switching": switching}, venue=venue)
+
+
+RULES = ("behind_schedule", "volatility_jump", "spread_blow_out")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_switch_is_an_event_with_its_reason_and_the_run_completes(
+    rule: str, tmp_path: Path
+) -> None:
+    ran = run(scene_for(rule), tmp_path / "a.db")
+    check_books(ran)
+    made, events = only(ran), logged(ran)
+    switches = of_kind(events, e.StrategySwitched)
+    assert switches
+    assert {switch.rule for switch in switches} == {rule}
+    assert len(switches) == made.switches <= 3
+    for switch in switches:
+        assert switch.observed
+        assert switch.threshold
+        assert switch.plan.quantity == of_kind(events, e.InstructionPlanned)[0].plan.quantity
+        assert switch.plan.end_at == of_kind(events, e.InstructionPlanned)[0].plan.end_at
+    assert made.state is InstructionState.FILLED
+
+
+def test_what_lags_crosses_after_the_switch(tmp_path: Path) -> None:
+    events = logged(run(scene_for("behind_schedule"), tmp_path / "a.db"))
+    switch = of_kind(events, e.StrategySwitched)[0]
+    assert switch.previous is ExecutionStrategy.VWAP
+    assert switch.plan.strategy is ExecutionStrategy.TWAP
+    assert switch.plan.parameters.band_fraction == 0
+
+
+def test_a_spread_blow_out_makes_a_naive_plan_rest(tmp_path: Path) -> None:
+    events = logged(run(scene_for("spread_blow_out"), tmp_path / "a.db"))
+    switch = of_kind(events, e.StrategySwitched)[0]
+    assert switch.plan.style is Style.SMART
+    assert switch.plan.parameters.band_fraction == 1
+
+
+def test_no_more_switches_than_allowed_and_none_in_the_final_phase(tmp_path: Path) -> None:
+    scene = scene_for("volatility_jump")
+    none = SwitchingRules(**{**QUICK, "volatility_bps": D("0.0001"), "switches_max": 0})
+    quiet = run(Scene(scene.decisions, rules={"switching": none}), tmp_path / "a.db")
+    assert of_kind(logged(quiet), e.StrategySwitched) == []
+    events = logged(run(scene, tmp_path / "b.db"))
+    for switch in of_kind(events, e.StrategySwitched):
+        assert switch.record_time < switch.plan.final_phase_at
+        assert switch.record_time - at(START_S) >= 10 * NANOS
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_crash_around_a_switch_changes_nothing(rule: str, tmp_path: Path) -> None:
+    scene, calm = scene_for(rule), Boundaries()
+    expected: dict[str, Any] = outcome(run(scene, tmp_path / "whole.db", calm))
+    for number in points(len(calm.seen), None if THOROUGH else 12):
+        assert crash(scene, tmp_path / f"{number}.db", number)
+        again = run(scene, tmp_path / f"{number}.db")
+        check_books(again)
+        assert outcome(again) == expected, number
