@@ -27,7 +27,7 @@ async def account(request: Request) -> Response:
     now, desk = world.now, world.desk
     desk.working.advance(now)
     begun = str(stamp(world.session.open))
-    return answer(desk.means.account(now, world.account_id, begun))
+    return answer(desk.means.account(now, world.account_id, begun, world.day_before))
 
 
 @router.get("/v2/account/configurations")

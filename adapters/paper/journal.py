@@ -84,7 +84,13 @@ class PaperJournal(Journal):
             self._db.execute("INSERT INTO world VALUES (1, ?, 0)", (content,))
             return None
         if row[0] != content:
-            raise JournalMismatchError(f"the journal belongs to {row[0]}, not to {content}")
+            old = json.loads(row[0])
+            parts = ", ".join(
+                f"{name} ({old.get(name)!r}, now {new!r})"
+                for name, new in world.items()
+                if old.get(name) != new
+            )
+            raise JournalMismatchError(f"the journal was written with other {parts}")
         return int(row[1])
 
     def mark(self, at: int) -> None:

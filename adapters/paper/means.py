@@ -107,8 +107,10 @@ class Means:
 
     # As the API shows it
 
-    def account(self, at: int, account_id: str, created_at: str) -> dict[str, Any]:
-        """The body of ``/v2/account``."""
+    def account(
+        self, at: int, account_id: str, created_at: str, balance_asof: str
+    ) -> dict[str, Any]:
+        """The body of ``/v2/account``; ``balance_asof`` is the date of the last settled books."""
         ledger = self._ledger
         longs, shorts = ledger.long_value(at, self.price), ledger.short_value(at, self.price)
         equity, gross = ledger.cash + longs + shorts, longs - shorts
@@ -138,6 +140,7 @@ class Means:
             "transfers_blocked": False,
             "account_blocked": False,
             "created_at": created_at,
+            "balance_asof": balance_asof,
             "trade_suspended_by_user": suspended,
             "multiplier": number(self.multiplier),
             "shorting_enabled": not self._configurations["no_shorting"],

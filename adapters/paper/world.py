@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Final
 
 from ...domain.errors import InvalidInput
@@ -102,6 +103,14 @@ class World:
         """The first session that opens at or after ``at``."""
         return self.calendar.next_session(at)
 
+    @cached_property
+    def day_before(self) -> str:
+        """The date of the session before this one."""
+        day = date.fromisoformat(self.session.date)
+        earlier = ((day - timedelta(days=back)).isoformat() for back in range(1, PAST_DAYS_MAX))
+        found = (name for name in earlier if self.calendar.session_on(name) is not None)
+        return next(found, self.session.date)
+
     def _act(self, rule: Rule) -> None:
         now = self.now
         symbol = str(rule.terms.get("symbol"))
@@ -118,6 +127,8 @@ class World:
         options = self.options
         positions = {name: str(qty) for name, qty in sorted(options.account.positions.items())}
         return {
+            "seed": options.seed,
+            "market": "generated" if options.market is None else options.market.name,
             "account": self.account_id,
             "session": self.session.date,
             "cash": str(options.account.cash),
@@ -141,14 +152,14 @@ class World:
         raise InvalidInput("session", "nothing", "a date")
 
     def _market(self) -> tuple[list[SymbolDay], dict[str, MinuteBars]]:
-        date, folder = self.session.date.replace("-", ""), self.options.market
+        day, folder = self.session.date.replace("-", ""), self.options.market
         if folder is None:
-            market = GeneratedMarket(self.options.seed, date, calendar=self.calendar)
+            market = GeneratedMarket(self.options.seed, day, calendar=self.calendar)
             return list(market.days()), generated_history(market)
-        symbols = symbols_on(folder, date)
+        symbols = symbols_on(folder, day)
         if not symbols:
-            raise InvalidInput("session", date, f"a date that {folder} lists")
-        return [load_symbol_day(folder, each, date) for each in symbols], folder_history(folder)
+            raise InvalidInput("session", day, f"a date that {folder} lists")
+        return [load_symbol_day(folder, each, day) for each in symbols], folder_history(folder)
 
     def _desk(self, days: list[SymbolDay]) -> Desk:
         session, account = self.session, self.options.account

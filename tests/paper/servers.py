@@ -115,7 +115,10 @@ def start(*options: str, **named: str | int | float | Path) -> PaperServer:
     )
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line, f"the server ended with {process.wait(timeout=START_SECONDS_MAX)}"
+    if not line:
+        process.stdout.close()
+        code = process.wait(timeout=START_SECONDS_MAX)
+        raise AssertionError(f"the server ended with {code}")
     return PaperServer(process, json.loads(line))
 
 
