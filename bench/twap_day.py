@@ -318,13 +318,17 @@ def summary(result: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             ("  raw SQLite, same bytes and commits", f"{raw:.2f} s: {raw / row['seconds']:.0%}")
         )
-    rows.append(("  time per parent, largest to smallest", f"{result['growth']:.2f} (1 is linear)"))
+    if len(result["fillwright"]) > 1:
+        figure = f"{result['growth']:.2f} (1 is linear)"
+        rows.append(("  time per parent, largest to smallest", figure))
     if not result["peer"]:
         return [*rows, (f"{PEER_REQUIREMENT}", f"not run ({PEER_PUBLISHED})")]
     for row in result["peer"]:
         figure = f"{_figures(row)}, no durable log{_verdict(row)}"
         rows.append((f"{row['peer']}, {row['parents']:,} parents", figure))
-    rows.append(("  time per parent, largest to smallest", f"{result['peer_growth']:.2f}"))
+    if len(result["peer"]) > 1:
+        figure = f"{result['peer_growth']:.2f}"
+        rows.append(("  time per parent, largest to smallest", figure))
     rows.append(("  its time to ours", f"{result['peer_seconds_to_ours']:.2f}x"))
     rows.append(("  its memory to ours", f"{result['peer_mb_to_ours']:.2f}x"))
     if not result["same_market"]:
