@@ -91,7 +91,8 @@ class PaperJournal(Journal):
                 if old.get(name) != new
             )
             raise JournalMismatchError(f"the journal was written with other {parts}")
-        return int(row[1])
+        # Without a mark the server ended before it had begun to serve.
+        return int(row[1]) or None
 
     def mark(self, at: int) -> None:
         """Promise that no client has been shown a market time beyond ``at``."""

@@ -70,12 +70,12 @@ class MinuteBars:
         """One bar over the minutes ``[first, last)``, labelled with ``start``."""
         volume = float(self.volume[first:last].sum())
         value = float(self.value[first:last].sum())
-        close = float(self.close[last - 1])
+        close = round(float(self.close[last - 1]), PRICE_DIGITS)
         return {
             "t": start,
-            "o": float(self.open[first]),
-            "h": float(self.high[first:last].max()),
-            "l": float(self.low[first:last].min()),
+            "o": round(float(self.open[first]), PRICE_DIGITS),
+            "h": round(float(self.high[first:last].max()), PRICE_DIGITS),
+            "l": round(float(self.low[first:last].min()), PRICE_DIGITS),
             "c": close,
             "v": round(volume),
             "n": int(self.count[first:last].sum()),

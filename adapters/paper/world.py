@@ -64,7 +64,10 @@ class World:
         self.clock = PacedClock(start, options.speed)
         self.mark()
         if options.faults is not None:
-            self.add_faults(read_file(options.faults))
+            rules = read_file(options.faults)
+            # The journal has brought the halts of the first start back.
+            is_new = resumed is None
+            self.add_faults([rule for rule in rules if is_new or rule.fault != "halt"])
 
     @property
     def now(self) -> int:
