@@ -47,7 +47,8 @@ def read_account(path: Path) -> StartAccount:
     if not isinstance(positions, dict):
         raise InvalidInput("positions", positions, f"an object like {ALLOWED}")
     return StartAccount(
-        cash, {str(name): _number(shares, f"positions.{name}") for name, shares in positions.items()}
+        cash,
+        {str(name): _number(shares, f"positions.{name}") for name, shares in positions.items()},
     )
 
 

@@ -11,7 +11,6 @@ Fields = dict[str, Any]
 Upcaster = Callable[[Fields], Fields]
 
 
-
 def _cancelled_without_end_mid(fields: Fields) -> Fields:
     """Version 1 did not keep the mid at the end; what was not kept stays unknown."""
     return {**fields, "end_mid": None}
