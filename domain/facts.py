@@ -37,7 +37,8 @@ WINDOW_SECONDS: Final[Mapping[ExecutionStrategy, int]] = MappingProxyType(
 class Urgent(Record):
     """What one urgency does: the window's factor, and how far a schedule may lag before crossing.
 
-    ``band_fraction`` is in slices: 1 lets a whole slice rest before it crosses, 0 crosses at once.
+    ``band_fraction`` is a share of the quantity in a window of five minutes and falls with the root
+    of the window; 0 crosses whatever lags at once.
     """
 
     window_factor: Annotated[Decimal, Field(gt=0, le=10)] = ONE

@@ -79,7 +79,8 @@ class MarketState(Record):
 
     ``volume`` counts regular prints in shares since the session's open, ``volatility_bps`` is the
     standard deviation of one-minute mid returns over the last 30 minutes, ``trend_bps`` the mid's
-    move over the last 5 minutes. What the source cannot give is None.
+    move over the last 5 minutes, ``spread_mean`` the mean spread of the last 30 minutes, in price.
+    What the source cannot give is None.
     """
 
     symbol: str
@@ -97,6 +98,7 @@ class MarketState(Record):
     session_open: int
     session_close: int
     source: str
+    spread_mean: Price | None = None
 
     @property
     def usable_quote(self) -> Quote | None:

@@ -44,11 +44,13 @@ class StrategyParameters(Record):
 
     ``volume_curve`` holds relative volumes of equal buckets from session open to close; empty means
     the U-shaped default.  ``randomise`` is the largest fraction of a slice gap by which slice times
-    are shifted, seeded by the instruction id.  ``band_fraction`` is how far, in parts of a slice,
-    smart slices may rest ahead of the schedule or lag behind it; ``risk_curvature`` bends the
-    schedule after Almgren and Chriss, about (kappa T)^2 with 0 the straight line.  ``peg`` lets an
-    iceberg follow the touch.  Lean is the near touch's share of both touches' size: a due cross is
-    held below ``lean_hold`` and made early above ``lean_early``.  A quote older than
+    are shifted, seeded by the instruction id.  ``band_fraction`` is how far, as a share of the
+    quantity in a window of five minutes, smart slices may be ahead of the schedule or behind it; it
+    falls with the root of the window.  ``risk_curvature`` bends the schedule after Almgren and
+    Chriss, about (kappa T)^2 with 0 the straight line.  ``peg`` lets an iceberg follow the touch.
+    A cross is expected to cost half the spread less ``lean_ticks`` times the lean of the book, in
+    ticks; up to ``cross_cheap`` of half the usual spread it is made a band ahead of schedule, from
+    ``cross_dear`` on not before a band behind it.  A quote older than
     ``quote_age_seconds_max`` is not acted on.  A call up to ``wake_slack_ns`` after a moment of the
     decision grid counts as made for it (naive pegs move at decision times only; 0 in simulation
     with a virtual clock, where calls are never late).  ``rest_fraction_max`` is how much of the
@@ -68,8 +70,9 @@ class StrategyParameters(Record):
     board_lot: Annotated[Decimal, Field(gt=0)] = Decimal(100)
     peg: bool = True
     risk_curvature: Annotated[Decimal, Field(ge=-2, le=10_000)] = Decimal(0)
-    lean_hold: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.3")
-    lean_early: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.8")
+    lean_ticks: Annotated[Decimal, Field(ge=0, le=10)] = Decimal("0.6")
+    cross_cheap: Annotated[Decimal, Field(ge=-10, le=10)] = Decimal("0.3")
+    cross_dear: Annotated[Decimal, Field(ge=-10, le=10)] = Decimal("1.1")
     quote_age_seconds_max: Annotated[int, Field(ge=1)] = 120
     wake_slack_ns: Annotated[int, Field(ge=0)] = NANOS // 4
     rest_fraction_max: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(1)

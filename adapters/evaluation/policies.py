@@ -35,6 +35,11 @@ class Policy:
     parameters: Callable[[int], Mapping[str, Any]] = lambda horizon_seconds: {}
 
 
+TIGHT: Final = MappingProxyType(
+    {"band_fraction": DEFAULT_RULES.for_urgency(ExecutionUrgency.HIGH).band_fraction}
+)
+
+
 def _policies(*policies: Policy) -> Mapping[str, Policy]:
     return MappingProxyType({policy.name: policy for policy in policies})
 
@@ -57,12 +62,16 @@ POLICIES: Final = _policies(
         lambda horizon: {"peg": True, "display_fraction": Decimal(1)},
     ),
     Policy("adaptive", ExecutionStrategy.TWAP, Style.SMART),
-    Policy("smart_twap", ExecutionStrategy.TWAP, Style.SMART),
-    Policy("smart_vwap", ExecutionStrategy.VWAP, Style.SMART),
+    Policy("smart_twap", ExecutionStrategy.TWAP, Style.SMART, lambda horizon: TIGHT),
+    Policy("smart_vwap", ExecutionStrategy.VWAP, Style.SMART, lambda horizon: TIGHT),
     Policy("smart_iceberg", ExecutionStrategy.ICEBERG, Style.SMART),
     Policy("smart_opportunistic", ExecutionStrategy.OPPORTUNISTIC, Style.SMART),
 )
-"""All policies; names in capitals are the textbook ones."""
+"""All policies; names in capitals are the textbook ones.
+
+``adaptive`` is what a decision gets that names no strategy; ``smart_twap`` and ``smart_vwap`` keep
+close to their schedule, as decisions of high urgency do.
+"""
 
 DEFAULT_POLICIES: Final = ("MARKET", BASELINE, "PEG_CROSS", "adaptive")
 

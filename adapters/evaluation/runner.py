@@ -19,17 +19,19 @@ from ...domain import events as e
 from ...domain.account import TradingAccount
 from ...domain.instruction import Instruction
 from ...domain.limits import Reservation
-from ...domain.market import MarketState, Quote
+from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import ZERO
 from ...domain.plan import PlanTerms
 from ...domain.ports import NANOS, CancelOrder, Session
+from ...domain.strategies.registry import strategy_for
+from ...domain.strategies.rules import Rule
 from ...domain.switching import SwitchingRules
 from ...projections.daily_limits import DailyLimits
 from ..brokers.simulated import SimulatedBroker, SimulatedRuntime
 from ..clocks import VirtualClock
 from ..engine.desk import Desk, EngineRules
 from ..engine.messages import MessageBudget
-from ..engine.working import Working
+from ..engine.working import WATCH_NS, Working
 from ..events_file import NoEvents
 from ..exchange.exchange import Exchange
 from ..exchange.scaled import ScaledDay
@@ -40,6 +42,8 @@ from ..storage.log import Log
 from .grid import Parent
 from .policies import Policy, Stress, plan_of
 
+LOOK_AHEAD_NS: Final = 20 * NANOS
+"""How far the exchange is asked for the next report at a time."""
 RUN_ON_NS: Final = 60 * NANOS
 """How long after its window a parent may take to end; far more than the venue's answers need."""
 
@@ -263,13 +267,53 @@ class ParentOrder:
                 return True  # a cancel is answered at once
         if instruction.is_done and not instruction.live:
             return False
-        wake = desk.next_wake()
-        limit = wake if wake is not None else self.parent.end + RUN_ON_NS
+        return self._pass_time(now)
+
+    def _pass_time(self, now: int) -> bool:
+        """Let time pass to the next report or the next step that does something."""
+        wake = self.desk.next_wake()
+        if wake is None:
+            limit = self.parent.end + RUN_ON_NS
+        else:
+            limit = max(wake, now + LOOK_AHEAD_NS)
         following = self._exchange.next_report_at(limit)
-        if following is None and wake is None:
-            return False
-        self._clock.set(max(now, limit if following is None else following))
+        if wake is None:
+            if following is None:
+                return False
+            wake = following
+        elif following is None or following > wake:
+            wake = self._pass_quietly(wake, limit if following is None else following)
+        self._clock.set(max(now, wake if following is None else min(wake, following)))
         return True
+
+    def _pass_quietly(self, wake: int, until: int) -> int:
+        """The first wake-up from ``wake`` on, up to ``until``, that is not known to do nothing.
+
+        Nothing is reported before ``until``, so the instruction stays as it is, and a strategy is
+        a function of what it is given: a step that neither acts nor ends has no effect but the next
+        wake-up, and the rest of the engine's step path need not be gone through for it.
+        """
+        instruction, market = self.instruction, self.desk.market
+        plan = instruction.plan
+        if plan is None or not instruction.released:
+            return wake
+        strategy, view, symbol = strategy_for(plan.strategy), instruction.view(), plan.symbol
+        first = wake
+        while wake < until:
+            state = market.state(symbol, wake)
+            if state.status is not TradingStatus.OPEN:
+                break
+            step = strategy.next_step(plan, view, state, wake)
+            following = step.wake_at
+            if step.cancels or step.places or step.finish is not None or following is None:
+                break
+            if step.rule == Rule.ESCALATE_BOUND or not wake < following <= wake + WATCH_NS:
+                break
+            self._steps += 1
+            wake = following
+        if wake != first:
+            self.desk.wake(instruction, wake)
+        return wake
 
     def outcome(self, *, keep_executions: bool = False) -> Outcome:
         """What became of it."""

@@ -211,6 +211,7 @@ class RecordedMarketData:
             session_open=shown.open,
             session_close=shown.close,
             source=self.source,
+            spread_mean=None if today is None else today.statistics.spread_mean[minute],
         )
 
     def _status(

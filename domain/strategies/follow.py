@@ -1,19 +1,21 @@
-"""Smart slices: rest at the touch ahead of a schedule, cross only what lags behind it.
+"""Smart slices: rest at the touch about the schedule, cross when it is cheap or when it lags.
 
-Resting earns the spread that crossing pays, so shares rest up to a band ahead of the schedule and
-are crossed only when they lag a band behind it, never for more than the touch shows. In the final
-phase the band closes and each new quote may be crossed for what it shows, so that the plan ends
-on time.
+Resting earns the spread that crossing pays, so a few shares always rest. What crosses depends on
+what a cross costs at the moment (``frontier``): up to a band ahead of the schedule at a good one,
+not before a band behind it at a bad one, never for more than the touch shows. Towards the end the
+band closes, and in the final phase each new quote may be crossed for what it shows, so that the
+plan ends on time.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..market import MarketState, Quote
 from ..money import ZERO, round_lot, round_to_tick
 from ..plan import PlanTerms
+from ..ports import NANOS, TimeInForce
 from .common import (
     awaiting_cancel,
     beyond,
@@ -31,39 +33,49 @@ from .common import (
     worst_price,
 )
 from .contract import InstructionView, OrderView, Step
+from .frontier import band_of, lead_of
 from .rules import Rule
 from .schedule import Window, trajectory_fraction
+
+CHUNK_FRACTION: Final = Decimal("0.01")
+"""No cross before the final phase is for less than this share of the quantity."""
+CROSS_GAP_NS: Final = 3 * NANOS
+"""So long after a new order no cross follows before the final phase: the book needs to refill."""
+REST_AHEAD: Final = Decimal("0.2")
+"""How much of the band may rest ahead of the schedule."""
 
 
 class Lines(NamedTuple):
     """Where an instruction should be now, in shares executed since its beginning.
 
-    ``target`` is due; executed and resting shares together may reach ``upper``; what is below
-    ``lower`` lags and is crossed. Nothing under ``chunk`` is sent unless it is all that is left.
+    ``target`` is due; crosses take it from ``band`` behind it to ``band`` ahead, by what they cost;
+    executed and resting shares together may reach ``upper``. No cross under ``chunk`` and no rest
+    under ``piece`` is sent unless it is all that is left, which bounds the messages of a plan.
     """
 
     target: Decimal
+    band: Decimal
     upper: Decimal
-    lower: Decimal
     chunk: Decimal
+    piece: Decimal
 
 
-def banded(plan: PlanTerms, window: Window, fraction: Decimal) -> Lines:
-    """Lines ``band_fraction`` of a slice around the share of the window's quantity that is due.
-
-    The chunk is half a band: a rest is topped up, and a lag crossed, in no smaller pieces, which
-    bounds the messages that a plan sends.
-    """
+def banded(plan: PlanTerms, window: Window, fraction: Decimal, now: int) -> Lines:
+    """Lines around the share of the window's quantity that is due."""
     target = window.base + window.quantity * fraction
-    band = window.quantity * plan.parameters.band_fraction / window.slices
-    band = max(band, plan.lot)
-    chunk = max(round_lot(band / 2, plan.lot), plan.lot)
-    return Lines(target, min(target + band, plan.quantity), max(target - band, ZERO), chunk)
+    band = band_of(plan, window.quantity, window.start, window.end, now)
+    ahead = band * REST_AHEAD
+    chunk = max(round_lot(plan.quantity * CHUNK_FRACTION, plan.lot), plan.lot)
+    shown_max = max(
+        round_lot(plan.quantity * plan.parameters.rest_fraction_max, plan.lot), plan.lot
+    )
+    piece = min(max(ahead / 2, chunk), shown_max)
+    return Lines(target, band, min(target + ahead, plan.quantity), chunk, piece)
 
 
 def finishing(plan: PlanTerms) -> Lines:
     """Lines that leave pace to the final phase: everything may rest, nothing is due before it."""
-    return Lines(ZERO, plan.quantity, ZERO, plan.lot)
+    return Lines(ZERO, ZERO, plan.quantity, plan.lot, plan.lot)
 
 
 def follow(
@@ -76,22 +88,32 @@ def follow(
         return Step(rule=Rule.MARKET_UNUSABLE, wake_at=later)
     if now >= plan.final_phase_at:
         lines = _closing(plan, now, lines)
-    wanted, rule = _due_cross(plan, view, quote, now, lines)
+    wanted, rule = _due_cross(plan, view, market, quote, now, lines)
     if wanted > 0:
+        if not _spaced(plan, view, now, lines):
+            return Step(rule=Rule.KEEP_RESTING, wake_at=later)
         step = _cross_step(plan, view, market, now, quote, wanted, rule, lines)
         if step is not None:
             return step
+    touch = touch_price(plan, quote)
     return rest_step(
         plan,
         view,
         market,
         now,
-        price=_rest_price(plan, view, quote, lines),
-        near=clamp(plan, touch_price(plan, quote)),
+        price=_rest_price(plan, quote, touch),
+        near=clamp(plan, touch),
         upper=lines.upper,
-        chunk=lines.chunk,
+        chunk=lines.piece,
         idle=rule if rule is Rule.HOLD_CROSS else Rule.KEEP_RESTING,
     )
+
+
+def _spaced(plan: PlanTerms, view: InstructionView, now: int, lines: Lines) -> bool:
+    """Whether the last order is long enough ago for a cross that need not be made now."""
+    last = view.last_placed_at
+    hurries = now >= plan.final_phase_at or not lines.band
+    return hurries or last is None or now - last >= CROSS_GAP_NS
 
 
 def touch_price(plan: PlanTerms, quote: Quote) -> Decimal:
@@ -106,32 +128,32 @@ def done_shares(view: InstructionView) -> Decimal:
 
 
 def _closing(plan: PlanTerms, now: int, lines: Lines) -> Lines:
-    """The lines of the final phase: no band, and what is not due yet closes in evenly."""
+    """The lines of the final phase: what is not due yet closes in evenly."""
     span = max(plan.end_at - plan.final_phase_at, 1)
     target = plan.quantity - (plan.quantity - lines.target) * (plan.end_at - now) / span
-    return Lines(target, plan.quantity, target, plan.lot)
+    return Lines(target, lines.band, max(lines.upper, target), plan.lot, plan.lot)
 
 
 def _due_cross(
-    plan: PlanTerms, view: InstructionView, quote: Quote, now: int, lines: Lines
+    plan: PlanTerms,
+    view: InstructionView,
+    market: MarketState,
+    quote: Quote,
+    now: int,
+    lines: Lines,
 ) -> tuple[Decimal, Rule]:
     """How many shares should cross now, before what is free and shown limits them, and why."""
-    sign = plan.side.sign
     done = done_shares(view)
-    if now >= plan.final_phase_at:
-        return _due_in_final_phase(plan, view, quote, now, lines.target - done)
-    near, far = quote.near_size(sign), quote.far_size(sign)
-    lean = near / (near + far) if near + far > 0 else Decimal("0.5")
     behind = lines.target - done
-    if quote.spread <= plan.tick and lean >= plan.parameters.lean_early and behind >= lines.chunk:
-        return behind, Rule.CROSS_EARLY
-    lag = lines.lower - done
-    if lag < lines.chunk:
-        return ZERO, Rule.KEEP_RESTING
-    # A hold that is not paid within another band of lag was wrong.
-    if lean <= plan.parameters.lean_hold and lag <= lines.target - lines.lower:
-        return ZERO, Rule.HOLD_CROSS
-    return lag, Rule.CROSS_LAG
+    wanted = behind
+    if lines.band > 0:
+        wanted += lines.band * lead_of(plan, market, quote)
+    if now >= plan.final_phase_at:
+        return _due_in_final_phase(plan, view, quote, now, wanted)
+    chunk = min(lines.chunk, plan.quantity - done)
+    if wanted >= chunk:
+        return wanted, (Rule.CROSS_LAG if behind >= chunk else Rule.CROSS_EARLY)
+    return ZERO, (Rule.HOLD_CROSS if behind >= chunk else Rule.KEEP_RESTING)
 
 
 def _due_in_final_phase(
@@ -202,17 +224,15 @@ def _enough(plan: PlanTerms, rests: list[OrderView], wanted: Decimal) -> list[Or
     return chosen
 
 
-def _rest_price(
-    plan: PlanTerms, view: InstructionView, quote: Quote, lines: Lines
-) -> tuple[Decimal, Rule]:
+def _rest_price(plan: PlanTerms, quote: Quote, touch: Decimal) -> tuple[Decimal, Rule]:
     """Where a new rest goes.
 
-    The near touch; one tick inside it in a spread of two ticks or more when behind schedule, where
-    the tick given up costs less than the spread a cross would pay; never past the worst price.
+    The near touch; one tick inside it in a spread of two ticks or more, where the tick given up
+    buys the first place in the queue; never past the worst price.
     """
     sign = plan.side.sign
-    price, rule = touch_price(plan, quote), Rule.REST_AT_TOUCH
-    if quote.spread >= 2 * plan.tick and done_shares(view) < lines.target:
+    price, rule = touch, Rule.REST_AT_TOUCH
+    if quote.spread >= 2 * plan.tick:
         price, rule = price + sign * plan.tick, Rule.REST_INSIDE
     clamped = clamp(plan, price)
     return clamped, (rule if clamped == price else Rule.REST_AT_BOUND)
@@ -251,6 +271,8 @@ def rest_step(
     free = view.free(plan)
     room = participation_room(plan, view, market)
     quantity = min(room, upper - view.exposure)
+    if plan.parameters.rest_fraction_max < 1:
+        quantity = min(quantity, _showable(plan, view))
     if quantity < free:
         quantity = round_lot(max(quantity, ZERO), plan.lot)
     if quantity <= 0 or (quantity < chunk and quantity < free):
@@ -265,4 +287,10 @@ def rest_step(
 def straight(plan: PlanTerms, window: Window, now: int) -> Lines:
     """The lines of a straight or Almgren-Chriss schedule over a window."""
     fraction = trajectory_fraction(window, now, plan.parameters.risk_curvature)
-    return banded(plan, window, fraction)
+    return banded(plan, window, fraction, now)
+
+
+def _showable(plan: PlanTerms, view: InstructionView) -> Decimal:
+    """Shares that may still be shown when only a part of the quantity may be at any time."""
+    shown = sum((o.leaves for o in view.orders if o.time_in_force is not TimeInForce.IOC), ZERO)
+    return round_lot(plan.quantity * plan.parameters.rest_fraction_max, plan.lot) - shown

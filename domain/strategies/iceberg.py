@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from ..decision import Style
 from ..market import MarketState
-from ..money import ZERO, round_to_tick
+from ..money import round_to_tick
 from ..plan import PlanTerms
 from .common import (
     at_deadline,
@@ -38,7 +38,7 @@ class IcebergStrategy:
     """
 
     name = "iceberg"
-    version = 1
+    version = 2
 
     def next_step(
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
@@ -66,12 +66,12 @@ def tranche(plan: PlanTerms) -> Decimal:
 
 
 def tranche_lines(plan: PlanTerms, view: InstructionView, now: int) -> Lines:
-    """Lines that show one tranche whatever the schedule says, and cross a tranche behind it."""
+    """Lines that show one tranche whatever the schedule says, and cross within one of it."""
     shown = tranche(plan)
     lines = straight(plan, window_of(plan, view), now)
     upper = view.exposure if resting(view) else min(view.exposure + shown, plan.quantity)
     chunk = min(lines.chunk, shown)
-    return Lines(lines.target, upper, max(lines.target - shown, ZERO), chunk)
+    return Lines(lines.target, min(lines.band, shown), upper, chunk, chunk)
 
 
 def _arrival_touch(plan: PlanTerms, touch: Decimal) -> Decimal:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ..decision import Style
 from ..market import MarketState, Quote
-from ..money import BPS, ONE, round_to_tick
+from ..money import BPS, ONE, ZERO, round_to_tick
 from ..plan import PlanTerms
 from ..reasons import EndReason
 from .common import (
@@ -22,20 +22,21 @@ from .common import (
     wake,
 )
 from .contract import InstructionView, Step
-from .follow import finishing, follow, rest_step
+from .follow import follow, rest_step, straight
 from .rules import Rule
+from .schedule import Window
 
 
 class OpportunisticStrategy:
     """Take a price ``improvement_bps`` better than on arrival, when it comes.
 
     Naive: watches, and takes it when the far touch reaches it; crosses with the rest at the end.
-    Smart: rests there from the start, and works the rest smartly in the final phase. Without
-    ``complete_at_deadline`` both give up what is left.
+    Smart: rests there for the first half of the window, and works what is left smartly over the
+    second. Without ``complete_at_deadline`` both wait to the end and give up what is left.
     """
 
     name = "opportunistic"
-    version = 1
+    version = 2
 
     def next_step(
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
@@ -61,8 +62,10 @@ class OpportunisticStrategy:
             return Step(rule=Rule.MARKET_UNUSABLE, wake_at=later)
         if plan.style is Style.NAIVE:
             return _naive(plan, view, market, now, quote)
-        if complete and now >= plan.final_phase_at:
-            return follow(plan, view, market, now, finishing(plan))
+        half = plan.start_at + (plan.end_at - plan.start_at) // 2
+        if complete and now >= half:
+            rest_of_it = Window(half, plan.end_at, plan.quantity, ZERO, plan.parameters.slices)
+            return follow(plan, view, market, now, straight(plan, rest_of_it, now))
         improved = improved_price(plan)
         if improved is None:
             return Step(rule=Rule.AWAIT_PRICE, wake_at=later)

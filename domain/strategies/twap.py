@@ -23,7 +23,7 @@ class TwapStrategy:
     """
 
     name = "twap"
-    version = 1
+    version = 2
 
     def next_step(
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int

@@ -37,7 +37,7 @@ class VwapStrategy:
     """
 
     name = "vwap"
-    version = 1
+    version = 2
 
     def next_step(
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
@@ -63,7 +63,7 @@ class VwapStrategy:
             )
         window = window_of(plan, view)
         fraction = volume_fraction(plan, view, market, window, now)
-        return follow(plan, view, market, now, banded(plan, window, fraction))
+        return follow(plan, view, market, now, banded(plan, window, fraction, now))
 
 
 def curve_of(plan: PlanTerms) -> tuple[int, ...]:

@@ -59,8 +59,9 @@ def market_of(
     volume: int | None = None,
     daily: int | None = None,
     close: float = 23_400,
+    usual: str | None = None,
 ) -> MarketState:
-    """An open market with one quote; ``sizes`` are those of bid and ask."""
+    """An open market with one quote; ``sizes`` are of bid and ask, ``usual`` is the mean spread."""
     quote = Quote(
         bid=Decimal(bid),
         ask=Decimal(ask),
@@ -84,6 +85,7 @@ def market_of(
         session_open=0,
         session_close=seconds(close),
         source="test",
+        spread_mean=None if usual is None else Decimal(usual),
     )
 
 

@@ -125,14 +125,15 @@ def test_a_naive_one_that_need_not_complete_crosses_what_is_shown_in_the_final_p
     )
 
 
-def test_a_smart_one_shows_a_tranche_whatever_the_schedule_and_crosses_one_behind_it() -> None:
+def test_a_smart_one_shows_a_tranche_whatever_the_schedule_and_crosses_within_one_of_it() -> None:
     plan = plan_of(KIND, style=SMART, side=SELL, end=1000)
-    assert told(step_at(plan, view_of(), market_of(), 0)) == "rest_at_touch | 100 100.01 day | @1"
+    assert told(step_at(plan, view_of(), market_of(), 0)) == "rest_inside | 100 100.00 day | @1"
     ahead = view_of(600, last=0)
-    assert told(step_at(plan, ahead, market_of(), 10)) == "rest_at_touch | 100 100.01 day | @11"
+    assert told(step_at(plan, ahead, market_of(), 10)) == "rest_inside | 100 100.00 day | @11"
+    # The band is the tranche of 100, of which this book is worth 75 of lag.
     behind = view_of(100, order_of(100, "100.00"))
-    assert told(step_at(plan, behind, market_of(), 220)) == "keep_resting | @221"
-    assert told(step_at(plan, behind, market_of(), 240)) == "cross_lag | 40 99.99 ioc | @241"
+    assert told(step_at(plan, behind, market_of(), 184)) == "hold_cross | @185"
+    assert told(step_at(plan, behind, market_of(), 185)) == "cross_lag | 10 99.99 ioc | @186"
 
 
 def test_no_tranche_is_shown_for_shares_of_unknown_outcome() -> None:

@@ -92,10 +92,12 @@ def test_a_smart_one_rests_at_the_better_price_from_the_start() -> None:
     assert told(step_at(plan, view, market_of(), 9)) == "keep_resting | @10"
 
 
-def test_a_smart_one_works_the_rest_in_the_final_phase() -> None:
+def test_a_smart_one_works_the_rest_over_the_second_half() -> None:
     plan = plan_of(KIND, style=SMART)
     view = view_of(0, order_of(1000, "99.80"))
-    assert told(step_at(plan, view, market_of(), 759.5)) == "keep_resting | @760"
-    assert told(step_at(plan, view, market_of(), 760)) == "repeg | cancel o-0 | @761"
+    assert told(step_at(plan, view, market_of(), 399.5)) == "keep_resting | @400"
+    assert told(step_at(plan, view, market_of(), 400)) == "repeg | cancel o-0 | @401"
+    lagging = view_of(0, last=500)
+    assert told(step_at(plan, lagging, market_of(), 760)) == "cross_final | 500 100.01 ioc | @761"
     giving_up = plan_of(KIND, style=SMART, complete_at_deadline=False)
     assert told(step_at(giving_up, view, market_of(), 760)) == "keep_resting | @761"

@@ -151,87 +151,103 @@ def test_slices_stay_below_the_participation_cap() -> None:
 
 
 def smart(**changes: Any) -> PlanTerms:
-    return plan_of(KIND, **({"style": SMART, "slices": 10, "end": 1000} | changes))
+    terms = {"style": SMART, "quantity": Decimal(1200), "end": 1200}
+    return plan_of(KIND, **(terms | changes))
 
 
-# 10 slices of 100: the band is 50 shares, the chunk 25; at t seconds t shares are due.
+# 1,200 shares in 1,200 s: at t seconds t are due. The band is half of 1,200 times the root of a
+# quarter: 300. 60 may rest ahead, in pieces of 30; no cross is below 12. In a book of two ticks
+# and equal sizes, with nothing known of the usual spread, a cross waits for 225 of lag.
 @pytest.mark.parametrize(
     ("at", "view", "market", "expected"),
     [
-        # Half a slice may rest ahead of the schedule.
-        (0, view_of(), market_of(), "rest_at_touch | 50 99.99 day | @1"),
-        # It is topped up in chunks only.
-        (24, view_of(0, order_of(50)), market_of(), "keep_resting | @25"),
-        (25, view_of(0, order_of(50)), market_of(), "rest_inside | 25 100.00 day | @26"),
-        # In a one-tick spread there is no inside.
-        (
-            25,
-            view_of(0, order_of(50)),
-            market_of("99.99", "100.00"),
-            "rest_at_touch | 25 99.99 day | @26",
-        ),
+        # A fifth of the band may rest ahead, one tick inside a wide spread.
+        (0, view_of(), market_of(), "rest_inside | 60 100.00 day | @1"),
+        (0, view_of(), market_of("99.99", "100.00"), "rest_at_touch | 60 99.99 day | @1"),
+        # It is topped up in pieces only.
+        (29, view_of(0, order_of(60)), market_of(), "hold_cross | @30"),
+        (30, view_of(0, order_of(60)), market_of(), "rest_inside | 30 100.00 day | @31"),
         # The touch moved away: follow it, but not in the second in which the rest was placed.
-        (9, view_of(0, order_of(50)), market_of("100.00", "100.02"), "repeg | cancel o-0 | @10"),
+        (9, view_of(0, order_of(60)), market_of("100.00", "100.02"), "repeg | cancel o-0 | @10"),
         (
             9.5,
-            view_of(0, order_of(50, at=9)),
+            view_of(0, order_of(60, at=9)),
             market_of("100.00", "100.02"),
             "keep_resting | @10",
         ),
         # The touch fell behind: the rest is first now and keeps its place.
-        (9, view_of(0, order_of(50)), market_of("99.97", "100.00"), "keep_resting | @10"),
+        (9, view_of(0, order_of(60)), market_of("99.97", "100.00"), "keep_resting | @10"),
         # A re-quote waits for the cancel.
-        (9, view_of(0, order_of(50, cancelling=True)), market_of(), "await_cancels | @10"),
-        # Lagging the band by less than a chunk, by a chunk, by more than the touch shows.
-        (124, view_of(50, order_of(110, "100.00")), market_of(), "keep_resting | @125"),
-        (125, view_of(50, order_of(75, "100.00")), market_of(), "cross_lag | 25 100.01 ioc | @126"),
+        (9, view_of(0, order_of(60, cancelling=True)), market_of(), "await_cancels | @10"),
+        # Lagging by less than the price is worth, by a chunk more, by more than the touch shows.
+        (286, view_of(50, order_of(296, "100.00")), market_of(), "hold_cross | @287"),
         (
-            325,
-            view_of(50, order_of(75, "100.00")),
-            market_of(sizes=(90, 90)),
-            "cross_lag | 90 100.01 ioc | @326",
-        ),
-        # Not while a cross is out.
-        (
-            126,
-            view_of(50, order_of(90, "100.00"), order_of(25, "100.01", immediate=True, at=125)),
+            287,
+            view_of(50, order_of(296, "100.00")),
             market_of(),
-            "keep_resting | @127",
-        ),
-        # The book leans towards a better price: the due cross is held, but not past another band.
-        (
-            125,
-            view_of(50, order_of(125, "100.00")),
-            market_of(sizes=(100, 400)),
-            "hold_cross | @126",
+            "cross_lag | 12 100.01 ioc | @288",
         ),
         (
-            151,
-            view_of(50, order_of(125, "100.00")),
-            market_of(sizes=(100, 400)),
-            "cross_lag | 51 100.01 ioc | @152",
+            400,
+            view_of(50, order_of(296, "100.00")),
+            market_of(sizes=(90, 90)),
+            "cross_lag | 90 100.01 ioc | @401",
         ),
-        # One-tick spread and a book about to move away: cross what is due before it does.
+        # Not while a cross is out, nor at once after another order.
+        (
+            400,
+            view_of(50, order_of(384, "100.00"), order_of(26, "100.01", immediate=True, at=396)),
+            market_of(),
+            "keep_resting | @401",
+        ),
+        (
+            400,
+            view_of(50, order_of(410, "100.00"), last=398),
+            market_of(),
+            "keep_resting | @401",
+        ),
+        # The book leans towards a better price: only the whole band makes it cross.
+        (
+            350,
+            view_of(50, order_of(360, "100.00")),
+            market_of(sizes=(100, 400)),
+            "hold_cross | @351",
+        ),
+        (
+            362,
+            view_of(50, order_of(372, "100.00")),
+            market_of(sizes=(100, 400)),
+            "cross_lag | 12 100.01 ioc | @363",
+        ),
+        # A quarter of the usual spread is cheap: cross the whole band ahead of schedule.
         (
             60,
-            view_of(30, order_of(80, "100.00")),
-            market_of("100.00", "100.01", sizes=(900, 100)),
-            "cross_early | 30 100.01 ioc | @61",
+            view_of(60, order_of(60, "100.00")),
+            market_of(usual="0.08"),
+            "cross_early | 300 100.01 ioc | @61",
         ),
+        # Two thirds of it is worth a quarter of the band of lag less than nothing.
         (
             60,
-            view_of(30, order_of(80, "100.00")),
-            market_of("100.00", "100.01", sizes=(700, 300)),
+            view_of(60, order_of(60, "100.00")),
+            market_of(usual="0.0285714"),
             "keep_resting | @61",
+        ),
+        # One-tick spread and a book about to move away: as cheap, for what the touch shows.
+        (
+            60,
+            view_of(60, order_of(60, "100.00")),
+            market_of("100.00", "100.01", sizes=(900, 100)),
+            "cross_early | 100 100.01 ioc | @61",
         ),
         # Locked and crossed books are not acted on.
         (60, view_of(0, order_of(80)), market_of("100.00", "100.00"), "market_unusable | @61"),
         # An order of unknown outcome counts as done and is not made up for.
         (
-            125,
-            view_of(0, order_of(175, "99.99", uncertain=True)),
+            287,
+            view_of(0, order_of(346, "99.99", uncertain=True)),
             market_of(),
-            "keep_resting | @126",
+            "keep_resting | @288",
         ),
     ],
 )
@@ -241,47 +257,73 @@ def test_smart_slices(at: float, view: InstructionView, market: MarketState, exp
 
 def test_a_smart_sell_mirrors_a_buy() -> None:
     plan = smart(side=SELL)
-    assert told(step_at(plan, view_of(), market_of(), 0)) == ("rest_at_touch | 50 100.01 day | @1")
-    lagging = view_of(50, order_of(75, "100.00"))
-    assert told(step_at(plan, lagging, market_of(), 125)) == ("cross_lag | 25 99.99 ioc | @126")
+    assert told(step_at(plan, view_of(), market_of(), 0)) == ("rest_inside | 60 100.00 day | @1")
+    lagging = view_of(50, order_of(296, "100.00"))
+    assert told(step_at(plan, lagging, market_of(), 287)) == ("cross_lag | 12 99.99 ioc | @288")
     leaning = market_of("99.99", "100.00", sizes=(100, 900))
-    assert told(step_at(plan, view_of(30, order_of(80, "100.00")), leaning, 60)) == (
-        "cross_early | 30 99.99 ioc | @61"
+    assert told(step_at(plan, view_of(60, order_of(60, "100.00")), leaning, 60)) == (
+        "cross_early | 100 99.99 ioc | @61"
     )
+
+
+def test_without_a_band_what_lags_is_crossed_at_any_price() -> None:
+    plan = smart(band_fraction=0)
+    dear = market_of(usual="0.01", sizes=(100, 400))
+    assert told(step_at(plan, view_of(), dear, 11)) == "keep_resting | @12"
+    assert told(step_at(plan, view_of(0, last=11), dear, 12)) == "cross_lag | 12 100.01 ioc | @13"
+
+
+def test_the_band_closes_over_the_last_tenth_of_the_window() -> None:
+    # With three quarters of it left, three quarters of 225 of lag are borne.
+    bearing = view_of(929, order_of(271, "100.00"))
+    assert told(step_at(smart(), bearing, market_of(), 1079)) == "hold_cross | @1080"
+    assert (
+        told(step_at(smart(), bearing, market_of(), 1110)) == "free_for_cross | cancel o-0 | @1111"
+    )
+    freed = view_of(929, last=1100)
+    assert told(step_at(smart(), freed, market_of(), 1110)) == "cross_lag | 12 100.01 ioc | @1111"
+
+
+def test_no_more_rests_than_may_be_shown() -> None:
+    capped, never = smart(rest_fraction_max="0.02"), smart(rest_fraction_max=0)
+    assert told(step_at(capped, view_of(), market_of(), 0)) == "rest_inside | 24 100.00 day | @1"
+    resting = view_of(0, order_of(24))
+    assert told(step_at(capped, resting, market_of(), 30)) == "hold_cross | @31"
+    assert told(step_at(never, view_of(), market_of(), 60)) == "hold_cross | @61"
 
 
 def test_smart_rests_and_crosses_stay_inside_the_bound() -> None:
     plan = smart(bound_price="100.00")
     outside = market_of("100.01", "100.03")
-    assert told(step_at(plan, view_of(), outside, 0)) == ("rest_at_bound | 50 100.00 day | @1")
-    kept = view_of(0, order_of(175, "100.00"))
-    assert told(step_at(plan, kept, outside, 125)) == "keep_resting | @126"
+    assert told(step_at(plan, view_of(), outside, 0)) == ("rest_at_bound | 60 100.00 day | @1")
+    kept = view_of(0, order_of(347, "100.00"))
+    assert told(step_at(plan, kept, outside, 287)) == "keep_resting | @288"
     escalating = smart(bound_price="100.00", on_bound=OnBound.ESCALATE)
-    assert told(step_at(escalating, kept, outside, 125)) == ("escalate_bound | @126")
+    assert told(step_at(escalating, kept, outside, 287)) == ("escalate_bound | @288")
 
 
-# The final phase of 1,000 s begins at 950.
+# The final phase of 1,200 s begins at 1,140.
 @pytest.mark.parametrize(
     ("at", "view", "market", "expected"),
     [
-        # No band any more: what is behind the line is crossed, after its shares are freed.
-        (960, view_of(920, order_of(80)), market_of(), "free_for_cross | cancel o-0 | @961"),
-        (960, view_of(920, last=900), market_of(), "cross_final | 48 100.01 ioc | @961"),
+        # The line closes in on the end; what is behind it is crossed, after its shares are freed.
+        (1180, view_of(1100, order_of(100)), market_of(), "free_for_cross | cancel o-0 | @1181"),
+        (1180, view_of(1100, last=1100), market_of(), "cross_final | 55 100.01 ioc | @1181"),
         # Little is shown: every new quote is taken for what it shows, the same one only once.
         (
-            960,
-            view_of(900, last=959),
-            market_of(sizes=(2, 2), at=959.5),
-            "cross_final | 2 100.01 ioc | @961",
+            1180,
+            view_of(1100, last=1179),
+            market_of(sizes=(2, 2), at=1179.5),
+            "cross_final | 2 100.01 ioc | @1181",
         ),
         (
-            960,
-            view_of(900, last=959),
-            market_of(sizes=(2, 2), at=958),
-            "rest_inside | 100 100.00 day | @961",
+            1180,
+            view_of(1100, last=1179),
+            market_of(sizes=(2, 2), at=1178),
+            "rest_inside | 93 100.00 day | @1181",
         ),
         # The last two chances take all that is left.
-        (998, view_of(997, last=900), market_of(), "cross_final | 3 100.01 ioc | @999"),
+        (1198, view_of(1197, last=1100), market_of(), "cross_final | 3 100.01 ioc | @1199"),
     ],
 )
 def test_the_final_phase_finishes_on_time(
@@ -291,15 +333,15 @@ def test_the_final_phase_finishes_on_time(
 
 
 def test_the_participation_cap_holds_in_the_final_phase_unless_it_must_complete() -> None:
-    view, market = view_of(920, last=900), market_of(volume=9300)
+    view, market = view_of(1120, last=1100), market_of(volume=11300)
     capped = smart(participation_cap="0.1")
     must = smart(participation_cap="0.1", must_complete=True)
-    assert told(step_at(capped, view, market, 998)) == ("cross_final | 10 100.01 ioc | @999")
-    assert told(step_at(must, view, market, 998)) == ("cross_final | 80 100.01 ioc | @999")
-    assert told(step_at(capped, view, market, 1000)) == ("deadline_finish | end participation_cap")
+    assert told(step_at(capped, view, market, 1198)) == ("cross_final | 10 100.01 ioc | @1199")
+    assert told(step_at(must, view, market, 1198)) == ("cross_final | 80 100.01 ioc | @1199")
+    assert told(step_at(capped, view, market, 1200)) == ("deadline_finish | end participation_cap")
 
 
 def test_a_feed_without_sizes_is_crossed_in_chunks() -> None:
-    lagging = view_of(50, order_of(75, "100.00"))
+    lagging = view_of(50, order_of(296, "100.00"))
     step = step_at(smart(), lagging, market_of(sizes=(0, 0)), 325)
-    assert told(step) == "cross_lag | 25 100.01 ioc | @326"
+    assert told(step) == "cross_lag | 12 100.01 ioc | @326"

@@ -90,9 +90,9 @@ def test_after_a_halt_the_curve_alone_spreads_the_remainder() -> None:
 
 
 def test_smart_slices_cross_what_lags_the_volume() -> None:
-    plan = plan_of(KIND, style=SMART, volume_curve=(1,), slices=10)
-    # Twice the expected volume by 200 s puts 308 of 1,000 shares due; the band is 50.
-    view = view_of(150, order_of(200, "100.00"))
+    plan = plan_of(KIND, style=SMART, volume_curve=(1,), band_fraction=0)
+    # Twice the expected volume by 200 s puts 308 of 1,000 shares due.
+    view = view_of(200, order_of(108, "100.00"))
     market = market_of(volume=4000, daily=8000, close=800)
     assert told(step_at(plan, view, market, 200)) == "cross_lag | 107 100.01 ioc | @201"
 
@@ -101,7 +101,7 @@ def test_no_more_rests_or_crosses_than_the_participation_cap_leaves_room_for() -
     plan = plan_of(KIND, style=SMART, slices=10, participation_cap="0.1", end=1000)
     assert told(step_at(plan, view_of(), market_of(volume=0), 0)) == "participation_cap | @1"
     assert told(step_at(plan, view_of(), market_of(volume=400), 0)) == (
-        "rest_at_touch | 40 99.99 day | @1"
+        "rest_inside | 40 100.00 day | @1"
     )
     holding = view_of(0, order_of(40, at=0))
     assert told(step_at(plan, holding, market_of(volume=400), 9)) == "participation_cap | @10"
