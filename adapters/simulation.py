@@ -20,7 +20,7 @@ from .brokers.simulated import SimulatedBroker, SimulatedRuntime
 from .calendar import ExchangeCalendar
 from .clocks import VirtualClock
 from .engine import Desk, Engine, EngineRules
-from .engine.closing import Capture
+from .engine.session_books import Capture
 from .events_file import NoEvents
 from .exchange.exchange import Exchange
 from .exchange.journal import Journal

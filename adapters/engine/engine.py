@@ -17,11 +17,11 @@ from ..storage.records import CounterExceeded
 from .admission import Admitted, Arrival
 from .batching import AdvisedArrival, BatchAdmission
 from .callers import Callers, all_of, tell
-from .closing import Capture, close_session
 from .desk import Desk
 from .interruption import is_stuck, patience_until, reload
 from .messages import MessageBudget
-from .recovery import Recovery, compare_counters, rebuild
+from .recovery import Recovery, compare_counters, look_again, rebuild
+from .session_books import Capture, close_session, open_session
 from .working import Working
 
 ADMISSION_TRIES_MAX = 5
@@ -252,22 +252,7 @@ class Engine:
             await self._recovery.reconcile("start")
             await desk.commit()
             for instruction in desk.active.values():
-                self._resume(instruction)
-
-    def _resume(self, instruction: Instruction) -> None:
-        """Look again when the strategy last asked to, or at the next point of its grid."""
-        desk, plan = self.desk, instruction.plan
-        if plan is None or not instruction.released:
-            starts = plan.start_at if plan else desk.now
-            desk.wake(instruction, max(instruction.release_at or starts, desk.now))
-            return
-        last = instruction.last_wake_at
-        if last is not None and last >= desk.now:
-            desk.wake(instruction, last)
-            return
-        gap = plan.parameters.interval_ns
-        steps = -(-(desk.now - plan.start_at) // gap)
-        desk.wake(instruction, max(plan.start_at + steps * gap, desk.now))
+                look_again(desk, instruction)
 
     async def _batch(self) -> bool:
         """Take in what is here now, act on it durably; False when there was nothing."""
@@ -380,30 +365,10 @@ class Engine:
     async def _try_open_session(self) -> BrokerUnavailable | None:
         """Open the session; without the broker's figures it stays closed, and nothing is let in."""
         try:
-            await self._open_session()
+            await open_session(self.desk, self._limits)
         except BrokerUnavailable as error:
             return error
         return None
-
-    async def _open_session(self) -> None:
-        """Record the first account figures of a session before its first decision."""
-        desk = self.desk
-        now_session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
-        opened = desk.account.session
-        if opened is not None and opened.session_date == now_session.date:
-            return
-        stamp = desk.stamp("account", "session_open")
-        desk.start_once()
-        desk.account.open_session(
-            stamp,
-            desk.name,
-            now_session,
-            await desk.broker.account(),
-            await desk.broker.positions(),
-        )
-        desk.account.set_limits(stamp, self._limits, "configuration")
-        desk.touch(desk.account)
-        await desk.commit()
 
     async def _pass_time(self) -> None:
         """Let time pass to the next thing that is known to come, or until a report comes."""

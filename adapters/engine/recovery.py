@@ -72,6 +72,22 @@ def compare_counters(desk: Desk) -> None:
     desk.touch(desk.account)
 
 
+def look_again(desk: Desk, instruction: Instruction) -> None:
+    """Look at it when its strategy last asked to, or at the next point of its grid."""
+    plan = instruction.plan
+    if plan is None or not instruction.released:
+        starts = plan.start_at if plan else desk.now
+        desk.wake(instruction, max(instruction.release_at or starts, desk.now))
+        return
+    last = instruction.last_wake_at
+    if last is not None and last >= desk.now:
+        desk.wake(instruction, last)
+        return
+    gap = plan.parameters.interval_ns
+    steps = -(-(desk.now - plan.start_at) // gap)
+    desk.wake(instruction, max(plan.start_at + steps * gap, desk.now))
+
+
 class Recovery:
     """Settles what the log alone cannot know, by asking the broker."""
 

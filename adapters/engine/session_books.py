@@ -1,10 +1,11 @@
-"""The end of a session: prove that nothing is open, capture the market data, close the books."""
+"""The books of a session: opened with the account's figures, closed when nothing is open."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from ...domain.instruction import Instruction
+from ...domain.limits import Limits
 from ...domain.ports import NANOS
 from .desk import Desk
 from .recovery import Recovery
@@ -32,6 +33,30 @@ def capture_spans(instructions: list[Instruction]) -> dict[str, tuple[int, int]]
         known = spans.get(symbol)
         spans[symbol] = (min(known[0], start), max(known[1], end)) if known else (start, end)
     return spans
+
+
+async def open_session(desk: Desk, limits: Limits) -> None:
+    """Record the first account figures of a session before its first decision.
+
+    Raises:
+        BrokerUnavailable: the broker does not give them.
+    """
+    now_session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
+    opened = desk.account.session
+    if opened is not None and opened.session_date == now_session.date:
+        return
+    stamp = desk.stamp("account", "session_open")
+    desk.start_once()
+    desk.account.open_session(
+        stamp,
+        desk.name,
+        now_session,
+        await desk.broker.account(),
+        await desk.broker.positions(),
+    )
+    desk.account.set_limits(stamp, limits, "configuration")
+    desk.touch(desk.account)
+    await desk.commit()
 
 
 async def close_session(desk: Desk, recovery: Recovery, capture: Capture | None) -> None:
