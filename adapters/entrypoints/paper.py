@@ -3,83 +3,76 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ...domain.errors import InvalidInput
 
-EXTRA = "the paper server's libraries: pip install 'fillwright[paper]'"
+EXTRA: Final = "the paper server's libraries: pip install 'fillwright[paper]'"
+PORT_HELP: Final = "Port on loopback; 0 picks a free one."
+KEY_HELP: Final = "The key id that clients authenticate with."
+SESSION_HELP: Final = "The session's date. Default with --generated: the latest that has opened."
+JOURNAL_HELP: Final = "Keep every request durably; the same command goes on where it was."
+ACCOUNT_HELP: Final = 'What the account starts with: {"cash": 1000000, "positions": {"AAPL": 100}}.'
+START_HELP: Final = "Market time at the start, New York. Default: the open; 10:00 with --generated."
+
+PortOption = Annotated[int, typer.Option("--port", metavar="P", help=PORT_HELP)]
+KeyOption = Annotated[str, typer.Option("--key", metavar="K", help=KEY_HELP)]
+SecretOption = Annotated[
+    str, typer.Option("--secret", metavar="S", help="The secret that goes with it.")
+]
+MarketOption = Annotated[
+    Path | None,
+    typer.Option("--market", metavar="DIR", help="A market folder.", show_default=False),
+]
+SessionOption = Annotated[
+    str | None,
+    typer.Option("--session", metavar="DATE", help=SESSION_HELP, show_default=False),
+]
+GeneratedOption = Annotated[
+    bool, typer.Option("--generated", help="The built-in seeded market.", show_default=False)
+]
+SpeedOption = Annotated[
+    float, typer.Option("--speed", metavar="X", help="Market seconds per wall second.")
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, help="Of generated market and faults.")
+]
+FaultsOption = Annotated[
+    Path | None,
+    typer.Option("--faults", metavar="FILE", help="Rules of faults.", show_default=False),
+]
+JournalOption = Annotated[
+    Path | None,
+    typer.Option("--journal", metavar="PATH", help=JOURNAL_HELP, show_default=False),
+]
+AccountOption = Annotated[
+    Path | None,
+    typer.Option("--account", metavar="FILE", help=ACCOUNT_HELP, show_default=False),
+]
+StartOption = Annotated[
+    str | None, typer.Option("--start", metavar="HH:MM", help=START_HELP, show_default=False)
+]
+RateLimitOption = Annotated[
+    int, typer.Option("--rate-limit", metavar="N", help="Requests a minute; 0 for no limit.")
+]
 
 
 def paper(
-    port: Annotated[
-        int, typer.Option("--port", metavar="P", help="Port on loopback; 0 picks a free one.")
-    ] = 0,
-    key: Annotated[
-        str,
-        typer.Option("--key", metavar="K", help="The key id that clients authenticate with."),
-    ] = "paper",
-    secret: Annotated[
-        str, typer.Option("--secret", metavar="S", help="The secret that goes with it.")
-    ] = "paper",
-    market: Annotated[
-        Path | None,
-        typer.Option("--market", metavar="DIR", help="A market folder.", show_default=False),
-    ] = None,
-    session: Annotated[
-        str | None,
-        typer.Option(
-            "--session",
-            metavar="DATE",
-            help="The session's date. Default with --generated: the latest that has opened.",
-            show_default=False,
-        ),
-    ] = None,
-    generated: Annotated[
-        bool, typer.Option("--generated", help="The built-in seeded market.")
-    ] = False,
-    speed: Annotated[
-        float, typer.Option("--speed", metavar="X", help="Market seconds per wall second.")
-    ] = 1.0,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", min=0, help="Of generated market and faults.")
-    ] = 0,
-    faults: Annotated[
-        Path | None,
-        typer.Option("--faults", metavar="FILE", help="Rules of faults.", show_default=False),
-    ] = None,
-    journal: Annotated[
-        Path | None,
-        typer.Option(
-            "--journal",
-            metavar="PATH",
-            help="Keep every request durably; the same command goes on where it was.",
-            show_default=False,
-        ),
-    ] = None,
-    account: Annotated[
-        Path | None,
-        typer.Option(
-            "--account",
-            metavar="FILE",
-            help='What the account starts with: {"cash": 1000000, "positions": {"AAPL": 100}}.',
-            show_default=False,
-        ),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--start",
-            metavar="HH:MM",
-            help="Market time at the start, New York. Default: the open; 10:00 with --generated.",
-            show_default=False,
-        ),
-    ] = None,
-    rate_limit: Annotated[
-        int,
-        typer.Option("--rate-limit", metavar="N", help="Requests a minute; 0 for no limit."),
-    ] = 200,
+    port: PortOption = 0,
+    key: KeyOption = "paper",
+    secret: SecretOption = "paper",
+    market: MarketOption = None,
+    session: SessionOption = None,
+    generated: GeneratedOption = False,
+    speed: SpeedOption = 1.0,
+    seed: SeedOption = 0,
+    faults: FaultsOption = None,
+    journal: JournalOption = None,
+    account: AccountOption = None,
+    start: StartOption = None,
+    rate_limit: RateLimitOption = 200,
 ) -> None:
     """Serve an Alpaca-compatible paper exchange on loopback until interrupted.
 

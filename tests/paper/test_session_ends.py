@@ -1,6 +1,12 @@
 """Opening and closing auctions, what the close does to orders, and orders outside the session."""
 
-from tests.paper.servers import PaperServer, running
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fillwright.adapters.market_data.generated import GeneratedMarket
+from tests.paper.servers import PaperServer, running, start
 
 HOURS = 3_600
 
@@ -52,3 +58,32 @@ def test_before_the_open_orders_wait_and_the_opening_auction_fills() -> None:
 
 def ends(server: PaperServer, orders: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: server.order(order["id"])["status"] for name, order in orders.items()}
+
+
+def test_the_command_says_what_is_wrong_with_its_options(tmp_path: Path) -> None:
+    rules = tmp_path / "faults.json"
+    rules.write_text('[{"fault": "nonsense"}]', encoding="utf-8")
+    wrong: list[dict[str, Any]] = [
+        {"speed": 0},
+        {"session": "20240615"},
+        {"market": tmp_path, "session": "20240612"},
+        {"faults": rules},
+        {"start": "late"},
+    ]
+    for options in wrong:
+        with pytest.raises(AssertionError, match="the server ended with 2"):
+            start(**options)
+
+
+def test_a_recorded_day_is_traded_from_its_open(tmp_path: Path) -> None:
+    folder = GeneratedMarket(8, "20240613").write_folder(tmp_path / "market")
+    account = tmp_path / "account.json"
+    account.write_text('{"cash": 5000, "positions": {"KO": 100}}', encoding="utf-8")
+    with running(market=folder, session="2024-06-13", speed=50, account=account) as server:
+        clock = server.trading.get_clock()
+        assert clock.is_open
+        assert clock.next_close.isoformat() == "2024-06-13T16:00:00-04:00"
+        assert server.trading.get_open_position("KO").qty == "100"
+        order = server.submit(side="sell", qty="100")
+        assert server.worked(order["id"], 5)["status"] == "filled"
+        assert server.trading.get_all_positions() == []
