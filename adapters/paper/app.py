@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from ..exchange.journal import JournalError
 from . import account_routes, control_routes, data_routes, order_routes
 from .answers import refusal_answer
 from .gate import Gate, Keys
@@ -31,6 +34,8 @@ def build_app(service: Service) -> ASGIApp:
     app.add_api_websocket_route("/v2/{feed}", market_data)
     app.add_exception_handler(ApiRefusal, _refused)
     app.add_exception_handler(HTTPException, _unknown)
+    for broken in (sqlite3.Error, JournalError):
+        app.add_exception_handler(broken, _broken)
     return Gate(app, keys, service.world.faults, options.rate_limit)
 
 
@@ -57,3 +62,10 @@ async def _unknown(request: Request, error: Exception) -> Response:
         raise error
     message = MESSAGES.get(error.status_code, str(error.detail))
     return refusal_answer(ApiRefusal(error.status_code, message))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """What the broker did is not on disk: it must not go on as if it were."""
+    service: Service = request.app.state.service
+    service.failure = error
+    return refusal_answer(ApiRefusal(500, "internal server error occurred", 50010000))

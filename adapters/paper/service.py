@@ -21,13 +21,20 @@ class Service:
         self.world = world
         self.hub = UpdateHub(world.faults)
         self.feed = DataFeed(world)
+        self.failure: Exception | None = None
         world.listeners.append(self.hub.tell)
 
     async def pump(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled, or until the journal cannot be written any more.
+
+        Raises:
+            Exception: what has gone wrong with the journal.
+        """
         marked = time.monotonic()
         while True:
             await asyncio.sleep(PUMP_SECONDS)
+            if self.failure is not None:
+                raise self.failure
             now = self.world.now
             self.world.desk.working.advance(now)
             self.feed.push(now)
