@@ -23,6 +23,7 @@ from ..exchange.journal import (
     Row,
     SqliteRows,
 )
+from ..storage.filelock import FileLock
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS command (
@@ -56,14 +57,18 @@ class PaperJournal(Journal):
     """Everything that outlives the server's process; in memory when there is no path."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the file.
+        """Open the file; one server at a time writes it, and anybody may read it.
 
         Raises:
             JournalError: it cannot be opened or is no journal.
+            StoreBusy: another server has it.
+            StoreError: its folder cannot be written.
         """
         super().__init__(None)
         self._db: sqlite3.Connection | None = None
+        self._lock: FileLock | None = None
         if path is not None:
+            self._lock = FileLock.acquire(path.with_name(f"{path.name}.lock"), store=path)
             shared = _SharedRows(path)
             self._rows = shared
             self._db = shared.db
@@ -129,6 +134,12 @@ class PaperJournal(Journal):
                 yield int(at), json.loads(content)
         finally:
             self._is_replaying = False
+
+    def close(self) -> None:
+        """Let go of the file."""
+        super().close()
+        if self._lock is not None:
+            self._lock.release()
 
     def append(self, at: int, commands: Sequence[Any]) -> None:
         """Keep what goes to the exchange; what is there already must be the same.

@@ -113,7 +113,7 @@ def check(orders: list[PaperOrder], world: World) -> None:
     assert world.desk.ledger.cash == cash
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(requests)
 def test_how_often_one_looks_changes_nothing(script: list[Request]) -> None:
     assert run(script, looks=0) == run(script, looks=7)

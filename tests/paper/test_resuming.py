@@ -82,3 +82,13 @@ def test_a_journal_of_another_world_is_refused(tmp_path: Path) -> None:
     start(journal=journal).stop()
     with pytest.raises(AssertionError, match="the server ended with 3"):
         start(journal=journal, seed=4)
+
+
+def test_two_servers_never_share_a_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "paper.journal"
+    first = start(journal=journal)
+    try:
+        with pytest.raises(AssertionError, match="the server ended with 3"):
+            start(journal=journal)
+    finally:
+        first.stop()

@@ -152,7 +152,7 @@ QUERIES = (
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(("GET", "POST", "PATCH", "DELETE")),
     st.sampled_from(PATHS),
