@@ -19,7 +19,7 @@ from ..market_data.history import BarHistory
 from .findings import Skipped
 from .folder import listed, read_day
 from .grid import HORIZONS_SECONDS, SIZES, Parent, parents_of
-from .policies import POLICIES, Stress
+from .policies import Policy, Stress
 from .runner import Bench, GridMarket, Outcome
 
 NANOS_PER_MS: Final = 1_000_000
@@ -34,7 +34,7 @@ class Request:
     """What to evaluate; ``concurrent`` parents share one account's messages."""
 
     folder: Path
-    policies: tuple[str, ...]
+    policies: tuple[Policy, ...]
     symbols: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
     horizons: tuple[int, ...] = HORIZONS_SECONDS
@@ -135,11 +135,11 @@ def _finished(tasks: Sequence[_Task], processes: int) -> Iterator[Iterator[_Done
 def work(task: _Task) -> _Done:
     """Work one part of a symbol-day's parents by every policy."""
     request = task.request
-    ready = _ready(request, task.symbol, task.date)
+    ready = ready_for(request, task.symbol, task.date)
     if isinstance(ready, Skipped):
         return _Done(task, [], [ready])
     bench, parents, skipped = ready
-    policies = [POLICIES[name] for name in request.policies]
+    policies = request.policies
     outcomes: list[tuple[int, Outcome]] = []
     groups = [
         parents[first : first + request.concurrent]
@@ -167,9 +167,10 @@ _LAST: dict[str, tuple[Request, str, str, tuple[Bench, list[Parent], list[Skippe
 """The day this process worked on last; tasks of one day come one after another."""
 
 
-def _ready(
+def ready_for(
     request: Request, symbol: str, date: str
 ) -> tuple[Bench, list[Parent], list[Skipped]] | Skipped:
+    """A symbol-day ready to work on, with its parents and what was left out of them."""
     last = _LAST.get("day")
     if last is not None and last[:3] == (request, symbol, date):
         return last[3]

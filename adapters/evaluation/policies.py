@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -12,8 +12,8 @@ from uuid import UUID
 from ...domain.decision import ExecutionStrategy, ExecutionUrgency, Style
 from ...domain.errors import InvalidInput
 from ...domain.facts import DEFAULT_RULES
-from ...domain.money import bound_price, round_to_tick
-from ...domain.plan import PlanTerms, StrategyParameters, final_phase_at
+from ...domain.money import ONE, bound_price, round_to_tick
+from ...domain.plan import SLICES_MAX, PlanTerms, StrategyParameters, final_phase_at
 from ...domain.ports import NANOS
 from .grid import Parent
 
@@ -26,54 +26,49 @@ BASELINE: Final = "TWAP60s"
 class Policy:
     """A strategy with its style and the parameters that differ from the defaults.
 
-    ``parameters`` gives them for a horizon in seconds.
+    With ``slice_seconds`` there is a slice for each such part of the window.
     """
 
     name: str
     strategy: ExecutionStrategy
     style: Style
-    parameters: Callable[[int], Mapping[str, Any]] = lambda horizon_seconds: {}
+    parameters: tuple[tuple[str, Any], ...] = ()
+    slice_seconds: int | None = None
+
+    def given(self, horizon_seconds: int) -> dict[str, Any]:
+        """The parameters that it sets for a window."""
+        given = dict(self.parameters)
+        if self.slice_seconds is not None:
+            given["slices"] = max(1, min(horizon_seconds // self.slice_seconds, SLICES_MAX))
+        return given
 
 
-TIGHT: Final = MappingProxyType(
-    {"band_fraction": DEFAULT_RULES.for_urgency(ExecutionUrgency.HIGH).band_fraction}
-)
+TIGHT: Final = (("band_fraction", DEFAULT_RULES.for_urgency(ExecutionUrgency.HIGH).band_fraction),)
 
 
 def _policies(*policies: Policy) -> Mapping[str, Policy]:
     return MappingProxyType({policy.name: policy for policy in policies})
 
 
+_X = ExecutionStrategy
 POLICIES: Final = _policies(
-    Policy("MARKET", ExecutionStrategy.MARKET, Style.NAIVE),
-    Policy("TWAP8", ExecutionStrategy.TWAP, Style.NAIVE, lambda horizon: {"slices": 8}),
-    Policy(
-        BASELINE,
-        ExecutionStrategy.TWAP,
-        Style.NAIVE,
-        lambda horizon: {"slices": max(1, min(horizon // 60, 500))},
-    ),
-    Policy("VWAP", ExecutionStrategy.VWAP, Style.NAIVE, lambda horizon: {"slices": 8}),
-    Policy("ICEBERG", ExecutionStrategy.ICEBERG, Style.NAIVE, lambda horizon: {"peg": False}),
-    Policy(
-        "PEG_CROSS",
-        ExecutionStrategy.ICEBERG,
-        Style.NAIVE,
-        lambda horizon: {"peg": True, "display_fraction": Decimal(1)},
-    ),
-    Policy("adaptive", ExecutionStrategy.TWAP, Style.SMART),
-    Policy("smart_twap", ExecutionStrategy.TWAP, Style.SMART, lambda horizon: TIGHT),
-    Policy("smart_vwap", ExecutionStrategy.VWAP, Style.SMART, lambda horizon: TIGHT),
-    Policy("smart_iceberg", ExecutionStrategy.ICEBERG, Style.SMART),
-    Policy("smart_opportunistic", ExecutionStrategy.OPPORTUNISTIC, Style.SMART),
+    Policy("MARKET", _X.MARKET, Style.NAIVE),
+    Policy("TWAP8", _X.TWAP, Style.NAIVE, (("slices", 8),)),
+    Policy(BASELINE, _X.TWAP, Style.NAIVE, slice_seconds=60),
+    Policy("VWAP", _X.VWAP, Style.NAIVE, (("slices", 8),)),
+    Policy("ICEBERG", _X.ICEBERG, Style.NAIVE, (("peg", False),)),
+    Policy("PEG_CROSS", _X.ICEBERG, Style.NAIVE, (("peg", True), ("display_fraction", ONE))),
+    Policy("adaptive", _X.TWAP, Style.SMART),
+    Policy("smart_twap", _X.TWAP, Style.SMART, TIGHT),
+    Policy("smart_vwap", _X.VWAP, Style.SMART, TIGHT),
+    Policy("smart_iceberg", _X.ICEBERG, Style.SMART),
+    Policy("smart_opportunistic", _X.OPPORTUNISTIC, Style.SMART),
 )
 """All policies; names in capitals are the textbook ones.
 
 ``adaptive`` is what a decision gets that names no strategy; ``smart_twap`` and ``smart_vwap`` keep
 close to their schedule, as decisions of high urgency do.
 """
-
-DEFAULT_POLICIES: Final = ("MARKET", BASELINE, "PEG_CROSS", "adaptive")
 
 
 def policies_named(names: Sequence[str]) -> list[Policy]:
@@ -114,7 +109,7 @@ def plan_of(
     curve: tuple[int, ...],
 ) -> PlanTerms:
     """The plan that works a parent by a policy: must complete and has no bound, unless stressed."""
-    given = dict(policy.parameters(parent.horizon_seconds))
+    given = policy.given(parent.horizon_seconds)
     if policy.strategy is ExecutionStrategy.VWAP:
         given["volume_curve"] = curve
     if stress.rest_fraction_max is not None and policy.style is Style.SMART:

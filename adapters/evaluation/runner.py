@@ -22,7 +22,7 @@ from ...domain.limits import Reservation
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import ZERO
 from ...domain.plan import PlanTerms
-from ...domain.ports import NANOS, CancelOrder, Session
+from ...domain.ports import NANOS, CancelOrder, ExecutionReport, Session
 from ...domain.strategies.registry import strategy_for
 from ...domain.strategies.rules import Rule
 from ...domain.switching import SwitchingRules
@@ -183,7 +183,7 @@ class Bench:
 
     def work(self, parent: Parent, policy: Policy, *, keep_executions: bool = False) -> Outcome:
         """Work one parent to its end by one policy."""
-        order = ParentOrder(self, parent, policy, MessageBudget(self.rules.messages_per_minute))
+        order = ParentOrder.alone(self, parent, policy)
         order.run()
         return order.outcome(keep_executions=keep_executions)
 
@@ -239,6 +239,18 @@ class ParentOrder:
         self.instruction = _planned(id, plan, parent, self.desk)
         self.desk.adopt(self.instruction)
         self.desk.wake(self.instruction, parent.start)
+
+    @classmethod
+    def alone(cls, bench: Bench, parent: Parent, policy: Policy) -> ParentOrder:
+        """A parent with an account's message budget for itself."""
+        return cls(bench, parent, policy, MessageBudget(bench.rules.messages_per_minute))
+
+    def reports(self) -> dict[str, list[ExecutionReport]]:
+        """What the venue reported, by order."""
+        found: dict[str, list[ExecutionReport]] = {name: [] for name in self.instruction.orders}
+        for report in self._exchange.reports_since(list(found), self.desk.now):
+            found[report.client_order_id].append(report)
+        return found
 
     def run(self) -> None:
         """Work until it has ended."""
