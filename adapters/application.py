@@ -17,9 +17,9 @@ from .. import __version__
 from ..domain.decision import ExecutionStrategy
 from ..domain.errors import InvalidInput
 from ..domain.executor import Outcome, Raw, outcome_of, refused_reuse
-from ..domain.facts import Outcome as Planning
 from ..domain.instruction import Instruction
 from ..domain.limits import Limits
+from ..domain.planning.facts import Outcome as Planning
 from ..domain.ports import NANOS, Broker, Calendar, Clock
 from ..domain.reasons import EndReason, Refusal
 from ..domain.result import ExecutionResult, OuterStatus

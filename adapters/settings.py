@@ -25,13 +25,13 @@ from pydantic_settings import (
 )
 
 from ..domain.errors import InvalidInput
-from ..domain.facts import PlanningRules
 from ..domain.intake import IntakeRules
 from ..domain.limits import Limits
 from ..domain.market import Record
 from ..domain.money import plain
+from ..domain.planning.facts import PlanningRules
 from ..domain.switching import SwitchingRules
-from ..domain.timing import TimingConfig
+from ..domain.timing.engine import TimingConfig
 from .brokers.provider import NeutralDefaults, ProviderTimings
 from .settings_reading import Key, fold, keys_of, nested, translated, unknown
 

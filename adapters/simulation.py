@@ -11,9 +11,9 @@ from typing import Final
 
 from ..domain.account import TradingAccount
 from ..domain.errors import InvalidInput
-from ..domain.facts import PlanningRules
 from ..domain.limits import Limits
 from ..domain.plan import StrategyParameters
+from ..domain.planning.facts import PlanningRules
 from ..domain.ports import Session
 from ..projections.daily_limits import DailyLimits
 from .brokers.simulated import SimulatedBroker, SimulatedRuntime

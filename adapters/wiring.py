@@ -14,9 +14,9 @@ from typing import Final, Self
 
 from ..domain import agent as agents
 from ..domain import order_manager as managers
-from ..domain import timing as timings
 from ..domain.ports import Broker, Calendar, Clock, EventsCalendar
-from ..domain.timing_terms import TimingConfig
+from ..domain.timing import engine as timings
+from ..domain.timing.terms import TimingConfig
 from .application import Application
 from .assembly import events_of, provider_calendar
 from .brokers.simulated import SimulatedBroker

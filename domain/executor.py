@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from .decision import ExecutionStrategy
-from .facts import Outcome as Planning
 from .instruction import Instruction
 from .limits import Limits
 from .money import ZERO
+from .planning.facts import Outcome as Planning
 from .reasons import Refusal
 from .result import (
     ExecutionQuality,

@@ -15,10 +15,10 @@ from typing import Any
 from .decision import ExecutionStrategy, TradeInstruction
 from .errors import InvariantBroken
 from .executor import Executor, Outcome, Raw
-from .facts import Deferred, Nothing, Planned, Refused
 from .intake import instruction_to_raw, plan_to_raw
 from .money import ZERO, to_decimal
 from .plan import ExecutionPlan
+from .planning.facts import Deferred, Nothing, Planned, Refused
 from .reasons import Refusal
 from .result import ExecutionResult, ResultStatus
 

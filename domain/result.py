@@ -8,9 +8,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from .executions import ExecutionStatus
 from .instruction import Instruction
 from .money import BPS, ZERO
+from .orders.executions import ExecutionStatus
 from .reasons import Refusal
 from .states import InstructionState
 

@@ -1,4 +1,4 @@
-"""The lifecycle of an instruction, and the door to that of a child order (``order_states``)."""
+"""The lifecycle of an instruction, and the door to that of a child order (``orders.states``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .errors import IllegalTransition
 from .lifecycle import LATE, Row, compile_table, machine_of, rows
-from .order_states import (
+from .orders.states import (
     ORDER_ENDED,
     ORDER_ROWS,
     ORDER_TABLE,

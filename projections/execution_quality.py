@@ -14,8 +14,8 @@ from statistics import median
 from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
-from ..domain.executions import Execution
 from ..domain.money import BPS, ZERO
+from ..domain.orders.executions import Execution
 from ..domain.ports import NANOS, Side
 from ..domain.result import COMPLETE_FRACTION
 from ..domain.states import InstructionState

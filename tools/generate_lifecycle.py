@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from fillwright.domain.lifecycle import Row
-from fillwright.domain.order_states import UNACKNOWLEDGED
+from fillwright.domain.orders.states import UNACKNOWLEDGED
 from fillwright.domain.states import (
     INSTRUCTION_ROWS,
     INSTRUCTION_TERMINAL,
@@ -23,7 +23,7 @@ Rows = Sequence[Row[Any, Any]]
 INTRODUCTION = """\
 # Lifecycles
 
-This page is generated from the rows in `domain/states.py` and `domain/order_states.py` by
+This page is generated from the rows in `domain/states.py` and `domain/orders/states.py` by
 `python -m tools.generate_docs`; change the rows, not the page. The engine dispatches through tables
 compiled from the same rows, and a test holds them equal to `transitions` machines declared from
 them.

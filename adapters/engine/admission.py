@@ -10,16 +10,16 @@ from typing import Final
 
 from ...domain import ids
 from ...domain.decision import TEXT_MAX, Decision, TradeAction
-from ...domain.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
 from ...domain.instruction import Instruction
 from ...domain.intake import Intake, read_decision
 from ...domain.limits import CounterUpdate, PositionFacts, release, reservation_counters
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import ZERO
-from ...domain.planning import plan_decision
+from ...domain.planning.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
+from ...domain.planning.planner import plan_decision
 from ...domain.ports import NANOS, Side
 from ...domain.reasons import EndReason, Reason, Refusal
-from ...domain.timing_rules import assess
+from ...domain.timing.rules import assess
 from .desk import Desk
 
 RAISING: Final = frozenset({TradeAction.BUY, TradeAction.ADD})

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...domain import ids
-from ...domain.batch import BatchStep, order_batch
 from ...domain.decision import Decision, ExecutionStrategy
 from ...domain.errors import BrokerUnavailable
-from ...domain.facts import Facts, Outcome, Planned
 from ...domain.instruction import Instruction
 from ...domain.intake import Intake, read_decision
 from ...domain.limits import Limits
-from ...domain.planning import plan_decision
+from ...domain.planning.batch import BatchStep, order_batch
+from ...domain.planning.facts import Facts, Outcome, Planned
+from ...domain.planning.planner import plan_decision
 from ...domain.reasons import Reason, Refusal
 from .admission import Admission, Admitted, Arrival, Entry
 

@@ -13,10 +13,10 @@ from uuid import UUID
 from ... import __version__
 from ...domain import events as e
 from ...domain.account import TradingAccount
-from ...domain.facts import DEFAULT_RULES, PlanningRules
 from ...domain.instruction import Instruction
 from ...domain.intake import IntakeRules
 from ...domain.limits import CounterUpdate, Limits
+from ...domain.planning.facts import DEFAULT_RULES, PlanningRules
 from ...domain.ports import (
     Broker,
     BrokerCommand,
@@ -28,7 +28,7 @@ from ...domain.ports import (
     Side,
 )
 from ...domain.switching import SwitchingRules
-from ...domain.timing_terms import TimingConfig
+from ...domain.timing.terms import TimingConfig
 from ...projections.daily_limits import DailyLimits
 from ...projections.runner import Recorded
 from ..storage.keystore import Keystore

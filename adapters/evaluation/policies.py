@@ -11,9 +11,9 @@ from uuid import UUID
 
 from ...domain.decision import ExecutionStrategy, ExecutionUrgency, Style
 from ...domain.errors import InvalidInput
-from ...domain.facts import DEFAULT_RULES
 from ...domain.money import ONE, bound_price, round_to_tick
 from ...domain.plan import SLICES_MAX, PlanTerms, StrategyParameters, final_phase_at
+from ...domain.planning.facts import DEFAULT_RULES
 from ...domain.ports import NANOS
 from .grid import Parent
 

@@ -17,7 +17,7 @@ from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import BPS, ONE, PRICE_MAX, QUANTITY_MAX
 from ...domain.plan import CURVE_BUCKETS_MAX
 from ...domain.ports import NANOS, Calendar, Clock
-from ...domain.timing import (
+from ...domain.timing.engine import (
     DAILY_VOLATILITY_MAX,
     DAYS_ASKED,
     DEFAULT_TIMING,
@@ -25,7 +25,7 @@ from ...domain.timing import (
     TRADING_DAYS,
     VOLATILITY_MAX,
 )
-from ...domain.timing_rules import SESSION_MINUTES
+from ...domain.timing.rules import SESSION_MINUTES
 from ..provider_reading import Answer, ask, field_of, nanos_of, number_of, truth_of
 
 REQUEST_TIMEOUT_SECONDS: Final = 5.0

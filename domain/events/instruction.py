@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from ..decision import Decision, ExecutionStrategy
-from ..facts import SellMark
 from ..limits import Reservation
 from ..market import Quote
 from ..money import Bps, Money, Price, Quantity, Shares
 from ..plan import PlanTerms
+from ..planning.facts import SellMark
 from ..ports import ExecutionReport, OrderType, Side, TimeInForce
 from ..reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .base import DomainEvent, Provenance

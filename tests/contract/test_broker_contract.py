@@ -13,8 +13,8 @@ from unittest.mock import AsyncMock, patch
 import pytest
 
 from fillwright.domain.errors import BrokerUnavailable
-from fillwright.domain.order_states import OrderState
 from fillwright.domain.orders import ChildOrder, fold, intend, mark_sent, request_cancel
+from fillwright.domain.orders.states import OrderState
 from fillwright.domain.ports import (
     NANOS,
     CancelOrder,

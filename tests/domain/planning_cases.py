@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from fillwright.domain.decision import Decision, TradeAction
-from fillwright.domain.facts import Facts, PlanningRules
 from fillwright.domain.limits import Limits, SymbolUsage, Usage
 from fillwright.domain.market import MarketState, Quote, TradingStatus
+from fillwright.domain.planning.facts import Facts, PlanningRules
 from fillwright.domain.ports import NANOS, Account, Session
 
 D = Decimal

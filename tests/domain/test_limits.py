@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fillwright.domain.facts import Planned
 from fillwright.domain.limits import (
     CounterUpdate,
     Limits,
@@ -32,7 +31,8 @@ from fillwright.domain.limits import (
     reservation_counters,
     true_up,
 )
-from fillwright.domain.planning import plan_decision
+from fillwright.domain.planning.facts import Planned
+from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.ports import NANOS, Side
 from tests.domain.planning_cases import (
     INSTRUCTION,

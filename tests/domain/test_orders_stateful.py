@@ -9,7 +9,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from fillwright.domain.anomalies import AnomalyKind
 from fillwright.domain.orders import (
     ExecutionStatus,
     fold,
@@ -18,6 +17,7 @@ from fillwright.domain.orders import (
     request_cancel,
     request_replace,
 )
+from fillwright.domain.orders.anomalies import AnomalyKind
 from fillwright.domain.ports import ExecutionReport, ReportKind
 from fillwright.domain.states import ORDER_ENDED, PRECEDENCE, OrderState
 from tests.domain.order_cases import D, report, request

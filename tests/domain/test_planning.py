@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.domain.batch import order_batch
 from fillwright.domain.decision import Decision, ExecutionStrategy, ExecutionUrgency, Style
-from fillwright.domain.facts import (
+from fillwright.domain.limits import Limits, SymbolUsage
+from fillwright.domain.market import TradingStatus
+from fillwright.domain.plan import StrategyParameters
+from fillwright.domain.planning.batch import order_batch
+from fillwright.domain.planning.facts import (
     Deferred,
     Facts,
     Nothing,
@@ -20,10 +23,7 @@ from fillwright.domain.facts import (
     Refused,
     Timing,
 )
-from fillwright.domain.limits import Limits, SymbolUsage
-from fillwright.domain.market import TradingStatus
-from fillwright.domain.plan import StrategyParameters
-from fillwright.domain.planning import plan_decision
+from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.ports import NANOS, Session, Side
 from fillwright.domain.reasons import Anomalous, NothingReason, OnBound, Reason
 from tests.domain.planning_cases import (

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fillwright.domain.decision import ExecutionStrategy, ExecutionUrgency, TradeAction
 from fillwright.domain.market import MarketState, Quote, TradingStatus
 from fillwright.domain.ports import NANOS, ScheduledEvent, Session, Side
-from fillwright.domain.timing import (
+from fillwright.domain.timing.engine import (
     ExecutionTimingEngine,
     FiredRule,
     Level,
@@ -27,7 +27,7 @@ from fillwright.domain.timing import (
     assess,
     deferral,
 )
-from fillwright.domain.timing_rules import EFFECTS, RISKS, STRATEGY_BY_RULE, period_of, recommend
+from fillwright.domain.timing.rules import EFFECTS, RISKS, STRATEGY_BY_RULE, period_of, recommend
 
 MINUTE = 60 * NANOS
 OPEN = 1_381_152_600 * NANOS

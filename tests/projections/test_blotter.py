@@ -7,7 +7,7 @@ import pytest
 from fillwright.domain import events as e
 from fillwright.domain.decision import ExecutionStrategy
 from fillwright.domain.events import CATALOGUE
-from fillwright.domain.executions import ExecutionStatus
+from fillwright.domain.orders.executions import ExecutionStatus
 from fillwright.domain.ports import ReportKind
 from fillwright.domain.result import ResultStatus
 from fillwright.domain.states import InstructionState, OrderState

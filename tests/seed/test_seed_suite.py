@@ -28,7 +28,7 @@ from fillwright import (
 )
 from fillwright.domain import order_manager as managers
 from fillwright.domain.errors import InvalidInput
-from fillwright.domain.timing import FiredRule, TimingRule
+from fillwright.domain.timing.engine import FiredRule, TimingRule
 from tests.seed.conftest import ASK, MID, Desk, Venue, ended, executed, ns, plan_of
 
 OPEN = datetime(2013, 10, 8, 13, 30, tzinfo=UTC)

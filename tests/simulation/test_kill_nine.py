@@ -22,6 +22,8 @@ from tests.simulation.world import (
     decision,
     outcome,
     run,
+    scaled_days,
+    shared_data,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +49,8 @@ def session() -> Scene:
 
 def child(store: Path) -> None:
     """What the killed process runs; says when it begins to work, and when it is done."""
+    scaled_days()
+    shared_data()
     print("working", flush=True)
     run(session(), store)
     print("done", flush=True)
@@ -88,7 +92,7 @@ def test_killing_the_process_changes_nothing_in_the_end(
     for _ in range(KILLS_MAX):
         process = start(store)
         # How long it lives is drawn; what it had done by then differs, what must hold does not.
-        time.sleep(drawn.uniform(0.0, 0.5))
+        time.sleep(drawn.uniform(0.0, 0.3))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         _, errors = process.communicate(timeout=60)

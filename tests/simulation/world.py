@@ -23,9 +23,9 @@ from fillwright.adapters.market_data.recorded import RecordedMarketData
 from fillwright.adapters.simulation import EXACT, Simulation, VenueTerms, simulate
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
-from fillwright.domain.facts import PlanningRules
 from fillwright.domain.instruction import Instruction
 from fillwright.domain.limits import Limits
+from fillwright.domain.planning.facts import PlanningRules
 from fillwright.domain.ports import NANOS, ExecutionReport
 from fillwright.domain.switching import SwitchingRules
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from ..ports import ExecutionReport, ReportKind
 from . import executions as ex
 from .anomalies import Anomaly, AnomalyKind
-from .child_order import ChildOrder
-from .order_changes import (
+from .changes import (
     STATES_BY_NAME,
     Folded,
     acknowledge,
@@ -27,9 +27,9 @@ from .order_changes import (
     trade,
     triggered,
 )
-from .order_requests import answer_rejected, pend_cancel, pend_replace, replaced, restate_terms
-from .order_states import ORDER_ENDED, UNACKNOWLEDGED, OrderState
-from .ports import ExecutionReport, ReportKind
+from .child_order import ChildOrder
+from .requests import answer_rejected, pend_cancel, pend_replace, replaced, restate_terms
+from .states import ORDER_ENDED, UNACKNOWLEDGED, OrderState
 
 
 def fold(order: ChildOrder, report: ExecutionReport) -> Folded:

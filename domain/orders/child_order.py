@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from ..money import ZERO
+from ..ports import OrderRequest, OrderType, Side, TimeInForce
 from .executions import Execution, Executions
-from .money import ZERO
-from .order_states import UNCONFIRMED, OrderState, OrderTrigger, next_order_state
-from .ports import OrderRequest, OrderType, Side, TimeInForce
+from .states import UNCONFIRMED, OrderState, OrderTrigger, next_order_state
 
 _DAY_OVER: Final = frozenset({OrderState.DONE_FOR_DAY, OrderState.CALCULATED})
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from ..money import plain
+from ..ports import ExecutionReport
 from . import executions as ex
 from .anomalies import Anomalies, Anomaly, AnomalyKind
+from .changes import Folded, end, settle, terms_changed
 from .child_order import ChildOrder, PendingRequest
-from .money import plain
-from .order_changes import Folded, end, settle, terms_changed
-from .order_states import UNACKNOWLEDGED, OrderState, OrderTrigger
-from .ports import ExecutionReport
+from .states import UNACKNOWLEDGED, OrderState, OrderTrigger
 
 
 def pend_cancel(order: ChildOrder, report: ExecutionReport) -> Folded:

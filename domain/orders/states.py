@@ -8,8 +8,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from .errors import IllegalTransition
-from .lifecycle import LATE, Row, compile_table, machine_of, rows
+from ..errors import IllegalTransition
+from ..lifecycle import LATE, Row, compile_table, machine_of, rows
 
 
 class OrderState(StrEnum):

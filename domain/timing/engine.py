@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from .decision import ExecutionStrategy, ExecutionUrgency, TradeAction
-from .market import MarketState, Quote, TradingStatus
-from .money import BPS, ONE, PRICE_MAX, QUANTITY_MAX, ZERO, to_decimal
-from .ports import Calendar, Clock, EventsCalendar, ScheduledEvent, Session, Side
-from .timing_rules import (
+from ..decision import ExecutionStrategy, ExecutionUrgency, TradeAction
+from ..market import MarketState, Quote, TradingStatus
+from ..money import BPS, ONE, PRICE_MAX, QUANTITY_MAX, ZERO, to_decimal
+from ..ports import Calendar, Clock, EventsCalendar, ScheduledEvent, Session, Side
+from .rules import (
     MINUTE_NS,
     SESSION_MINUTES,
     assess,
@@ -30,7 +30,7 @@ from .timing_rules import (
     trend_of,
     volatility_level,
 )
-from .timing_terms import (
+from .terms import (
     DEFAULT_TIMING,
     Assessment,
     FiredRule,

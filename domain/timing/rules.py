@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from .decision import ExecutionStrategy, ExecutionUrgency
-from .facts import WINDOW_SECONDS
-from .market import MarketState, TradingStatus
-from .money import ZERO
-from .ports import NANOS, ScheduledEvent, Session, Side
-from .timing_terms import (
+from ..decision import ExecutionStrategy, ExecutionUrgency
+from ..market import MarketState, TradingStatus
+from ..money import ZERO
+from ..planning.facts import WINDOW_SECONDS
+from ..ports import NANOS, ScheduledEvent, Session, Side
+from .terms import (
     DEFAULT_TIMING,
     EFFECTS,
     RISKS,

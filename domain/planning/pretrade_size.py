@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
-from .decision import Decision
+from ..decision import Decision
+from ..limits import Reservation, grid_up, turnover_cap_usd
+from ..market import Quote
+from ..money import BPS, ZERO, plain, round_lot
+from ..plan import PlanTerms
+from ..ports import Side
+from ..reasons import Check, Reason
 from .facts import Facts, SellMark
-from .limits import Reservation, grid_up, turnover_cap_usd
-from .market import Quote
-from .money import BPS, ZERO, plain, round_lot
-from .plan import PlanTerms
-from .ports import Side
 from .pretrade import Failure, Findings, Verdict, conclude, merged
-from .reasons import Check, Reason
 from .sizing import weight_pct
 from .terms import reserve_price
 

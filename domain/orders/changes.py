@@ -10,13 +10,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from ..money import ZERO, plain
+from ..ports import ExecutionReport
 from . import executions as ex
 from .anomalies import Anomalies, Anomaly, AnomalyKind
 from .child_order import ChildOrder, PendingRequest, shown_state
 from .executions import Executions
-from .money import ZERO, plain
-from .order_states import ORDER_TABLE, UNACKNOWLEDGED, UNCONFIRMED, OrderState, OrderTrigger, show
-from .ports import ExecutionReport
+from .states import ORDER_TABLE, UNACKNOWLEDGED, UNCONFIRMED, OrderState, OrderTrigger, show
 
 Folded = tuple[ChildOrder, Anomalies]
 

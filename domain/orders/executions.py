@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from ..ids import computed_execution_id
+from ..money import ZERO, plain
+from ..ports import ExecutionReport
 from .anomalies import Anomalies, Anomaly, AnomalyKind
 from .execution_book import Execution, Executions, ExecutionStatus
 from .execution_overlap import Outcome, differences, place
-from .ids import computed_execution_id
-from .money import ZERO, plain
-from .ports import ExecutionReport
 
 __all__ = [
     "Execution",

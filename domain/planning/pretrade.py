@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-from .decision import Decision
+from ..decision import Decision
+from ..market import TradingStatus
+from ..money import ZERO, plain
+from ..ports import NANOS
+from ..reasons import Check, Reason, Refusal
 from .facts import Facts
-from .market import TradingStatus
-from .money import ZERO, plain
-from .ports import NANOS
-from .reasons import Check, Reason, Refusal
 from .terms import Start, choose_strategy
 
 BPS_STEP: Final = Decimal("0.01")

@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from .decision import Decision, ExecutionStrategy, ExecutionUrgency, TradeAction
+from ..decision import Decision, ExecutionStrategy, ExecutionUrgency, TradeAction
+from ..market import Quote
+from ..money import BPS, ONE, PRICE_MAX, bound_price, plain, round_to_tick
+from ..plan import PlanTerms, StrategyParameters, final_phase_at
+from ..ports import NANOS, Session, Side
+from ..reasons import OnBound, Reason, Refusal
 from .facts import WINDOW_SECONDS, Facts
-from .market import Quote
-from .money import BPS, ONE, PRICE_MAX, bound_price, plain, round_to_tick
-from .plan import PlanTerms, StrategyParameters, final_phase_at
-from .ports import NANOS, Session, Side
-from .reasons import OnBound, Reason, Refusal
 from .sizing import Sized
 
 SEED_MASK: Final = 2**63 - 1

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+from ..money import ZERO, plain
 from .anomalies import Anomalies, Anomaly, AnomalyKind
 from .execution_book import Execution, Executions, ExecutionStatus
-from .money import ZERO, plain
 
 PRICE_TOLERANCE: Final = Decimal("0.0001")
 """Price units a share: a price computed from rounded averages may differ this much."""

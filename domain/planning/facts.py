@@ -11,13 +11,13 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from .decision import ExecutionStrategy, ExecutionUrgency, Style
-from .limits import MICRO, Limits, Reservation, Usage
-from .market import MarketState, Quote, Record
-from .money import BPS, ONE
-from .plan import CURVE_BUCKETS_MAX, PlanTerms, StrategyParameters
-from .ports import Account, Session
-from .reasons import Anomalous, Check, NothingReason, Refusal
+from ..decision import ExecutionStrategy, ExecutionUrgency, Style
+from ..limits import MICRO, Limits, Reservation, Usage
+from ..market import MarketState, Quote, Record
+from ..money import BPS, ONE
+from ..plan import CURVE_BUCKETS_MAX, PlanTerms, StrategyParameters
+from ..ports import Account, Session
+from ..reasons import Anomalous, Check, NothingReason, Refusal
 
 QUANTITY_STEP_MIN: Final = ONE / MICRO
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from .decision import Decision
+from ..decision import Decision
+from ..money import ZERO, plain
+from ..ports import Side
+from ..reasons import NothingReason
 from .facts import Facts
-from .money import ZERO, plain
-from .ports import Side
-from .reasons import NothingReason
 from .sizing import Sized, size_decision
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .decision import Decision, TradeAction
+from ..decision import Decision, TradeAction
+from ..limits import HUNDRED
+from ..money import ZERO, plain, round_lot
+from ..ports import Side
+from ..reasons import NothingReason, Reason, Refusal
 from .facts import Facts
-from .limits import HUNDRED
-from .money import ZERO, plain, round_lot
-from .ports import Side
-from .reasons import NothingReason, Reason, Refusal
 
 RAISES = (TradeAction.BUY, TradeAction.ADD)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from .decision import ExecutionStrategy
-from .market import Record
+from ..decision import ExecutionStrategy
+from ..market import Record
 
 SCORE_MIN: Final = Decimal(1)
 SCORE_MAX: Final = Decimal(10)

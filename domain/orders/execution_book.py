@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from .money import ZERO
+from ..money import ZERO
 
 
 class ExecutionStatus(StrEnum):

@@ -17,7 +17,7 @@ from .child_order import (
     withdraw,
 )
 from .executions import Execution, Executions, ExecutionStatus
-from .order_fold import fold
+from .folding import fold
 
 __all__ = [
     "Anomalies",

@@ -9,11 +9,12 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from .decision import Decision, ExecutionUrgency
-from .errors import InvariantBroken
+from ..decision import Decision, ExecutionUrgency
+from ..errors import InvariantBroken
+from ..money import plain
+from ..ports import NANOS, Session
+from ..reasons import Anomalous, Reason, Refusal
 from .facts import Deferred, Facts, Noted, Nothing, Outcome, Planned, Refused
-from .money import plain
-from .ports import NANOS, Session
 from .pretrade import Findings, Trial, general_checks, merged
 from .pretrade_size import (
     SizedTrial,
@@ -22,7 +23,6 @@ from .pretrade_size import (
     sized_trial,
     unmade_checks,
 )
-from .reasons import Anomalous, Reason, Refusal
 from .sizing import NoSize, Sized, Sizing, size_decision, weight_pct
 from .terms import Start, build_terms
 

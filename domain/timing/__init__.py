@@ -1,0 +1,1 @@
+"""When to trade: the timing engine, its rules and its words."""
