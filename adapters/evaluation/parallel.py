@@ -102,6 +102,7 @@ def evaluate(
         if size > 1
     ]
     found: dict[tuple[str, str, int], _Done] = {}
+    _LAST.clear()
     progress(0, len(tasks))
     with _finished(tasks, processes or processes_default()) as finished:
         for done in finished:
