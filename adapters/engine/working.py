@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from ...domain import events as e
 from ...domain.guard import Guarded, constrain
@@ -46,6 +47,7 @@ class Working:
     def __init__(self, desk: Desk, budget: MessageBudget) -> None:
         self._desk = desk
         self._budget = budget
+        self._watching: dict[UUID, tuple[int, int]] = {}
 
     # -- reports -------------------------------------------------------------------------------
 
@@ -77,6 +79,8 @@ class Working:
             self._doubt(instruction, report.client_order_id)
         if report.client_order_id not in instruction.live:
             desk.ended(instruction.requests[report.client_order_id])
+            if not instruction.live:
+                self._unwatch(instruction)
         if instruction.is_done:
             if instruction.live:
                 desk.revive(instruction)
@@ -85,6 +89,12 @@ class Working:
             return None
         waiting = instruction.id not in desk.wake_of or instruction.overfilled
         return instruction if waiting or report.kind in STEPPING_REPORTS else None
+
+    def _unwatch(self, instruction: Instruction) -> None:
+        """With nothing left to watch over, look again when its strategy asked to."""
+        look, wanted = self._watching.pop(instruction.id, (0, 0))
+        if look and self._desk.wake_of.get(instruction.id) == look:
+            self._desk.wake(instruction, wanted)
 
     def _doubt(self, instruction: Instruction, client_order_id: str) -> None:
         """Ask about an order that would not be cancelled, soon and not at once.
@@ -178,10 +188,13 @@ class Working:
         A halt may begin any time, and an answer may be lost.
         """
         now = self._desk.now
+        self._watching.pop(instruction.id, None)
         if instruction.live:
             gap = max(plan.parameters.interval_ns, WATCH_NS)
             ahead = -(-(now + 1 - plan.start_at) // gap)
             look = plan.start_at + ahead * gap
+            if wanted is not None and now < look < wanted:
+                self._watching[instruction.id] = (look, wanted)
             wanted = look if wanted is None else min(wanted, look)
         return now + 1 if wanted is None else max(wanted, now + 1)
 

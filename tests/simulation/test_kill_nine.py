@@ -28,7 +28,7 @@ from tests.simulation.world import (
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = range(50 if THOROUGH else 10)
-KILLS_MAX = 6
+KILLS_MAX = 4
 
 
 def session() -> Scene:
