@@ -14,10 +14,11 @@ from pydantic import Field
 
 from .decision import ExecutionStrategy, ExecutionUrgency, Style
 from .market import MarketState, Record
-from .money import ZERO
+from .money import ONE, ZERO
 from .plan import PlanTerms, final_phase_at
 from .ports import NANOS
 from .strategies.contract import InstructionView
+from .strategies.frontier import band_of
 
 FOLLOWERS: Final = frozenset(
     {ExecutionStrategy.TWAP, ExecutionStrategy.VWAP, ExecutionStrategy.ICEBERG}
@@ -28,9 +29,10 @@ FOLLOWERS: Final = frozenset(
 class SwitchingRules(Record):
     """When a working instruction changes its ways.
 
-    ``lag_fraction`` is how much of the quantity it may be behind a straight line, looked at after
-    ``lag_after_fraction`` of the window; ``spread_multiple`` is of the spread at the plan's start;
-    ``volatility_bps`` is the one-minute standard deviation above which lagging is risk.
+    ``lag_fraction`` is how much of the quantity, beside half of its band, it may be behind a
+    straight line, looked at after ``lag_after_fraction`` of the window; ``spread_multiple`` is of
+    the spread at the plan's start; ``volatility_bps`` is the one-minute standard deviation above
+    which lagging is risk.
     """
 
     reassess_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
@@ -92,13 +94,16 @@ def _behind_schedule(
     elapsed = Decimal(now - plan.start_at) / Decimal(plan.end_at - plan.start_at)
     lag = elapsed - view.executed / plan.quantity
     eager = not plan.parameters.band_fraction and plan.strategy is not ExecutionStrategy.ICEBERG
-    if elapsed < rules.lag_after_fraction or lag <= rules.lag_fraction or eager:
+    # Half of what its band lets it wait for a better price is no lag to worry about.
+    waiting = band_of(plan, ONE, plan.start_at, plan.end_at, now) / 2
+    allowed = rules.lag_fraction + waiting
+    if elapsed < rules.lag_after_fraction or lag <= allowed or eager:
         return None
     return Switch(
         _eager(plan, now),
         "behind_schedule",
         f"{lag:.3f} of the quantity behind",
-        f"{rules.lag_fraction} after {rules.lag_after_fraction} of the window",
+        f"{allowed:.3f} after {rules.lag_after_fraction} of the window",
     )
 
 

@@ -39,8 +39,8 @@ def scene_for(rule: str) -> Scene:
     venue = VenueTerms()
     never = {"lag_fraction": D(1), "spread_multiple": D(10_000), "volatility_bps": D(10_000)}
     if rule == "behind_schedule":
-        # A halt leaves it behind, and what remains may wait for rests for half a slice again.
-        rules = {**never, "lag_fraction": D("0.2"), "lag_after_fraction": D("0.3")}
+        # A halt leaves it behind by more than half of the band that it may wait in.
+        rules = {**never, "lag_fraction": D("0.1"), "lag_after_fraction": D("0.3")}
         fields = decision("vwap", window="6m", target_weight=4.9, slices=3)
         halt = Halt("AAPL", at(START_S + 0.1), at(START_S + 140))
         venue = VenueTerms(halts=(halt,))
