@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from ...domain.ports import TimeInForce
+from .outcome import Execution, Outcome
 from .parallel import Evaluation, ready_for
 from .policies import Policy
-from .runner import Bench, Execution, Outcome, ParentOrder
+from .runner import Bench, ParentOrder
 
 POINTS: Final = 400
 """How many points of the market's path are drawn."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...domain.money import plain
-from .runner import Outcome
+from .outcome import Outcome
 
 COLUMNS: Final[dict[str, Callable[[Outcome], Any]]] = {
     "symbol": lambda o: o.parent.symbol,

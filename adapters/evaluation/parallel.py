@@ -19,8 +19,9 @@ from ..market_data.history import BarHistory
 from .findings import Skipped
 from .folder import listed, read_day
 from .grid import HORIZONS_SECONDS, SIZES, Parent, parents_of
+from .outcome import Outcome
 from .policies import Policy, Stress
-from .runner import Bench, GridMarket, Outcome
+from .runner import Bench, GridMarket
 
 NANOS_PER_MS: Final = 1_000_000
 PARTS_PER_DAY: Final = 8

@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
 from ...domain.money import plain
+from .outcome import Outcome
 from .parallel import Evaluation
 from .policies import BASELINE
-from .runner import Outcome
 from .statistics import clustered_mean, deviation, mean, ratio
 
 NOTE: Final = "simulated: the book does not respond to our orders"
