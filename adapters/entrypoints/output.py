@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
+from rich.text import Text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,10 +36,10 @@ def _console(*, stderr: bool) -> Console:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print renderables to stdout."""
+    """Print renderables to stdout; plain text is never broken, so that commands can be copied."""
     console = stdout()
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 def note(text: str) -> None:
@@ -70,7 +71,8 @@ def log_to_stderr() -> None:
     import structlog
 
     structlog.configure(
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up at each line: whoever runs a command may have another stderr by then.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )
 
