@@ -121,7 +121,7 @@ def test_without_a_store_the_log_is_in_memory_with_a_warning(
 ) -> None:
     for provider in (steady_provider(), mock_provider()):
         OrderManager(provider).application.close()
-        assert "in memory" in capsys.readouterr().out
+        assert "in memory" in "".join(capsys.readouterr())
 
 
 def test_constructing_asks_nothing_and_needs_no_event_loop() -> None:
