@@ -163,6 +163,9 @@ def order(title: str, example: Example) -> str:
     below = Frame(0, 1, height=HEIGHT * 2 // 3)
     below.path([(0, 0), (1, 1)], "#8a949e", "thin")
     below.path([*steps, (1.0, done)], COLOURS[1])
+    for frame in (above, below):
+        frame.text(frame.x(0), frame.height - 10, "start", "start")
+        frame.text(frame.x(1), frame.height - 10, f"+{parent.horizon_seconds // 60} min", "end")
     return (
         above.svg(title)
         + below.svg(f"{title}: share executed against a straight line")

@@ -260,3 +260,28 @@ def test_recorded_crypto_runs_on_a_market_that_never_closes(market_dir: Path) ->
     assert state.average_daily_volume is None
     assert state.volume is not None
     assert float(state.volume) == pytest.approx(day.t_sz[day.t_ts <= day.q_ts[-1]].sum())
+
+
+def test_the_usual_spread_is_weighted_by_time_and_knows_nothing_later(
+    make_day: MakeDay, open_ns: int
+) -> None:
+    quotes = [
+        (-5, 9.99, 10.01, 100, 100),
+        (60, 9.98, 10.02, 100, 100),
+        (90, 10.00, 10.00, 100, 100),  # locked: left out
+        (105, 9.98, 10.02, 100, 100),
+        (3_000, 9.90, 10.10, 100, 100),
+    ]
+    market = RecordedMarketData([make_day(quotes, [(10, 10.0, 100, True)])])
+
+    def usual(seconds: float) -> Decimal | None:
+        return market.state("ABC", open_ns + round(seconds * NANOS)).spread_mean
+
+    assert usual(59) is None
+    assert usual(60) == Decimal("0.02")
+    assert usual(119.9) == Decimal("0.02")
+    # 60 s at 0.02, then 45 s at 0.04.
+    assert usual(120) == Decimal(str(round((60 * 0.02 + 45 * 0.04) / 105, 6)))
+    # Half an hour later the first minutes are forgotten.
+    assert usual(2_100) == Decimal("0.04")
+    assert usual(4_860) == Decimal("0.2")
