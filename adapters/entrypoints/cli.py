@@ -17,6 +17,7 @@ from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .paper import paper
 from .reading_commands import events, limits, report, show, status
 from .running_commands import run
+from .surveillance_command import surveillance
 
 PROGRAM: Final = "fillwright"
 DEBUG: Final = "--debug"
@@ -56,6 +57,7 @@ def top(
 for command in (demo, run, status, show, report, limits, events, replay, verify, config, evaluate):
     app.command()(command)
 app.command()(paper)
+app.command()(surveillance)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
