@@ -7,18 +7,18 @@ quantity beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
-from ..domain.money import BPS, ZERO
+from ..domain.money import BPS, ZERO, slippage_bps
 from ..domain.orders.executions import Execution
 from ..domain.ports import NANOS, Side
 from ..domain.result import COMPLETE_FRACTION
-from ..domain.states import InstructionState
+from ..domain.states import INSTRUCTION_TERMINAL, InstructionState
 from .instruction_book import Followed, InstructionBook
 
 END_MID_AGE_SECONDS_MAX: Final = 60
@@ -132,31 +132,97 @@ class ExecutionQuality(InstructionBook):
         return self.summary()
 
 
+class Outcome(NamedTuple):
+    """What the cost of one instruction is computed from, wherever it was read.
+
+    ``ordered`` and ``side`` are None without a plan. ``in_terms`` are the shares that executed
+    within window and bound, ``unpriced`` says that the price of an execution is not known.
+    ``end_mid`` and ``volume`` are None where they are not known.
+    """
+
+    instruction_id: UUID
+    symbol: str
+    strategy: str | None
+    state: InstructionState
+    released: bool
+    side: Side | None
+    ordered: Decimal | None
+    executed: Decimal
+    notional: Decimal
+    fees: Decimal
+    in_terms: Decimal
+    unpriced: bool
+    arrival_mid: Decimal | None
+    release_mid: Decimal | None
+    end_mid: Decimal | None
+    volume: Decimal | None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether we refused it; what the broker refused was released and counts as a failure."""
+        return self.state is InstructionState.REJECTED and not self.released
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its lifecycle has ended."""
+        return self.state in INSTRUCTION_TERMINAL
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is in the denominator: admitted by us and ended."""
+        no_change = self.state is InstructionState.NO_CHANGE
+        return self.is_done and not self.is_refused and not no_change
+
+
+def outcome_of(entry: Followed, facts: EndFacts = UNKNOWN_END) -> Outcome:
+    """The outcome of a folded instruction; ``facts`` win over what the log says."""
+    it = entry.instruction
+    plan = it.plan
+    return Outcome(
+        instruction_id=it.id,
+        symbol=entry.symbol,
+        strategy=entry.strategy,
+        state=it.state,
+        released=it.released,
+        side=plan.side if plan else None,
+        ordered=plan.quantity if plan else None,
+        executed=it.executed,
+        notional=it.notional,
+        fees=it.fees,
+        in_terms=shares_in_terms(entry),
+        unpriced=any(fill.quantity and fill.price is None for fill in _fills(entry)),
+        arrival_mid=it.arrival_mid,
+        release_mid=it.release_mid,
+        end_mid=facts.end_mid if facts.end_mid is not None else _recorded_end_mid(entry),
+        volume=facts.volume if facts.volume is not None else _recorded_volume(entry),
+    )
+
+
 def summarise(
     entries: Iterable[Followed], facts: Mapping[UUID, EndFacts] = NO_FACTS
 ) -> ExecutionSummary:
     """The execution summary of some instructions, such as those of a few sessions."""
-    chosen = list(entries)
-    judged = {
-        entry.instruction.id: quality_of_instruction(
-            entry, facts.get(entry.instruction.id, UNKNOWN_END)
-        )
-        for entry in chosen
-        if _counts(entry)
-    }
+    return summarise_outcomes(
+        [outcome_of(entry, facts.get(entry.instruction.id, UNKNOWN_END)) for entry in entries]
+    )
 
-    def groups(key: Callable[[Followed], str | None]) -> tuple[QualitySummary, ...]:
-        found: dict[str, list[Followed]] = {}
-        for entry in chosen:
-            name = key(entry)
+
+def summarise_outcomes(chosen: Sequence[Outcome]) -> ExecutionSummary:
+    """The execution summary of outcomes, in their order."""
+    judged = {one.instruction_id: quality_of_outcome(one) for one in chosen if one.counts}
+
+    def groups(key: Callable[[Outcome], str | None]) -> tuple[QualitySummary, ...]:
+        found: dict[str, list[Outcome]] = {}
+        for one in chosen:
+            name = key(one)
             if name:
-                found.setdefault(name, []).append(entry)
+                found.setdefault(name, []).append(one)
         return tuple(_group(name, members, judged) for name, members in sorted(found.items()))
 
     return ExecutionSummary(
         overall=_group("overall", chosen, judged),
-        by_strategy=groups(lambda entry: entry.strategy),
-        by_symbol=groups(lambda entry: entry.symbol),
+        by_strategy=groups(lambda one: one.strategy),
+        by_symbol=groups(lambda one: one.symbol),
         instructions=tuple(quality for quality in judged.values() if quality is not None),
     )
 
@@ -165,50 +231,56 @@ def quality_of_instruction(
     entry: Followed, facts: EndFacts = UNKNOWN_END
 ) -> InstructionQuality | None:
     """The cost of one instruction, None without a plan."""
-    it = entry.instruction
-    plan = it.plan
-    if plan is None:
+    return quality_of_outcome(outcome_of(entry, facts))
+
+
+def quality_of_outcome(one: Outcome) -> InstructionQuality | None:
+    """The cost of one outcome, None without a plan."""
+    side, ordered, arrival = one.side, one.ordered, one.arrival_mid
+    if side is None or ordered is None or one.strategy is None:
         return None
-    sign, arrival = plan.side.sign, it.arrival_mid
-    unpriced = any(fill.quantity and fill.price is None for fill in _fills(entry))
-    slippage = None if unpriced else it.slippage_bps
-    delay = None
-    if arrival is not None and it.release_mid is not None:
-        delay = sign * (it.release_mid - arrival) / arrival * BPS
-    end_mid = facts.end_mid if facts.end_mid is not None else _recorded_end_mid(entry)
-    unfilled = max(plan.quantity - it.executed, ZERO)
-    shortfall = None
-    if arrival is not None and not unpriced and (end_mid is not None or not unfilled):
-        trading = sign * (it.notional - it.executed * arrival)
+    sign, executed, end_mid = side.sign, one.executed, one.end_mid
+    slippage = delay = shortfall = None
+    if arrival is not None and executed and not one.unpriced:
+        slippage = slippage_bps(sign, one.notional / executed, arrival)
+    if arrival is not None and one.release_mid is not None:
+        delay = sign * (one.release_mid - arrival) / arrival * BPS
+    unfilled = max(ordered - executed, ZERO)
+    if arrival is not None and not one.unpriced and (end_mid is not None or not unfilled):
+        trading = sign * (one.notional - executed * arrival)
         missed = sign * unfilled * (end_mid - arrival) if end_mid is not None else ZERO
-        shortfall = (trading + missed + it.fees) / (plan.quantity * arrival) * BPS
-    volume = facts.volume if facts.volume is not None else _recorded_volume(entry)
+        shortfall = (trading + missed + one.fees) / (ordered * arrival) * BPS
     return InstructionQuality(
-        instruction_id=it.id,
-        symbol=plan.symbol,
-        strategy=plan.strategy.value,
-        side=plan.side,
-        ordered=plan.quantity,
-        executed=it.executed,
-        notional=it.notional,
+        instruction_id=one.instruction_id,
+        symbol=one.symbol,
+        strategy=one.strategy,
+        side=side,
+        ordered=ordered,
+        executed=executed,
+        notional=one.notional,
         arrival_mid=arrival,
         end_mid=end_mid,
         slippage_bps=_on(_BPS_GRID, slippage),
         shortfall_bps=_on(_BPS_GRID, shortfall),
         delay_bps=_on(_BPS_GRID, delay),
-        participation=_on(_RATIO_GRID, it.executed / volume if volume else None),
-        volume=volume,
-        fees=it.fees,
-        success=is_success(entry),
+        participation=_on(_RATIO_GRID, executed / one.volume if one.volume else None),
+        volume=one.volume,
+        fees=one.fees,
+        success=one.in_terms >= ordered * COMPLETE_FRACTION,
     )
 
 
 def is_success(entry: Followed) -> bool:
     """Whether at least 99 % executed within the window and the bound in force at each fill."""
     plan = entry.instruction.plan
+    return plan is not None and shares_in_terms(entry) >= plan.quantity * COMPLETE_FRACTION
+
+
+def shares_in_terms(entry: Followed) -> Decimal:
+    """Shares executed within the window and the bound that were in force at each fill."""
+    plan, good = entry.instruction.plan, ZERO
     if plan is None:
-        return False
-    good = ZERO
+        return good
     for fill in _fills(entry):
         terms = entry.terms_at(fill.market_time)
         if terms is None or fill.market_time > terms.end_at:
@@ -216,36 +288,38 @@ def is_success(entry: Followed) -> bool:
         bound = terms.bound_price
         if bound is None or (fill.price is not None and plan.side.sign * (fill.price - bound) <= 0):
             good += fill.quantity
-    return good >= plan.quantity * COMPLETE_FRACTION
-
-
-def _counts(entry: Followed) -> bool:
-    """Whether it is in the denominator: admitted by us and ended."""
-    it = entry.instruction
-    return it.is_done and not _is_refused(entry) and it.state is not InstructionState.NO_CHANGE
-
-
-def _is_refused(entry: Followed) -> bool:
-    """Whether we refused it; what the broker refused was released and counts as a failure."""
-    it = entry.instruction
-    return it.state is InstructionState.REJECTED and not it.released
+    return good
 
 
 def _recorded_end_mid(entry: Followed) -> Decimal | None:
-    seen, ended = entry.seen, entry.ended_at
-    if seen is None or ended is None:
+    if entry.seen is None:
         return None
-    fresh = ended - seen.at <= END_MID_AGE_SECONDS_MAX * NANOS
-    return seen.mid if fresh else None
+    return end_mid_of(entry.ended_at, entry.seen.at, entry.seen.mid)
+
+
+def end_mid_of(ended_at: int | None, seen_at: int, mid: Decimal | None) -> Decimal | None:
+    """The mid last seen with a step, where it was seen shortly before the end (ns UTC)."""
+    if ended_at is None:
+        return None
+    return mid if ended_at - seen_at <= END_MID_AGE_SECONDS_MAX * NANOS else None
 
 
 def _recorded_volume(entry: Followed) -> Decimal | None:
     """Market volume from plan to the last recorded step, where that is after the last fill."""
-    start, seen = entry.instruction.volume_at_start, entry.seen
-    if start is None or seen is None or seen.volume is None or seen.volume <= start:
+    seen = entry.seen
+    if seen is None:
         return None
     last_fill_at = max((f.market_time for f in _fills(entry) if f.quantity), default=0)
-    return seen.volume - start if seen.at > last_fill_at else None
+    return volume_of(entry.instruction.volume_at_start, seen.at, seen.volume, last_fill_at)
+
+
+def volume_of(
+    start: Decimal | None, seen_at: int, seen: Decimal | None, last_fill_at: int
+) -> Decimal | None:
+    """Session volume between the plan and a step after the last fill, None where unknown."""
+    if start is None or seen is None or seen <= start:
+        return None
+    return seen - start if seen_at > last_fill_at else None
 
 
 def _fills(entry: Followed) -> Iterator[Execution]:
@@ -255,11 +329,10 @@ def _fills(entry: Followed) -> Iterator[Execution]:
 
 def _group(
     name: str,
-    entries: Iterable[Followed],
+    members: Sequence[Outcome],
     judged: Mapping[UUID, InstructionQuality | None],
 ) -> QualitySummary:
-    members = list(entries)
-    found = (judged.get(entry.instruction.id) for entry in members)
+    found = (judged.get(one.instruction_id) for one in members)
     done = [quality for quality in found if quality is not None]
     ordered = sum((q.ordered for q in done), ZERO)
     executed = sum((q.executed for q in done), ZERO)
@@ -275,12 +348,9 @@ def _group(
     return QualitySummary(
         group=name,
         instructions=len(done),
-        working=sum(
-            not entry.instruction.is_done and entry.instruction.plan is not None
-            for entry in members
-        ),
-        refused=sum(_is_refused(entry) for entry in members),
-        no_change=sum(e.instruction.state is InstructionState.NO_CHANGE for e in members),
+        working=sum(not one.is_done and one.ordered is not None for one in members),
+        refused=sum(one.is_refused for one in members),
+        no_change=sum(one.state is InstructionState.NO_CHANGE for one in members),
         ordered=ordered,
         executed=executed,
         notional=notional,

@@ -168,7 +168,7 @@ def execution_report(
             last_position=book.position,
             head_hash=(head_hash or book.head_hash).hex(),
         ),
-        totals=_totals(covered),
+        totals=totals_of(covered),
         quality=quality,
         alerts=current_alerts(
             book, limits, reconciliation, now, summary=quality, thresholds=thresholds
@@ -246,7 +246,8 @@ def _uses(limits: DailyLimits, account: str, usage: Usage) -> tuple[LimitUse, ..
     )
 
 
-def _totals(entries: list[Followed]) -> Totals:
+def totals_of(entries: list[Followed]) -> Totals:
+    """Counts and sums of some instructions."""
     states = Counter(entry.instruction.state for entry in entries)
     orders = [order for entry in entries for order in entry.instruction.orders.values()]
     return Totals(

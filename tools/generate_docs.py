@@ -11,7 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools import generate_cli, generate_configuration, generate_events, generate_lifecycle
+from tools import (
+    generate_cli,
+    generate_configuration,
+    generate_events,
+    generate_lifecycle,
+    generate_tables,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,6 +26,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": generate_configuration.page,
     "docs/events.md": generate_events.page,
     "docs/lifecycle.md": generate_lifecycle.page,
+    "docs/tables.md": generate_tables.page,
 }
 """Each generated page by its path from the root, with what makes its text."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,11 +27,12 @@ def replay(
     from ..storage.log import Log
     from . import output
     from .failures import Difference
+    from .progress_bar import bar
     from .replay_view import replay_view
 
     output.log_to_stderr()
     where = store_of(store)
-    with Log.open(where, writer=False) as log, _bar(progress, "replaying") as advance:
+    with Log.open(where, writer=False) as log, bar(progress, "replaying") as advance:
         found = rebuild(log, advance)
     if json_output:
         output.print_json(_replay_json(where, found))
@@ -56,12 +55,13 @@ def verify(
     from ..storage.log import Log
     from . import output
     from .failures import Difference
+    from .progress_bar import bar
 
     output.log_to_stderr()
     where = store_of(store)
     with Log.open(where, writer=False) as log:
         head = log.head()
-        with _bar(progress, "verifying") as advance:
+        with bar(progress, "verifying") as advance:
             found = log.verify(advance)
         segments, bad = _segments(log) if found.ok else (0, [])
     if json_output:
@@ -158,15 +158,3 @@ def _replay_json(store: str, found: Replay) -> dict[str, object]:
         },
         "differences": list(found.differences()),
     }
-
-
-@contextmanager
-def _bar(asked: bool | None, text: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr that a callback of (done, total) moves."""
-    from rich.progress import Progress
-
-    from .output import stderr, wants_progress
-
-    with Progress(console=stderr(), transient=True, disable=not wants_progress(asked)) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -14,6 +14,7 @@ from .checking_commands import config, replay, verify
 from .demo_command import demo
 from .evaluate import evaluate
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
+from .mirror_commands import mirror, query
 from .paper import paper
 from .reading_commands import events, limits, report, show, status
 from .running_commands import run
@@ -56,6 +57,8 @@ def top(
 
 for command in (demo, run, status, show, report, limits, events, replay, verify, config, evaluate):
     app.command()(command)
+app.command()(mirror)
+app.command()(query)
 app.command()(paper)
 app.command()(surveillance)
 

@@ -239,7 +239,7 @@ class Log:
         Raises:
             StoreNewer, StoreDamaged: an event cannot be decoded; its position is named.
         """
-        decode = self._decode
+        decode = self.decode
         for raw in self.raw_events(after, upto, batch):
             yield Recorded(raw.position, decode(raw), raw.hash)
 
@@ -263,7 +263,7 @@ class Log:
             StoreNewer, StoreDamaged: an event is missing or cannot be decoded.
         """
         rows = self._recorder.fetch(_SELECT_STREAM, (originator_id.hex,))
-        events = [self._decode(RawRecorded(*row)) for row in rows]
+        events = [self.decode(RawRecorded(*row)) for row in rows]
         for version, event in enumerate(events, start=1):
             if event.originator_version != version or event.originator_id != originator_id:
                 raise StoreDamaged(
@@ -272,7 +272,12 @@ class Log:
                 )
         return events
 
-    def _decode(self, raw: RawRecorded) -> DomainEvent:
+    def decode(self, raw: RawRecorded) -> DomainEvent:
+        """The event of a stored one.
+
+        Raises:
+            StoreNewer, StoreDamaged: it cannot be decoded; its position is named.
+        """
         event = self._mapper.decode(raw.topic, raw.state, raw.position)
         if (
             event.originator_version != raw.originator_version

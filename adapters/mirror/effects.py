@@ -1,0 +1,220 @@
+"""What each event changes: the domain's own fold, kept only for instructions that are at work.
+
+An event's columns hold what follows from it, so that sums over columns give what a fold of the
+whole log gives. To go on after any position only the account's own events are needed, and of an
+instruction those before its next event; so memory is bound by what is open, not by the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from ...domain import events as e
+from ...domain.ids import account_stream_id
+from ...domain.money import ZERO
+from ...domain.orders import ChildOrder
+from ...projections.daily_limits import DailyLimits
+from ...projections.execution_quality import shares_in_terms
+from ...projections.instruction_book import Followed, InstructionBook
+from ...projections.instruction_events import ACCOUNT_EVENTS, REPORT_EVENTS
+from ...projections.runner import Recorded
+
+Row = dict[str, Any]
+Stream = Callable[[UUID], Sequence[e.DomainEvent]]
+
+_ACCOUNT: Final = frozenset(ACCOUNT_EVENTS)
+_REPORTS: Final = frozenset(REPORT_EVENTS)
+_TERMS: Final = frozenset({e.InstructionReplanned, e.StrategySwitched})
+
+
+class _Limits(DailyLimits):
+    """The limits' fold of chosen instructions only; its sums mean nothing, its changes are exact.
+
+    What an event changes in the counters depends on its instruction and on which sessions the
+    account had opened by then, and on no other instruction.
+    """
+
+    def take(self, position: int, event: e.DomainEvent) -> dict[str, int]:
+        """Fold one event; gives what it changes in the counters."""
+        self.position = position - 1
+        self.apply(Recorded(position, event))
+        return self.take_counter_changes()
+
+    def forget(self, instruction: UUID) -> None:
+        """Let go of an instruction."""
+        self._holdings.pop(instruction, None)
+
+
+class _Book(InstructionBook):
+    """The instructions that are at work."""
+
+    name: ClassVar[str] = "mirror"
+    version: ClassVar[int] = 1
+
+    def take(self, position: int, event: e.DomainEvent) -> None:
+        """Fold one event."""
+        self.position = position - 1
+        self.apply(Recorded(position, event))
+
+    def get(self, instruction: UUID) -> Followed | None:
+        """An instruction that is kept."""
+        return self._book.get(instruction)
+
+    def forget(self, instruction: UUID) -> None:
+        """Let go of an instruction."""
+        self._book.pop(instruction, None)
+
+    def state(self) -> object:
+        """Nothing of it is compared."""
+        return None
+
+
+class Effects:
+    """Folds events in order and says what each one changes.
+
+    Args:
+        stream: all events of one aggregate, for those that are not kept.
+        accounts: versions of account streams that are behind the first event to come, by name.
+    """
+
+    def __init__(self, stream: Stream, accounts: Mapping[str, int]) -> None:
+        self._stream = stream
+        self._limits = _Limits()
+        self._book = _Book()
+        self.accounts: dict[str, int] = dict(accounts)
+        self._names: dict[UUID, str] = {}
+        for name, version in accounts.items():
+            id = account_stream_id(name)
+            self._names[id] = name
+            for event in stream(id)[:version]:
+                self._limits.take(1, event)
+
+    def of(self, position: int, event: e.DomainEvent) -> Row:
+        """What the event at ``position`` changes, by column."""
+        id = event.originator_id
+        if type(event) in _ACCOUNT:
+            return self._of_account(position, event)
+        if self._book.get(id) is None and event.originator_version > 1:
+            for earlier in self._stream(id)[: event.originator_version - 1]:
+                self._book.take(1, earlier)
+                self._limits.take(1, earlier)
+        before = _Standing(self._book.get(id), event)
+        changes = self._limits.take(position, event)
+        self._book.take(position, event)
+        entry = self._book.instructions()[id]
+        row = before.change(entry, event)
+        if changes:
+            row["counters"] = [counter_row(key, amount) for key, amount in changes.items()]
+        row["account"] = entry.instruction.account
+        row["session_date"] = entry.session_date
+        row["symbol"] = entry.symbol or None
+        self.accounts.setdefault(entry.instruction.account, 0)
+        self._names.setdefault(
+            account_stream_id(entry.instruction.account), entry.instruction.account
+        )
+        if entry.instruction.is_done and not entry.instruction.live:
+            self._book.forget(id)
+            self._limits.forget(id)
+        return row
+
+    def _of_account(self, position: int, event: e.DomainEvent) -> Row:
+        named = getattr(event, "account", None)
+        if named is not None:
+            self._names[event.originator_id] = named
+        name = self._names.get(event.originator_id)
+        self._limits.take(position, event)
+        if name is not None:
+            self.accounts[name] = event.originator_version
+        return {"account": name}
+
+
+class _Standing:
+    """An instruction as it stands, for saying what the next event changes."""
+
+    def __init__(self, entry: Followed | None, event: e.DomainEvent) -> None:
+        self._executed = self._notional = self._fees = self._in_terms = ZERO
+        if entry is not None:
+            it = entry.instruction
+            self._executed, self._notional, self._fees = it.executed, it.notional, it.fees
+            if type(event) in _REPORTS or type(event) in _TERMS:
+                self._in_terms = shares_in_terms(entry)
+
+    def change(self, entry: Followed, event: e.DomainEvent) -> Row:
+        """The difference to how it stands now, and the state it has now."""
+        it = entry.instruction
+        row: Row = {
+            "instruction_id": str(it.id),
+            "state_after": it.state.value,
+            "released": it.released,
+            "exposure": it.exposure,
+        }
+        if type(event) in _TERMS:
+            row["in_terms"] = shares_in_terms(entry) - self._in_terms
+        elif isinstance(event, e.OrderReported):
+            row["executed"] = it.executed - self._executed
+            row["notional"] = it.notional - self._notional
+            row["fees"] = it.fees - self._fees
+            row["in_terms"] = shares_in_terms(entry) - self._in_terms
+            row |= _fill_times(entry)
+        order = it.orders.get(_order_of(event))
+        if order is not None:
+            row |= _order_row(order)
+        return row
+
+
+def _order_of(event: e.DomainEvent) -> str:
+    if isinstance(event, e.OrderReported):
+        return event.report.client_order_id
+    if isinstance(event, e.OrderIntended | e.OrderCancelRequested):
+        return event.client_order_id
+    return ""
+
+
+def _order_row(order: ChildOrder) -> Row:
+    return {
+        "order_state": order.state.value,
+        "order_executed": order.cum_qty,
+        "order_open": order.is_open,
+        "order_indeterminate": order.is_indeterminate,
+        "fills": sum(bool(fill.quantity) for fill in order.executions.values()),
+    }
+
+
+def _fill_times(entry: Followed) -> Row:
+    first = last = 0
+    unpriced = False
+    for order in entry.instruction.orders.values():
+        for fill in order.executions.values():
+            if fill.quantity:
+                at = fill.market_time
+                first = at if not first or at < first else first
+                last = at if at > last else last
+                unpriced = unpriced or fill.price is None
+    return {"first_fill_at": first, "last_fill_at": last, "unpriced": unpriced}
+
+
+def counter_row(key: str, amount: int) -> Row:
+    """A counter's key in its parts; see ``domain.limits.counter_keys``."""
+    name, *rest = key.split(":")
+    symbol = side = None
+    if name == "position":
+        *rest, symbol, side = rest
+    *account, date = rest
+    return {
+        "counter": name,
+        "account": ":".join(account),
+        "session_date": date,
+        "symbol": symbol,
+        "side": side,
+        "amount_micro": amount,
+    }
+
+
+def counter_key(row: Mapping[str, Any]) -> str:
+    """The key of a counter's row."""
+    parts = [row["counter"], row["account"], row["session_date"]]
+    if row["symbol"] is not None:
+        parts += [row["symbol"], row["side"]]
+    return ":".join(parts)

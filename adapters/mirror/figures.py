@@ -1,0 +1,129 @@
+"""The figures of a report, computed from columns instead of by folding every event.
+
+Sums over events are DuckDB's, exact in DECIMAL. What is a quotient is computed by the projections'
+own functions from those sums, so that both ways give the same digits (``docs/mirror.md``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from ...domain.money import ZERO
+from ...domain.ports import Side
+from ...domain.states import InstructionState
+from ...projections.execution_quality import (
+    ExecutionSummary,
+    Outcome,
+    end_mid_of,
+    summarise_outcomes,
+    volume_of,
+)
+from ...projections.reports import Totals
+from .effects import counter_key
+from .query import Tables
+
+_INSTRUCTIONS: Final = """
+SELECT instruction_id, symbol, strategy, state, released, side, ordered, executed, notional, fees,
+  in_terms, unpriced, arrival_mid, release_mid, ended_at, last_fill_at, volume_at_start,
+  seen['at'], seen['mid'], seen['volume']
+FROM instructions ORDER BY first_position"""
+
+_ORDERS: Final = """
+SELECT count(*), coalesce(sum(fills), 0)::BIGINT, count(*) FILTER (WHERE indeterminate)
+FROM orders"""
+
+_COUNTERS: Final = """
+SELECT c.counter, c.account, c.session_date, c.symbol, c.side, sum(c.amount_micro)::BIGINT
+FROM (SELECT unnest(counters) AS c FROM mirrored WHERE counters IS NOT NULL)
+GROUP BY ALL HAVING sum(c.amount_micro) <> 0"""
+
+_STATES: Final = {state.value: state for state in InstructionState}
+_SIDES: Final = {side.value: side for side in Side}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a report of the whole log tells, up to ``position``.
+
+    ``counters`` are those of the limits in millionths, without those that are zero.
+    """
+
+    position: int
+    head_hash: str
+    totals: Totals
+    quality: ExecutionSummary
+    counters: Mapping[str, int]
+
+
+def figures(tables: Tables) -> Figures:
+    """The figures up to the last event of the tables."""
+    outcomes = [_outcome(row) for row in tables.ask(_INSTRUCTIONS).rows()]
+    ((orders, fills, indeterminate),) = tables.ask(_ORDERS).rows()
+    states = Counter(one.state for one in outcomes)
+    return Figures(
+        position=tables.position,
+        head_hash=tables.head_hash.hex(),
+        totals=Totals(
+            decisions=len(outcomes),
+            filled=states[InstructionState.FILLED],
+            cancelled=states[InstructionState.CANCELLED],
+            rejected=states[InstructionState.REJECTED],
+            no_change=states[InstructionState.NO_CHANGE],
+            active=sum(not one.is_done for one in outcomes),
+            orders=orders,
+            fills=fills,
+            indeterminate=indeterminate,
+            notional=sum((one.notional for one in outcomes), ZERO),
+            fees=sum((one.fees for one in outcomes), ZERO),
+        ),
+        quality=summarise_outcomes(outcomes),
+        counters=dict(sorted(_counters(tables).items())),
+    )
+
+
+def _outcome(row: tuple[Any, ...]) -> Outcome:
+    id, symbol, strategy, state, released, side, ordered, executed, notional, fees = row[:10]
+    in_terms, unpriced, arrival, release, ended_at, last_fill_at, start = row[10:17]
+    seen_at, mid, volume = row[17:]
+    return Outcome(
+        instruction_id=UUID(id),
+        symbol=symbol or "",
+        strategy=strategy,
+        state=_STATES[state],
+        released=released,
+        side=None if side is None else _SIDES[side],
+        ordered=_short(ordered),
+        executed=_shortened(executed),
+        notional=_shortened(notional),
+        fees=_shortened(fees),
+        in_terms=_shortened(in_terms),
+        unpriced=unpriced,
+        arrival_mid=_short(arrival),
+        release_mid=_short(release),
+        end_mid=None if seen_at is None else end_mid_of(ended_at, seen_at, _short(mid)),
+        volume=None
+        if seen_at is None
+        else volume_of(_short(start), seen_at, _short(volume), last_fill_at or 0),
+    )
+
+
+def _counters(tables: Tables) -> dict[str, int]:
+    names = ("counter", "account", "session_date", "symbol", "side")
+    found = {}
+    for *parts, amount in tables.ask(_COUNTERS).rows():
+        found[counter_key(dict(zip(names, parts, strict=True)))] = amount
+    return found
+
+
+def _short(value: Decimal | None) -> Decimal | None:
+    return None if value is None else value.normalize()
+
+
+def _shortened(value: Decimal) -> Decimal:
+    """The value without the zeros of its column: quotients are rounded by digits."""
+    return value.normalize()
