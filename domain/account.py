@@ -20,14 +20,15 @@ EventT = TypeVar("EventT", bound=e.DomainEvent)
 class TradingAccount:
     """One broker account as its events say.
 
-    ``limits`` are those in force, ``kills`` the scopes that are blocked, ``session`` the last one
-    opened, and ``closed_sessions`` the dates that were closed.
+    ``limits`` and ``rules`` are those in force, ``kills`` the scopes that are blocked, ``session``
+    the last one opened, and ``closed_sessions`` the dates that were closed.
     """
 
     def __init__(self, id: UUID) -> None:
         self.id = id
         self.version = 0
         self.limits: Limits | None = None
+        self.rules: e.RulesInForce | None = None
         self.kills: dict[str, str] = {}
         self.session: e.SessionOpened | None = None
         self.closed_sessions: set[str] = set()
@@ -43,6 +44,12 @@ class TradingAccount:
     def start_engine(self, stamp: e.Stamp, **fields: Any) -> None:
         """Record that an engine took the account (fields of ``EngineStarted``)."""
         self._record(e.EngineStarted, stamp, **fields)
+
+    def set_rules(self, stamp: e.Stamp, **fields: Any) -> None:
+        """Put rules in force (fields of ``RulesInForce``), if they are not."""
+        current = self.rules
+        if current is None or any(getattr(current, name) != fields[name] for name in fields):
+            self._record(e.RulesInForce, stamp, **fields)
 
     def open_session(
         self,
@@ -189,6 +196,8 @@ class TradingAccount:
         self.version = event.originator_version
         if isinstance(event, e.LimitChanged):
             self.limits = event.limits
+        elif isinstance(event, e.RulesInForce):
+            self.rules = event
         elif isinstance(event, e.KillSwitchEngaged):
             self.kills[event.scope] = event.reason
         elif isinstance(event, e.KillSwitchReleased):

@@ -15,9 +15,10 @@ from .decision import Decision
 from .errors import InvariantBroken, invariant
 from .ids import client_order_id
 from .instruction_record import InstructionRecord
-from .market import Quote
+from .market import MarketState, Quote
 from .orders import ChildOrder, fold
 from .plan import PlanTerms
+from .planning.inputs import PlanningInputs
 from .ports import ExecutionReport, OrderRequest, ReportKind
 from .reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .states import InstructionState, InstructionTrigger, next_instruction_state
@@ -78,6 +79,11 @@ class Instruction(InstructionRecord):
             sealed_text=sealed_text,
         )
 
+    def assess(self, stamp: e.Stamp, inputs: PlanningInputs) -> None:
+        """Record what it is planned from, before what comes of it."""
+        invariant(not self.is_done, "only an open decision is planned")
+        self._record(e.DecisionAssessed, stamp, inputs=inputs)
+
     def accept(self, stamp: e.Stamp, **planned: Any) -> None:
         """Record the plan with its checks and reservation (fields of ``InstructionPlanned``)."""
         invariant(self.state is InstructionState.PLANNED, "a plan is made once")
@@ -128,7 +134,14 @@ class Instruction(InstructionRecord):
         )
 
     def switch(
-        self, stamp: e.Stamp, plan: PlanTerms, *, rule: str, observed: str, threshold: str
+        self,
+        stamp: e.Stamp,
+        plan: PlanTerms,
+        *,
+        rule: str,
+        observed: str,
+        threshold: str,
+        market: MarketState | None = None,
     ) -> None:
         """Change strategy or aggression while working."""
         current = self._planned()
@@ -142,6 +155,7 @@ class Instruction(InstructionRecord):
             rule=rule,
             observed=observed,
             threshold=threshold,
+            market=market,
         )
 
     def suspend(self, stamp: e.Stamp, cause: str) -> None:

@@ -180,6 +180,10 @@ def _cancelled(i: InstructionRecord, event: e.InstructionCancelled) -> None:
     i.ended_at = event.record_time
 
 
+def _assessed(i: InstructionRecord, event: e.DecisionAssessed) -> None:
+    """Nothing but the version: what came of it follows."""
+
+
 def _anomaly(i: InstructionRecord, event: e.InstructionAnomaly) -> None:
     i.anomalies += 1
 
@@ -199,6 +203,7 @@ REPORTED: Final = (
 
 APPLIERS: Final[dict[type[e.DomainEvent], Callable[[InstructionRecord, Any], None]]] = {
     e.DecisionReceived: _received,
+    e.DecisionAssessed: _assessed,
     e.InstructionPlanned: _planned,
     e.ReleaseDeferred: _deferred,
     e.InstructionRejected: _rejected,

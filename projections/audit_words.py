@@ -137,6 +137,22 @@ def _planned(event: e.InstructionPlanned) -> Told:
     return Told(what, why, (*_terms(plan), *facts, *_checks(event.checks)))
 
 
+def _assessed(event: e.DecisionAssessed) -> Told:
+    seen = event.inputs
+    quote = seen.market.quote
+    facts = _known(
+        ("equity", seen.equity),
+        ("buying power", seen.buying_power),
+        ("position", seen.position),
+        ("bid", quote.bid if quote else None),
+        ("ask", quote.ask if quote else None),
+        ("trades used", seen.usage.trades),
+        ("turnover used", seen.usage.turnover_usd),
+        ("size after netting", seen.order_size),
+    )
+    return Told("looked at account, market and limits", seen.note or seen.timing_rule, facts)
+
+
 def _deferred(event: e.ReleaseDeferred) -> Told:
     return Told(f"deferred until {event.release_at} ns UTC, nothing reserved", event.rule)
 
@@ -263,6 +279,17 @@ def _started(event: e.EngineStarted) -> Told:
     return Told(f"engine started in {event.mode} mode", "", seen)
 
 
+def _rules(event: e.RulesInForce) -> Told:
+    rules = event.planning
+    seen = _known(
+        ("strategy", rules.strategy.value),
+        ("style", rules.style),
+        ("switches at most", event.switching.switches_max),
+        ("broker's refusals in a row at most", event.rejects_max),
+    )
+    return Told("rules of planning and switching in force", "", seen)
+
+
 def _session_opened(event: e.SessionOpened) -> Told:
     seen = _known(("equity", event.equity), ("buying power", event.buying_power))
     return Told(f"session {event.session_date} opened for {event.account}", "", seen)
@@ -311,6 +338,7 @@ def _captured(event: e.MarketDataCaptured) -> Told:
 
 _WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.DecisionReceived: _received,
+    e.DecisionAssessed: _assessed,
     e.InstructionPlanned: _planned,
     e.ReleaseDeferred: _deferred,
     e.InstructionRejected: _rejected,
@@ -329,6 +357,7 @@ _WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.InstructionAnomaly: _anomaly,
     e.AccountAnomaly: _account_anomaly,
     e.EngineStarted: _started,
+    e.RulesInForce: _rules,
     e.SessionOpened: _session_opened,
     e.SessionClosed: _session_closed,
     e.LimitChanged: _limits,

@@ -371,7 +371,7 @@ class DailyLimits(Projection):
         **dict.fromkeys(REPORT_EVENTS, _reported),
     }
     IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(
-        {e.EngineStarted, e.Reconciled, e.MarketDataCaptured, e.AccountAnomaly}
+        {e.EngineStarted, e.RulesInForce, e.Reconciled, e.MarketDataCaptured, e.AccountAnomaly}
     )
 
 

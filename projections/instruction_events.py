@@ -29,6 +29,7 @@ END_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
 """What ends an instruction."""
 
 FOLLOWED_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
+    e.DecisionAssessed,
     e.ReleaseDeferred,
     e.InstructionReleased,
     e.InstructionReplanned,
@@ -54,6 +55,7 @@ INSTRUCTION_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
 
 ACCOUNT_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
     e.EngineStarted,
+    e.RulesInForce,
     e.SessionOpened,
     e.LimitChanged,
     e.KillSwitchEngaged,

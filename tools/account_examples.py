@@ -6,7 +6,9 @@ from typing import Final
 
 from fillwright.domain import events as e
 from fillwright.domain.limits import Limits
+from fillwright.domain.planning.facts import PlanningRules
 from fillwright.domain.reasons import Anomalous
+from fillwright.domain.switching import SwitchingRules
 
 from .event_examples import ACCOUNT, CLOSE, DIGEST, OPEN, ORDER, SESSION, D, head
 
@@ -27,6 +29,7 @@ def account_examples() -> list[e.DomainEvent]:
             mode="paper",
             seed=7,
         ),
+        e.RulesInForce(**own, planning=PlanningRules(), switching=SwitchingRules(), rejects_max=3),
         e.SessionOpened(
             **own,
             account=ACCOUNT,

@@ -21,6 +21,7 @@ from fillwright.domain.ids import account_stream_id, client_order_id, instructio
 from fillwright.domain.limits import Reservation
 from fillwright.domain.market import MarketState, Quote, TradingStatus
 from fillwright.domain.plan import PlanTerms, StrategyParameters
+from fillwright.domain.planning.inputs import PlanningInputs, SessionInput, UsageInput
 from fillwright.domain.ports import ExecutionReport, OrderType, ReportKind, Side, TimeInForce
 from fillwright.domain.reasons import (
     Anomalous,
@@ -219,6 +220,54 @@ DECISION: Final = e.DecisionReceived(
     sealed_text="c2VhbGVkIGV4YW1wbGUgdGV4dA==",
 )
 
+ASSESSED: Final = e.DecisionAssessed(
+    **head(version=2),
+    inputs=PlanningInputs(
+        now=NOW,
+        equity=D("1000000.00"),
+        buying_power=D("1560000.00"),
+        position=D(2200),
+        arrival_mid=D("100.00"),
+        market=MARKET,
+        session=SessionInput(date=SESSION, open=OPEN, close=CLOSE, is_half_day=False),
+        next_session=None,
+        usage=UsageInput(
+            session_date=SESSION,
+            session_equity_usd=D("1000000.00"),
+            trades=3,
+            turnover_usd=D("90000.00"),
+            reducing_trades=0,
+            reducing_turnover_usd=D(0),
+            buying_power_used_usd=D("90000.00"),
+            buying_power_reserved_usd=D("10000.00"),
+            equal_admitted_at=None,
+            admitted_in_last_minute=1,
+            killed=("symbol:GME",),
+            buy_leaves=D(100),
+            sell_leaves=D(0),
+            unreflected=D(-50),
+            bought=D(900),
+            sold=D(50),
+            busted_bought=D(0),
+            busted_sold=D(0),
+            unsettled=False,
+        ),
+        timing_strategy=ExecutionStrategy.TWAP,
+        timing_slippage_bps=D("1.5"),
+        timing_release_at=None,
+        timing_rule="open_avoidance_passed",
+        symbol_known=True,
+        identified=True,
+        admitted=False,
+        volume_curve=(9, 6, 5, 4, 5, 7, 10),
+        shortable=None,
+        locate=None,
+        price_test=None,
+        order_size=D(800),
+        note="netted against an opposite decision",
+    ),
+)
+
 PLANNED: Final = e.InstructionPlanned(
     **head(version=2),
     plan=PLAN,
@@ -289,6 +338,7 @@ def instruction_examples() -> list[e.DomainEvent]:
     """One example of every event of an instruction."""
     return [
         DECISION,
+        ASSESSED,
         PLANNED,
         e.ReleaseDeferred(**head(), release_at=OPEN, rule="market_closed"),
         e.InstructionRejected(**head(), refusals=(REFUSAL,), checks=CHECKS),
@@ -304,6 +354,7 @@ def instruction_examples() -> list[e.DomainEvent]:
             rule="behind_schedule",
             observed="lag 40 %",
             threshold="lag 25 %",
+            market=MARKET,
         ),
         e.InstructionSuspended(**head(), cause="halted"),
         e.InstructionResumed(**head(), stopped_ns=300 * SECOND),

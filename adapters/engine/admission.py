@@ -16,6 +16,7 @@ from ...domain.limits import CounterUpdate, PositionFacts, release, reservation_
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import ZERO
 from ...domain.planning.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
+from ...domain.planning.inputs import inputs_of, is_recordable
 from ...domain.planning.planner import plan_decision
 from ...domain.ports import NANOS, Side
 from ...domain.reasons import EndReason, Reason, Refusal
@@ -95,6 +96,7 @@ class Admission:
         timing = replace(facts.timing, release_at=None)
         facts = replace(facts, usage=usage, timing=timing, admitted=True)
         stamp = desk.stamp(str(instruction.id), "deferral")
+        self._assess(instruction, decision, facts)
         outcome = plan_decision(decision, facts, instruction.id)
         planned = outcome.planned if isinstance(outcome, Deferred) else outcome
         if isinstance(planned, Planned) and instruction.plan is not None:
@@ -198,7 +200,21 @@ class Admission:
             sealed_text=desk.keystore.seal(subject, text, str(instruction.id)),
         )
 
-    def _decide(self, instruction: Instruction, decision: Decision, entry: Entry) -> None:
+    def _assess(
+        self, instruction: Instruction, decision: Decision, facts: Facts, note: str = ""
+    ) -> None:
+        """Record what is planned from, unless the broker's figures are no numbers."""
+        if is_recordable(facts):
+            received = instruction.decision
+            netted = received is not None and received.order_size != decision.order_size
+            size = decision.order_size if netted else None
+            stamp = self._desk.stamp(str(instruction.id), "facts")
+            instruction.assess(stamp, inputs_of(decision, facts, order_size=size, note=note))
+
+    def _decide(
+        self, instruction: Instruction, decision: Decision, entry: Entry, note: str = ""
+    ) -> None:
+        self._assess(instruction, decision, entry.facts, note)
         outcome = plan_decision(decision, entry.facts, instruction.id)
         stamp = self._desk.stamp(str(instruction.id), "plan")
         if isinstance(outcome, Planned):

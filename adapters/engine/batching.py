@@ -151,7 +151,9 @@ class BatchAdmission(Admission):
         rules = ",".join(rule for rule in (facts.timing.rule, ADVISED) if rule)
         return replace(facts, timing=replace(facts.timing, strategy=self._strategy, rule=rules))
 
-    def _decide(self, instruction: Instruction, decision: Decision, entry: Entry) -> None:
+    def _decide(
+        self, instruction: Instruction, decision: Decision, entry: Entry, note: str = ""
+    ) -> None:
         step = self._step
         if step is not None and step.nothing is not None:
             stamp = self._desk.stamp(str(instruction.id), "batch")
@@ -160,7 +162,7 @@ class BatchAdmission(Admission):
             return
         if step is not None and step.order_size is not None:
             decision = decision.model_copy(update={"order_size": step.order_size})
-        super()._decide(instruction, decision, entry)
+        super()._decide(instruction, decision, entry, step.note if step is not None else note)
 
     def _reserve(
         self, instruction: Instruction, entry: Entry, planned: Planned, release_at: int | None

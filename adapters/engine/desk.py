@@ -220,6 +220,12 @@ class Desk:
             mode=self.rules.mode,
             seed=self.rules.seed,
         )
+        self.account.set_rules(
+            self.stamp("engine", "start"),
+            planning=self.rules.planning,
+            switching=self.rules.switching,
+            rejects_max=self.rules.rejects_max,
+        )
         self.touch(self.account)
 
     def prepare(

@@ -321,6 +321,7 @@ class Working:
             rule=switch.rule,
             observed=switch.observed,
             threshold=switch.threshold,
+            market=market,
         )
         return switch.plan
 

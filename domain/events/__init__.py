@@ -12,11 +12,13 @@ from .account import (
     MarketDataCaptured,
     PositionRecord,
     Reconciled,
+    RulesInForce,
     SessionClosed,
     SessionOpened,
 )
 from .base import CATALOGUE, DomainEvent, Provenance, Stamp
 from .instruction import (
+    DecisionAssessed,
     DecisionReceived,
     FillBusted,
     FillCorrected,
@@ -50,6 +52,7 @@ __all__ = [
     "CATALOGUE",
     "AccountAnomaly",
     "Break",
+    "DecisionAssessed",
     "DecisionReceived",
     "DomainEvent",
     "EngineStarted",
@@ -85,6 +88,7 @@ __all__ = [
     "Provenance",
     "Reconciled",
     "ReleaseDeferred",
+    "RulesInForce",
     "SessionClosed",
     "SessionOpened",
     "Stamp",

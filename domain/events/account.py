@@ -10,7 +10,9 @@ from pydantic import Field
 from ..limits import Limits
 from ..market import Record
 from ..money import Money, Price, SignedShares
+from ..planning.facts import PlanningRules
 from ..reasons import Anomalous
+from ..switching import SwitchingRules
 from .base import DomainEvent
 
 
@@ -25,6 +27,19 @@ class EngineStarted(DomainEvent):
     broker: str
     mode: str
     seed: int | None
+
+
+class RulesInForce(DomainEvent):
+    """The rules that decisions are planned and strategies are switched by from here on.
+
+    ``rejects_max`` is after how many refusals of the broker in a row an instruction ends.
+    """
+
+    TOPIC: ClassVar[str] = "RulesInForce"
+
+    planning: PlanningRules
+    switching: SwitchingRules
+    rejects_max: int
 
 
 class PositionRecord(Record):

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from ..decision import Decision, ExecutionStrategy
 from ..limits import Reservation
-from ..market import Quote
+from ..market import MarketState, Quote
 from ..money import Bps, Money, Price, Quantity, Shares
 from ..plan import PlanTerms
 from ..planning.facts import SellMark
+from ..planning.inputs import PlanningInputs
 from ..ports import ExecutionReport, OrderType, Side, TimeInForce
 from ..reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .base import DomainEvent, Provenance
@@ -38,6 +39,17 @@ class DecisionReceived(DomainEvent):
     data_note: str = ""
     subject: str
     sealed_text: str
+
+
+class DecisionAssessed(DomainEvent):
+    """What the decision is planned from; the next event of the instruction says what came of it.
+
+    Planning again from ``inputs``, with the limits and rules then in force, gives the same.
+    """
+
+    TOPIC: ClassVar[str] = "DecisionAssessed"
+
+    inputs: PlanningInputs
 
 
 class InstructionPlanned(DomainEvent):
@@ -113,15 +125,20 @@ class InstructionReplanned(DomainEvent):
 
 
 class StrategySwitched(DomainEvent):
-    """The strategy or its aggression changed while working."""
+    """The strategy or its aggression changed while working.
+
+    ``market`` is what it was decided from, None in events of version 1.
+    """
 
     TOPIC: ClassVar[str] = "StrategySwitched"
+    VERSION: ClassVar[int] = 2
 
     previous: ExecutionStrategy
     plan: PlanTerms
     rule: str
     observed: str
     threshold: str
+    market: MarketState | None = None
 
 
 class InstructionSuspended(DomainEvent):

@@ -16,8 +16,14 @@ def _cancelled_without_end_mid(fields: Fields) -> Fields:
     return {**fields, "end_mid": None}
 
 
+def _switched_without_market(fields: Fields) -> Fields:
+    """Version 1 did not keep what a switch was decided from."""
+    return {**fields, "market": None}
+
+
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
+    ("StrategySwitched", 1): _switched_without_market,
 }
 """By (topic, version) of the stored form; each gives the fields of version + 1."""
 

@@ -597,6 +597,7 @@ class TestIntegration:
         topics = desk.topics()
         flow = [
             "DecisionReceived",
+            "DecisionAssessed",
             "InstructionPlanned",
             "InstructionReleased",
             "OrderIntended",
