@@ -12,16 +12,22 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from fillwright.adapters.storage.mapper import EventMapper
-from fillwright.domain.events import DomainEvent
+from fillwright.adapters.storage.ops_log import encode_record
+from fillwright.domain.events import DomainEvent, Stored
+from fillwright.domain.ops import OpsRecord
 
 from .account_examples import account_examples
 from .event_examples import instruction_examples
+from .ops_examples import ops_examples
 
 GOLDEN: Final = Path(__file__).resolve().parents[1] / "tests" / "golden" / "events"
+GOLDEN_OPS: Final = GOLDEN.with_name("ops")
+"""The same of the second stream's records."""
 FINGERPRINTS: Final = GOLDEN / "schemas.json"
 
 
@@ -30,12 +36,21 @@ def examples() -> dict[str, DomainEvent]:
     return {event.stored_topic(): event for event in (*instruction_examples(), *account_examples())}
 
 
-def stored_bytes(event: DomainEvent) -> bytes:
-    """What the store writes for an event."""
-    return EventMapper().encode(event).state
+def record_examples() -> dict[str, OpsRecord]:
+    """One example of every record of the second stream by its stored topic."""
+    return {record.stored_topic(): record for record in ops_examples()}
 
 
-def fingerprint(event_class: type[DomainEvent]) -> str:
+def stored_bytes(event: Stored) -> bytes:
+    """What the store writes for an event, or for a record of the second stream."""
+    if isinstance(event, OpsRecord):
+        return encode_record(event)
+    if isinstance(event, DomainEvent):
+        return EventMapper().encode(event).state
+    raise TypeError(f"{type(event).__name__} is neither an event nor a record")
+
+
+def fingerprint(event_class: type[Stored]) -> str:
     """A digest of the stored form of a class: field names, types, bounds, nesting.
 
     Docstrings and titles are left out: they may change without a new version.
@@ -60,16 +75,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write golden stored bytes of events.")
     parser.add_argument("--replace", nargs="*", default=[], metavar="TOPIC")
     replaced = set(parser.parse_args().replace)
-    GOLDEN.mkdir(parents=True, exist_ok=True)
-    prints: dict[str, str] = json.loads(FINGERPRINTS.read_text()) if FINGERPRINTS.exists() else {}
-    for topic, event in examples().items():
-        path = GOLDEN / f"{topic}.json"
+    _write(GOLDEN, examples(), replaced)
+    _write(GOLDEN_OPS, record_examples(), replaced)
+
+
+def _write(folder: Path, stored: Mapping[str, Stored], replaced: set[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    known = folder / FINGERPRINTS.name
+    prints: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
+    for topic, event in stored.items():
+        path = folder / f"{topic}.json"
         if path.exists() and topic not in replaced:
             continue
         path.write_bytes(stored_bytes(event))
         prints[topic] = fingerprint(type(event))
         print(f"wrote {path.relative_to(GOLDEN.parents[2])}")
-    FINGERPRINTS.write_text(json.dumps(prints, indent=1, sort_keys=True) + "\n")
+    known.write_text(json.dumps(prints, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

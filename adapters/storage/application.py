@@ -43,6 +43,11 @@ class LogApplication(Application[UUID]):
         self.log_recorder = LogRecorder(datastore, store)
         super().__init__()
 
+    @property
+    def datastore(self) -> StoreDatastore:
+        """The open database, for another stream in it."""
+        return self._datastore
+
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """An environment of our own."""
         return Environment(name, {"SQLITE_DBNAME": ":memory:"})

@@ -10,13 +10,13 @@ plain dataclasses) when an event is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from ...domain.errors import StoreError
-from ...domain.events import DomainEvent
+from ...domain.events import Stored
 
 _INEXACT: Final = frozenset(
     {"float", "date", "time", "datetime", "timedelta", "set", "frozenset", "generator", "complex"}
@@ -25,22 +25,21 @@ _EXACT_TYPES: Final = frozenset({str, int, bool, type(None)})
 _NESTING_MAX: Final = 64
 
 Schema = Mapping[str, Any]
+R = TypeVar("R", bound=Stored)
 
 
-class Codec:
+class Codec(Generic[R]):
     """Writes and reads one event class; 3-4 µs for a small event."""
 
-    def __init__(self, event_class: type[DomainEvent]) -> None:
+    def __init__(self, event_class: type[R]) -> None:
         event_class.model_rebuild()
         self.event_class = event_class
         self.topic = event_class.stored_topic()
         self._to_json: Callable[..., bytes] = event_class.__pydantic_serializer__.to_json
-        self._from_json: Callable[[bytes], DomainEvent] = (
-            event_class.__pydantic_validator__.validate_json
-        )
+        self._from_json: Callable[[bytes], R] = event_class.__pydantic_validator__.validate_json
         self._open_paths = tuple(open_paths(event_class))
 
-    def encode(self, event: DomainEvent) -> bytes:
+    def encode(self, event: R) -> bytes:
         """The event's bytes.
 
         Raises:
@@ -59,7 +58,7 @@ class Codec:
             self._check_loads(state)
         return state
 
-    def decode(self, state: bytes) -> DomainEvent:
+    def decode(self, state: bytes) -> R:
         """The event that the bytes were written from.
 
         Raises:
@@ -76,7 +75,7 @@ class Codec:
             raise StoreError(f"{self.topic} cannot be stored: {error}") from error
 
 
-def open_paths(event_class: type[DomainEvent]) -> list[tuple[str, ...]]:
+def open_paths(event_class: type[Stored]) -> list[tuple[str, ...]]:
     """Attribute paths whose content the class leaves open (``object``), such as raw messages.
 
     Raises:
@@ -133,7 +132,7 @@ def _inner_schemas(schema: Schema) -> list[Schema]:
     return inner
 
 
-def _value_at(event: DomainEvent, path: tuple[str, ...]) -> object:
+def _value_at(event: Stored, path: tuple[str, ...]) -> object:
     value: object = event
     for name in path:
         value = getattr(value, name)

@@ -30,8 +30,8 @@ class EventMapper(Mapper[UUID]):
         # The transcoder is what the base class asks for; both methods that use it are replaced.
         super().__init__(transcoder=JSONTranscoder())
         self._upcasters = upcasters
-        self._by_class: Final[dict[type[DomainEvent], Codec]] = {}
-        self._by_topic: Final[dict[str, Codec]] = {}
+        self._by_class: Final[dict[type[DomainEvent], Codec[DomainEvent]]] = {}
+        self._by_topic: Final[dict[str, Codec[DomainEvent]]] = {}
 
     def encode(self, event: DomainEvent) -> Encoded:
         """The event as it is stored; raises StoreError when it has no canonical form."""
@@ -67,7 +67,7 @@ class EventMapper(Mapper[UUID]):
         """Convert from the library's recorders."""
         return cast(DomainEventProtocol[UUID], self.decode(stored_event.topic, stored_event.state))
 
-    def _codec_of(self, event_class: type[DomainEvent]) -> Codec:
+    def _codec_of(self, event_class: type[DomainEvent]) -> Codec[DomainEvent]:
         codec = Codec(event_class)
         if len(codec.topic.encode()) > TOPIC_BYTES_MAX:
             raise TypeError(f"the topic {codec.topic} is longer than {TOPIC_BYTES_MAX} bytes")

@@ -16,7 +16,7 @@ from .account import (
     SessionClosed,
     SessionOpened,
 )
-from .base import CATALOGUE, DomainEvent, Provenance, Stamp
+from .base import CATALOGUE, DomainEvent, Provenance, Stamp, Stored
 from .instruction import (
     DecisionAssessed,
     DecisionReceived,
@@ -92,5 +92,6 @@ __all__ = [
     "SessionClosed",
     "SessionOpened",
     "Stamp",
+    "Stored",
     "StrategySwitched",
 ]

@@ -26,18 +26,31 @@ class Stamp(NamedTuple):
     receive_time: int | None = None
 
 
-class DomainEvent(BaseModel):
-    """An immutable fact. ``originator_version`` counts from 1 within its stream.
+class Stored(BaseModel):
+    """What is stored for ever under a topic and a version, as canonical bytes.
 
-    ``TOPIC`` and ``VERSION`` name the stored form for ever; a change of fields needs a new version
-    and an upcaster from the old one. ``market_time`` is the venue's stamp, ``receive_time`` when we
-    had it, ``record_time`` when it was recorded. Order is by log position, never by time.
+    ``TOPIC`` and ``VERSION`` name the stored form; a change of fields needs a new version and an
+    upcaster from the old one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     TOPIC: ClassVar[str]
     VERSION: ClassVar[int] = 1
+
+    @classmethod
+    def stored_topic(cls) -> str:
+        """The name under which this class is stored."""
+        return f"{cls.TOPIC}.v{cls.VERSION}"
+
+
+class DomainEvent(Stored):
+    """An immutable fact. ``originator_version`` counts from 1 within its stream.
+
+    ``TOPIC`` and ``VERSION`` name the stored form for ever; a change of fields needs a new version
+    and an upcaster from the old one. ``market_time`` is the venue's stamp, ``receive_time`` when we
+    had it, ``record_time`` when it was recorded. Order is by log position, never by time.
+    """
 
     originator_id: UUID
     originator_version: Annotated[int, Field(ge=1)]
@@ -56,11 +69,6 @@ class DomainEvent(BaseModel):
             if topic in CATALOGUE:
                 raise TypeError(f"two events are stored as {topic}")
             CATALOGUE[topic] = cls
-
-    @classmethod
-    def stored_topic(cls) -> str:
-        """The name under which this class is stored."""
-        return f"{cls.TOPIC}.v{cls.VERSION}"
 
 
 class Provenance(Record):

@@ -1,0 +1,268 @@
+"""The second stream of a store: records of what was done with the log, with a chain of their own.
+
+Any process may append, beside the engine that holds the writer's lock: each append is one short
+transaction that reads the stream's head inside it (ruling 24), and moves nothing of the log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+from uuid import UUID
+
+from eventsourcing.persistence import PersistenceError
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from ...domain.errors import StoreDamaged, StoreError, StoreNewer
+from ...domain.events.upcasting import split_topic
+from ...domain.ops.base import OPS_UPCASTERS, OpsRecord, latest
+from .chain import GENESIS, link
+from .codec import Codec
+from .connection import StoreDatastore, file_name, frozen_name
+from .faults import explain, underlying
+from .location import check_place, parse_location
+from .log import Log
+from .records import Appended, Head, RawRecorded, VerifyResult
+from .schema import check_format, prepare
+from .verification import PAGE, verify_chain
+
+OPS_TABLE: Final = "ops_records"
+OPS_ORIGINATOR: Final = UUID("8f1d2c3a-0f6e-5b7c-9a54-6f7073000001")
+"""Stands where an event's originator stands in the chain; the version there is the position."""
+
+# Made when the first record is written, so that stores from before it need no migration.
+_CREATE: Final = f"""
+CREATE TABLE IF NOT EXISTS {OPS_TABLE} (
+  position INTEGER PRIMARY KEY,
+  topic TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  state BLOB NOT NULL
+)"""
+_EXISTS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+_HEAD: Final = f"SELECT position, hash FROM {OPS_TABLE} ORDER BY position DESC LIMIT 1"
+_PAGE: Final = (
+    f"SELECT position, topic, state, hash FROM {OPS_TABLE} "
+    "WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
+)
+_INSERT: Final = f"INSERT INTO {OPS_TABLE} (position, topic, hash, state) VALUES (?, ?, ?, ?)"
+
+
+class OpsRecorded(NamedTuple):
+    """A record with its position in the second stream and that chain's hash there."""
+
+    position: int
+    record: OpsRecord
+    hash: bytes
+
+
+class OpsLog:
+    """An append-only stream of :class:`OpsRecord` beside a store's log.
+
+    Use :meth:`open` for a store by its URL, or :meth:`of` for a log that is open (the only way for
+    one in memory). All methods may be called from any thread.
+    """
+
+    def __init__(self, datastore: StoreDatastore, name: str, *, owned: bool) -> None:
+        self.name = name
+        self._datastore = datastore
+        self._owned = owned
+
+    @classmethod
+    def open(cls, url: str | Path, *, writer: bool = True) -> OpsLog:
+        """Open the second stream of a store that exists; takes no lock.
+
+        Raises:
+            StoreError: there is no store, it is not one, or it cannot be opened.
+        """
+        path = parse_location(url)
+        if path is None:
+            raise StoreError("a log in memory has its second stream in the log: use OpsLog.of(log)")
+        check_place(path, writer=False)
+        name = file_name(path, read_only=not writer)
+        if not writer and not path.with_name(path.name + "-wal").exists():
+            # Nobody writes it, or it lies on a read-only disk, where no index file can be made.
+            try:
+                return cls._checked(StoreDatastore(name, read_only=True), str(path), writer=False)
+            except StoreError:
+                name = frozen_name(path)
+        return cls._checked(StoreDatastore(name, read_only=not writer), str(path), writer=writer)
+
+    @classmethod
+    def of(cls, log: Log) -> OpsLog:
+        """The second stream of an open log; a file is opened anew, writable as the log is."""
+        datastore = log.application.datastore
+        if datastore.is_memory:
+            return cls(datastore, log.name, owned=False)
+        return cls.open(log.name, writer=not datastore.read_only)
+
+    @classmethod
+    def _checked(cls, datastore: StoreDatastore, name: str, *, writer: bool) -> OpsLog:
+        try:
+            shared = datastore.get_connection(commit=writer)
+            with shared as connection, connection.cursor() as cursor:
+                if writer:
+                    prepare(cursor.connection, name, writer=True)
+                else:
+                    check_format(cursor.connection, name)
+        except BaseException as error:
+            datastore.close()
+            if isinstance(underlying(error), sqlite3.Error):
+                raise explain(error, name) from error
+            raise
+        return cls(datastore, name, owned=True)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def append(self, *records: OpsRecord) -> Appended:
+        """Write the records, all or none, durably; they follow whatever is last by then.
+
+        Raises:
+            StoreError: a record has no canonical form, or the store cannot be written.
+        """
+        encoded = [(one.stored_topic(), _codec(type(one)).encode(one)) for one in records]
+        try:
+            with self._transaction() as cursor:
+                cursor.execute(_CREATE)
+                row = cursor.execute(_HEAD).fetchone()
+                position, previous = (row[0], row[1]) if row else (0, GENESIS)
+                first = position + 1
+                for topic, state in encoded:
+                    position += 1
+                    previous = _link(previous, position, topic, state)
+                    cursor.execute(_INSERT, (position, topic, previous, state))
+        except (sqlite3.Error, PersistenceError) as error:
+            raise explain(error, self.name) from error
+        return Appended(first, position, previous)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        shared = self._datastore.get_connection(commit=True)
+        with shared as connection, connection.cursor() as pooled:
+            cursor: Any = pooled
+            cursor.row_factory = None
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if cursor.connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """The last position and the hash there; 0 and 32 zero bytes before the first record."""
+        rows = self._fetch(_HEAD)
+        return Head(*rows[0]) if rows else Head(0, GENESIS)
+
+    def records(self, after: int = 0, upto: int | None = None) -> Iterator[OpsRecorded]:
+        """Decoded records with ``after`` < position <= ``upto``, in order.
+
+        Raises:
+            StoreNewer, StoreDamaged: a record cannot be decoded; its position is named.
+        """
+        for raw in self.raw_events(after, upto):
+            record = decode_record(raw.topic, raw.state, raw.position)
+            yield OpsRecorded(raw.position, record, raw.hash)
+
+    def raw_events(
+        self, after: int = 0, upto: int | None = None, batch: int = PAGE
+    ) -> Iterator[RawRecorded]:
+        """Records as they lie in the table, in the shape in which verification reads a log."""
+        last = 2**63 - 1 if upto is None else upto
+        while True:
+            page = self._fetch(_PAGE, (after, last, batch))
+            for position, topic, state, hash in page:
+                yield RawRecorded(position, OPS_ORIGINATOR.hex, position, topic, state, hash)
+            if len(page) < batch:
+                return
+            after = page[-1][0]
+
+    def first_misfiled(self, upto: int) -> int | None:
+        """There is one stream only: nothing can be filed under another."""
+        return None
+
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
+        """Recompute the stream's chain; see ``Log.verify``."""
+        return verify_chain(self, progress)
+
+    def _fetch(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        try:
+            with self._datastore.transaction(commit=False) as cursor:
+                cursor.execute(_EXISTS, (OPS_TABLE,))
+                if not cursor.fetchall():
+                    return []
+                cursor.execute(statement, parameters)
+                return [tuple(row) for row in cursor.fetchall()]
+        except (sqlite3.Error, PersistenceError) as error:
+            raise explain(error, self.name) from error
+
+    def close(self) -> None:
+        """Let go of the file; a second call does nothing."""
+        if self._owned:
+            self._owned = False
+            self._datastore.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def encode_record(record: OpsRecord) -> bytes:
+    """The record's canonical bytes, as they are stored."""
+    return _codec(type(record)).encode(record)
+
+
+def decode_record(topic: str, state: bytes, position: int | None = None) -> OpsRecord:
+    """The record that was stored; ``position`` is only for messages.
+
+    Raises:
+        StoreNewer: this code does not know the topic or its version.
+        StoreDamaged: the bytes are not a record of that topic.
+    """
+    where = "a record" if position is None else f"the record at position {position}"
+    try:
+        name, version = split_topic(topic)
+        record_class = latest(name)
+        if record_class is None or version > record_class.VERSION:
+            raise StoreNewer(
+                f"{where} of the second stream is {topic}, which this version does not know. "
+                "Open it with the version of fillwright that wrote it, or a later one"
+            )
+        if version < record_class.VERSION:
+            fields: dict[str, Any] = from_json(state)
+            for step in range(version, record_class.VERSION):
+                fields = OPS_UPCASTERS[name, step](fields)
+            state = to_json(fields)
+        return _codec(record_class).decode(state)
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise StoreDamaged(
+            f"{where} of the second stream is not what was written ({topic}): {error}"
+        ) from error
+
+
+_codecs: Final[dict[type[OpsRecord], Codec[OpsRecord]]] = {}
+
+
+def _codec(record_class: type[OpsRecord]) -> Codec[OpsRecord]:
+    codec = _codecs.get(record_class)
+    if codec is None:
+        codec = _codecs[record_class] = Codec(record_class)
+    return codec
+
+
+def _link(previous: bytes, position: int, topic: str, state: bytes) -> bytes:
+    return link(previous, position, OPS_ORIGINATOR.bytes, position, topic, state)
