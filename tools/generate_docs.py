@@ -17,6 +17,7 @@ from tools import (
     generate_events,
     generate_lifecycle,
     generate_tables,
+    generate_tca_columns,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +28,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/events.md": generate_events.page,
     "docs/lifecycle.md": generate_lifecycle.page,
     "docs/tables.md": generate_tables.page,
+    "docs/tca-columns.md": generate_tca_columns.page,
 }
 """Each generated page by its path from the root, with what makes its text."""
 

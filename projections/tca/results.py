@@ -1,0 +1,257 @@
+"""The columns that cost analysis gives: per fill, order, instruction and phase.
+
+Symbols: X ordered, x executed, u = max(X - x, 0) unfilled, p_j and x_j price and size of a fill,
+P_d decision, P_0 arrival, P_r release, P_n end price, F fees, s side. A cost is positive. Money
+(``*_cost``, ``fees``, ``shortfall``) is exact; of every split the parts add up to the total, and of
+every order and instruction a part is the sum of the same part of its fills.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .schema import HORIZONS_NS, PWP_RATES, Column, Kind
+
+T, D, NS, I, F, B = (  # noqa: E741
+    Kind.TEXT,
+    Kind.DECIMAL,
+    Kind.TIME,
+    Kind.INTEGER,
+    Kind.FLOAT,
+    Kind.YES_NO,
+)
+
+_TRADING: Final = (
+    Column("trading_cost", D, "s·Σ x_j (p_j - P_r); = spread + impact + timing"),
+    Column("spread_cost", D, "s·Σ x_j (touch - mid); touch is the near one where liquidity added"),
+    Column("impact_cost", D, "s·Σ x_j (p_j - touch); Johnson (2010) eq. 6-4"),
+    Column("timing_cost", D, "s·Σ x_j (mid - P_r): trend and timing risk"),
+    Column("fees", D, "F: explicit charges"),
+)
+
+_SPREADS: Final = (
+    Column("quoted_spread", F, "ask - bid at receipt, price; share-weighted"),
+    Column("quoted_spread_bps", F, "the same over the mid"),
+    Column("effective_spread", F, "2 s (p - mid at order receipt), price; Rule 605"),
+    Column("effective_spread_bps", F, "the same over that mid"),
+    Column("effective_spread_at_trade", F, "2 s (p - mid at execution), price"),
+    Column("e_over_q", F, "Σ effective / Σ quoted, share-weighted (a ratio of averages)"),
+    Column("spread_capture", F, "s (mid - p) / half spread at execution: 1 near touch, -1 far"),
+    Column("price_improvement", D, "buy: ask - p, sell: p - bid at receipt where positive, money"),
+)
+
+
+def _horizons() -> tuple[Column, ...]:
+    found = []
+    for name in HORIZONS_NS:
+        found += [
+            Column(f"realised_spread_{name}", F, "2 s (p - mid then), price; share-weighted"),
+            Column(f"realised_spread_{name}_bps", F, "the same over the mid at execution"),
+            Column(f"price_impact_{name}", F, "2 s (mid then - mid at execution), price"),
+            Column(f"markout_{name}_bps", F, "s (mid then - p) / p: negative, price came back"),
+        ]
+    return (*found, Column("markout_close_bps", F, "s (official close - p) / p"))
+
+
+FILL_RESULTS: Final = (
+    Column("fill_id", T, "the execution"),
+    Column("order_id", T, "its order"),
+    Column("instruction_id", T, "its parent"),
+    Column("symbol", T, "instrument"),
+    Column("side", Kind.SIDE, "side"),
+    Column("currency", T, "currency"),
+    Column("account", T, "account"),
+    Column("strategy", T, "strategy of the phase its order was placed in"),
+    Column("phase", I, "that phase"),
+    Column("session_date", T, "session"),
+    Column("at", NS, "when it executed"),
+    Column("received_at", NS, "when the venue had its order"),
+    Column("quantity", D, "shares"),
+    Column("price", D, "price"),
+    Column("notional", D, "shares times price"),
+    Column("fees", D, "charges on it"),
+    Column("liquidity", T, "added or removed"),
+    Column("venue", T, "where"),
+    Column("order_type", T, "type of its order"),
+    Column("bid_at_receipt", D, "bid when the venue had the order"),
+    Column("ask_at_receipt", D, "ask then"),
+    Column("quote_age_at_receipt_ns", I, "age of that quote"),
+    Column("bid", D, "bid at execution"),
+    Column("ask", D, "ask at execution"),
+    Column("quote_age_ns", I, "age of that quote"),
+    Column("mid", D, "mid at execution"),
+    Column("place", T, "inside, at or outside the quote at execution"),
+    Column("touched", T, "near, mid or far touch, or between, at execution"),
+    Column("time_to_fill_ms", F, "execution - receipt of its order"),
+    *(column for column in _TRADING if column.name != "fees"),
+    Column("delay_cost", D, "s·x_j (P_r - P_d), the filled part's (CFA) delay"),
+    *_SPREADS,
+    *_horizons(),
+    Column("fee_per_100_shares", F, "cents of fee per 100 shares; 606(b)(3)"),
+    Column("feed", T, "feed the quotes are of"),
+    Column("positions", Kind.POSITIONS, "the events in the log"),
+)
+
+_EXECUTED: Final = (
+    Column("executed", D, "x: shares executed"),
+    Column("notional", D, "Σ x_j p_j"),
+    Column("average_price", D, "notional / executed"),
+    Column("fills", I, "how many executions"),
+    Column("fill_rate", F, "x / X"),
+    Column("first_fill_at", NS, "first execution"),
+    Column("last_fill_at", NS, "last execution"),
+    Column("time_to_fill_ms", F, "Σ x_j (execution - receipt) / x"),
+    Column("queue_ms", F, "the same of shares that added liquidity: how long they rested"),
+    Column("added_share", F, "share of x that added liquidity; null while a flag is missing"),
+)
+
+ORDER_RESULTS: Final = (
+    Column("order_id", T, "the child order"),
+    Column("instruction_id", T, "its parent"),
+    Column("symbol", T, "instrument"),
+    Column("side", Kind.SIDE, "side"),
+    Column("currency", T, "currency"),
+    Column("account", T, "account"),
+    Column("strategy", T, "strategy of the phase it was placed in"),
+    Column("phase", I, "that phase"),
+    Column("session_date", T, "session"),
+    Column("quantity", D, "shares"),
+    Column("order_type", T, "market or limit"),
+    Column("time_in_force", T, "day, ioc, opg or cls"),
+    Column("limit_price", D, "its limit"),
+    Column("venue", T, "MIC"),
+    Column("rule", T, "what placed it"),
+    Column("placed_at", NS, "when it was decided"),
+    Column("received_at", NS, "when the venue had it"),
+    Column("ended_at", NS, "when it ended"),
+    Column("open_ms", F, "ended_at - received_at"),
+    *_EXECUTED,
+    Column("delay_cost", D, "s·x (P_r - P_d), the filled part's (CFA) delay"),
+    *_TRADING,
+    Column("slippage_limit_bps", F, "s (average - limit) / limit; negative: better than the limit"),
+    Column("slippage_receipt_bps", F, "s (average - mid at receipt) / mid"),
+    *_SPREADS,
+    *_horizons(),
+)
+
+_SHORTFALL: Final = (
+    Column("paper_value", D, "X·P_d, what bps of the shortfall are of"),
+    Column("shortfall", D, "s (Σ x_j p_j - x P_d) + s u (P_n - P_d) + F; Perold (1988)"),
+    Column("delay_cost", D, "Wagner: s (x + u)(P_r - P_d); = desk + engine delay"),
+    Column("desk_delay_cost", D, "s (x + u)(P_0 - P_d): from decision to arrival"),
+    Column("engine_delay_cost", D, "s (x + u)(P_r - P_0): from arrival to release"),
+    *_TRADING,
+    Column("opportunity_cost", D, "Wagner: s u (P_n - P_r)"),
+    Column("delay_cost_cfa", D, "CFA: s x (P_r - P_d)"),
+    Column("opportunity_cost_cfa", D, "CFA: s u (P_n - P_d)"),
+)
+
+BPS_PARTS: Final = (
+    "shortfall",
+    "delay_cost",
+    "trading_cost",
+    "spread_cost",
+    "impact_cost",
+    "timing_cost",
+    "opportunity_cost",
+    "fees",
+    "delay_cost_cfa",
+    "opportunity_cost_cfa",
+)
+"""Parts that are also given in bps of the paper value, as ``<name>_bps``."""
+
+_BENCHMARKS: Final = (
+    Column("vwap", F, "market VWAP, arrival to planned end, own prints in it"),
+    Column("vwap_without_own", F, "the same without own prints"),
+    Column("vwap_executed", F, "market VWAP from first to last fill, own prints in it"),
+    Column("twap", F, "mean of the mid over time, arrival to planned end"),
+    Column("twap_prints", F, "mean of trade prices, own prints in it; Johnson (2010)"),
+    Column("twap_prints_without_own", F, "the same without own prints"),
+    *(
+        Column(f"pwp_{rate}", F, f"market VWAP from arrival until X / {rate} % had traded")
+        for rate in PWP_RATES
+    ),
+    Column("open", D, "official open"),
+    Column("close", D, "official close"),
+    Column("prev_close", D, "official close of the session before"),
+)
+
+BENCHMARKS: Final = (
+    "decision",
+    "arrival",
+    "release",
+    *(column.name for column in _BENCHMARKS),
+    "limit",
+)
+"""What the average price is held against: ``slippage_<name>_bps`` = s (average - B) / B."""
+
+INSTRUCTION_RESULTS: Final = (
+    Column("instruction_id", T, "the parent order"),
+    Column("symbol", T, "instrument"),
+    Column("side", Kind.SIDE, "side"),
+    Column("currency", T, "currency"),
+    Column("account", T, "account"),
+    Column("strategy", T, "strategy it was first planned with"),
+    Column("session_date", T, "session"),
+    Column("state", T, "how it stands"),
+    Column("quantity", D, "X: shares ordered"),
+    *_EXECUTED,
+    Column("orders", I, "how many child orders"),
+    Column("decision_at", NS, "when it was decided"),
+    Column("arrival_at", NS, "when the desk had it"),
+    Column("release_at", NS, "when work began"),
+    Column("end_at", NS, "when it ended"),
+    Column("planned_end_at", NS, "end of the planned window"),
+    Column("decision_price", D, "P_d"),
+    Column("arrival_price", D, "P_0"),
+    Column("release_price", D, "P_r"),
+    Column("end_price", D, "P_n"),
+    Column("limit_price", D, "worst price allowed"),
+    *_SHORTFALL,
+    *(Column(f"{name}_bps", F, "of the paper value") for name in BPS_PARTS),
+    *_BENCHMARKS,
+    *(Column(f"slippage_{name}_bps", F, f"against {name}") for name in BENCHMARKS),
+    Column("market_volume", D, "shares printed from arrival to end, own prints in it"),
+    Column("participation", F, "x / market volume"),
+    Column("vwap_influenced", B, "participation above 20 %: the VWAP is largely our own price"),
+    Column("adv", D, "average daily volume"),
+    Column("of_adv", F, "X / ADV"),
+    Column("index_cost_bps", F, "s (index VWAP - index at arrival) / index at arrival"),
+    Column("market_adjusted_bps", F, "arrival cost - beta · index cost"),
+    Column("expected_cost_bps", F, "pre-trade estimate"),
+    Column("added_value_bps", F, "estimate - arrival cost: positive is good"),
+    *_SPREADS,
+    *_horizons(),
+    *(
+        Column(f"reversion_{name}_bps", F, "s (mid after last fill + h - mid at it) / mid at it")
+        for name in HORIZONS_NS
+    ),
+    Column("fills_without_quote", I, "fills without a two-sided quote at execution"),
+    Column("feed", T, "feed quotes and prints are of; VWAP, NBBO and ADV only if consolidated"),
+    Column("first_position", I, "its first event in the log"),
+    Column("last_position", I, "its last event in the log"),
+)
+
+PHASE_RESULTS: Final = (
+    Column("instruction_id", T, "the parent"),
+    Column("phase", I, "0 for the first"),
+    Column("strategy", T, "strategy of the phase"),
+    Column("rule", T, "why it was switched to"),
+    Column("since", NS, "from when"),
+    Column("until", NS, "to when"),
+    Column("currency", T, "currency"),
+    Column("executed", D, "shares of orders placed in it"),
+    Column("notional", D, "shares times price"),
+    Column("average_price", D, "notional / executed"),
+    *_TRADING,
+    Column("trading_cost_bps", F, "of the parent's paper value: phases add up to the parent"),
+    Column("start_price", D, "mid when the phase began"),
+    Column("slippage_start_bps", F, "s (average - start price) / start price"),
+)
+
+PROBLEMS: Final = (
+    Column("problem", T, "name from a closed list"),
+    Column("table", T, "table it is in"),
+    Column("id", T, "row it is about, null for the whole table"),
+    Column("detail", T, "what was found and what follows"),
+)
