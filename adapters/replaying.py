@@ -10,26 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from functools import partial
 from itertools import islice
 from typing import Final
-from uuid import UUID
 
-from ..domain import events as e
-from ..domain.ids import account_stream_id
-from ..domain.instruction import Instruction
-from ..domain.limits import Limits
-from ..domain.plan import PlanTerms
-from ..domain.ports import Side
 from ..projections.blotter import Blotter
 from ..projections.daily_limits import DailyLimits
 from ..projections.execution_quality import ExecutionQuality
 from ..projections.reconciliation import Reconciliation
 from ..projections.runner import Difference, Projection, compare, compare_values, follow
-from .restepping import Steps
+from .deciding_again import Decided, decide_again
 from .storage.log import Log
 from .storage.records import Recorded
 
@@ -61,16 +52,13 @@ class Replay:
     seconds: float = 0.0
     projections: list[ProjectionResult] = field(default_factory=list)
     counters: tuple[Difference, ...] | None = None
-    steps: int = 0
-    steps_cut: int = 0
-    steps_of_other_versions: int = 0
-    step_differences: list[str] = field(default_factory=list)
+    decisions: Decided = field(default_factory=Decided)
 
     @property
     def ok(self) -> bool:
         """Whether everything agrees."""
         views = any(projection.differences for projection in self.projections)
-        return not (views or self.counters or self.step_differences)
+        return not (views or self.counters or self.decisions.differences)
 
     @property
     def events_per_second(self) -> float:
@@ -84,7 +72,7 @@ class Replay:
                 yield f"{projection.name}: {path}: fed in pieces {live}, rebuilt {rebuilt}"
         for path, stored, rebuilt in (self.counters or ())[:DIFFERENCES_SHOWN]:
             yield f"counter {path}: stored {stored}, rebuilt {rebuilt}"
-        yield from self.step_differences[:DIFFERENCES_SHOWN]
+        yield from map(str, self.decisions.differences[:DIFFERENCES_SHOWN])
 
 
 def projections() -> list[Projection]:
@@ -126,8 +114,18 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
         if log.head().position == head.position:
             found.counters = compare_values(stored, limits.counters())
     records = _watched(log.events(upto=head.position), on_progress, 2 * head.position, total)
-    decide_again(records, found)
+    found.decisions = decide_again(records, history=log.stream)
     on_progress(total, total)
+    return found
+
+
+def replay_decisions(log: Log, on_progress: OnProgress = lambda done, total: None) -> Replay:
+    """Decide every recorded decision again, by the code of today whatever its version then."""
+    head = log.head()
+    found = Replay(position=head.position, head_hash=head.hash.hex())
+    records = _watched(log.events(upto=head.position), on_progress, 0, head.position)
+    found.decisions = decide_again(records, history=log.stream, across_versions=True)
+    on_progress(head.position, head.position)
     return found
 
 
@@ -154,57 +152,3 @@ def _feed_in_pieces(
             return
         position = follow(fed, batch)
         on_progress(upto + position, total)
-
-
-class _Desk:
-    """Instructions, limits in force and open orders, as the log has them so far."""
-
-    def __init__(self) -> None:
-        self.instructions: dict[UUID, Instruction] = {}
-        self._limits: dict[UUID, Limits] = {}
-        self._resting: dict[tuple[str, str, Side], set[UUID]] = {}
-
-    def apply(self, event: e.DomainEvent) -> None:
-        """Take in one event."""
-        id = event.originator_id
-        if isinstance(event, e.LimitChanged):
-            self._limits[id] = event.limits
-        elif isinstance(event, e.DecisionReceived):
-            self.instructions[id] = Instruction(id)
-        instruction = self.instructions.get(id)
-        if instruction is None:
-            return
-        instruction.apply(event)
-        plan = instruction.plan
-        if plan is not None:
-            key = (instruction.account, plan.symbol, plan.side)
-            resting = self._resting.setdefault(key, set())
-            if instruction.live:
-                resting.add(id)
-            else:
-                resting.discard(id)
-
-    def limits_of(self, instruction: Instruction) -> Limits:
-        """The limits in force for the instruction's account."""
-        return self._limits.get(account_stream_id(instruction.account)) or Limits()
-
-    def opposite_of(self, account: str, plan: PlanTerms) -> tuple[Decimal | None, ...]:
-        """Limits of own orders of the plan's other side that may trade, None for market orders."""
-        ids = self._resting.get((account, plan.symbol, plan.side.opposite), set())
-        return tuple(order.limit_price for id in ids for order in self.instructions[id].live_orders)
-
-
-def decide_again(records: Iterable[Recorded], found: Replay) -> None:
-    """Decide every recorded step once more, compare, and note in ``found`` what came of it."""
-    desk, steps = _Desk(), Steps()
-    for recorded in records:
-        event = recorded.event
-        instruction = desk.instructions.get(event.originator_id)
-        if instruction is not None:
-            opposite = partial(desk.opposite_of, instruction.account)
-            steps.before(recorded, instruction, desk.limits_of(instruction), opposite)
-        desk.apply(event)
-    steps.finish()
-    found.steps, found.steps_cut = steps.count, steps.cut
-    found.steps_of_other_versions = steps.of_other_versions
-    found.step_differences = steps.differences

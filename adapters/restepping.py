@@ -15,6 +15,7 @@ from ..domain.plan import PlanTerms
 from ..domain.ports import NANOS
 from ..domain.strategies.contract import Cancel, Place, Step
 from ..domain.strategies.registry import STRATEGIES
+from .disagreement import Disagreement
 from .storage.records import Recorded
 
 UNLIMITED = 1_000_000
@@ -59,14 +60,18 @@ class Steps:
 
     ``count`` is how many steps were decided again, ``cut`` how many of them had sent less than the
     strategy asked for because the account's message budget was used up, which is not part of the
-    provenance. Steps of another version of a strategy cannot be compared and are counted apart.
+    provenance. Steps of another version of a strategy are counted apart, and decided again only
+    where ``across_versions`` asks what today's version would do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, across_versions: bool = False) -> None:
         self.count = 0
         self.cut = 0
         self.of_other_versions = 0
-        self.differences: list[str] = []
+        self.orders = 0
+        self.cancels = 0
+        self.differences: list[Disagreement] = []
+        self._across_versions = across_versions
         self._open: _Recorded | None = None
 
     def before(
@@ -97,18 +102,21 @@ class Steps:
         strategy = STRATEGIES[provenance.plan.strategy]
         if (strategy.name, strategy.version) != (provenance.strategy, provenance.version):
             self.of_other_versions += 1
-            return
+            if not self._across_versions:
+                return
         self.count += 1
+        self.orders += len(step.places)
+        self.cancels += len(step.cancels)
         if step.view_differs:
-            self._differ(step, "the instruction's state is not what the step was decided from")
+            self._differ(step, "state", "what it was decided from", "another one by its events")
             return
         again = strategy.next_step(
             provenance.plan, provenance.view, provenance.market, provenance.now
         )
         if again.rule != provenance.rule:
-            self._differ(step, f"rule {provenance.rule} on the record, {again.rule} again")
+            self._differ(step, "rule", provenance.rule, again.rule)
         elif again.wake_at != provenance.wake_at:
-            self._differ(step, f"wake {provenance.wake_at} on the record, {again.wake_at} again")
+            self._differ(step, "wake", str(provenance.wake_at), str(again.wake_at))
         else:
             self._compare(step, again)
 
@@ -148,15 +156,12 @@ class Steps:
                 self.cut += 1
                 return
         asked = _guarded(step, again, UNLIMITED, step.opposite).step
-        self._differ(
-            step,
-            f"on the record {_said(tuple(step.cancels), tuple(step.places))}; "
-            f"decided again {_said(*_actions(asked))}",
-        )
+        sent = _said(tuple(step.cancels), tuple(step.places))
+        self._differ(step, "sends", sent, _said(*_actions(asked)))
 
-    def _differ(self, step: _Recorded, what: str) -> None:
-        name = f"{step.provenance.strategy} step of {step.instruction}"
-        self.differences.append(f"{name} at position {step.position}: {what}")
+    def _differ(self, step: _Recorded, field: str, recorded: str, again: str) -> None:
+        kind, subject = f"{step.provenance.strategy} step", str(step.instruction)
+        self.differences.append(Disagreement(kind, step.position, subject, field, recorded, again))
 
 
 def _guarded(

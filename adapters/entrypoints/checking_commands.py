@@ -1,4 +1,4 @@
-"""``replay``, ``verify`` and ``config``: does the log say what was done, and by what terms."""
+"""``verify`` and ``config``: does the log say what was done, and by what terms."""
 
 from __future__ import annotations
 
@@ -10,38 +10,8 @@ import typer
 from .options import ConfigOption, JsonOption, ProgressOption, StoreOption, store_of
 
 if TYPE_CHECKING:
-    from ..replaying import Replay
     from ..storage.log import Log
     from ..storage.records import VerifyResult
-
-
-def replay(
-    store: StoreOption = None, json_output: JsonOption = False, progress: ProgressOption = None
-) -> None:
-    """Rebuild every view from nothing, re-run every recorded decision, and compare.
-
-    Exits 4 and names each difference when a projection, a counter of the store or a strategy's
-    step does not come out as it is on the record.
-    """
-    from ..replaying import replay as rebuild
-    from ..storage.log import Log
-    from . import output
-    from .failures import Difference
-    from .progress_bar import bar
-    from .replay_view import replay_view
-
-    output.log_to_stderr()
-    where = store_of(store)
-    with Log.open(where, writer=False) as log, bar(progress, "replaying") as advance:
-        found = rebuild(log, advance)
-    if json_output:
-        output.print_json(_replay_json(where, found))
-    else:
-        output.show(replay_view(found))
-    if not found.ok:
-        lines = list(found.differences())
-        more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-        raise Difference(f"{where} does not replay to what is on the record: {lines[0]}{more}")
 
 
 def verify(
@@ -140,21 +110,3 @@ def _chain_fault(store: str, found: VerifyResult) -> str:
         f"The {found.count} before it are as they were written. Keep the file as evidence and go "
         "back to the last good copy"
     )
-
-
-def _replay_json(store: str, found: Replay) -> dict[str, object]:
-    return {
-        "store": store,
-        "ok": found.ok,
-        "position": found.position,
-        "head_hash": found.head_hash,
-        "projections": found.projections,
-        "counters_agree": None if found.counters is None else not found.counters,
-        "steps": {
-            "decided_again": found.steps,
-            "cut_by_message_budget": found.steps_cut,
-            "of_other_versions": found.steps_of_other_versions,
-            "differences": len(found.step_differences),
-        },
-        "differences": list(found.differences()),
-    }

@@ -10,13 +10,14 @@ from typing import Annotated, Final
 import typer
 
 from ... import __version__
-from .checking_commands import config, replay, verify
+from .checking_commands import config, verify
 from .demo_command import demo
 from .evaluate import evaluate
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .mirror_commands import mirror, query
 from .paper import paper
 from .reading_commands import events, limits, report, show, status
+from .replay_command import replay
 from .running_commands import run
 from .surveillance_command import surveillance
 

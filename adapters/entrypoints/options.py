@@ -33,6 +33,16 @@ ProgressOption = Annotated[
         show_default=False,
     ),
 ]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="POSITION|TIME",
+        help="Tell it as it was then: at a position of the log, or at a time with its zone, such "
+        "as 2024-06-12T14:30:00Z.",
+        show_default=False,
+    ),
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option(

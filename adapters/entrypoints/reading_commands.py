@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from .options import JsonOption, StoreOption, store_of
+from .options import AsOfOption, JsonOption, StoreOption, store_of
 
 PERIOD_DAYS_MAX: Final = 3_660
 EVENT_BYTES_WRITTEN: Final = 1 << 20
@@ -22,27 +22,34 @@ IdArgument = Annotated[
 ]
 
 
-def status(store: StoreOption = None, json_output: JsonOption = False) -> None:
+def status(
+    store: StoreOption = None, as_of: AsOfOption = None, json_output: JsonOption = False
+) -> None:
     """Show what is being worked, what is done, limits used and alerts."""
     from . import output
     from .overview import status_json, status_view
     from .views import open_views
 
     output.log_to_stderr()
-    views = open_views(store_of(store))
+    views = open_views(store_of(store), as_of)
     if json_output:
         output.print_json(status_json(views))
     else:
         output.show(status_view(views))
 
 
-def show(id: IdArgument, store: StoreOption = None, json_output: JsonOption = False) -> None:
+def show(
+    id: IdArgument,
+    store: StoreOption = None,
+    as_of: AsOfOption = None,
+    json_output: JsonOption = False,
+) -> None:
     """Tell the whole story of one instruction: checks, plan, orders with their rule, fills."""
     from . import output
     from .story import story_json, story_view, tell
 
     output.log_to_stderr()
-    story = tell(store_of(store), id)
+    story = tell(store_of(store), id, as_of)
     if json_output:
         output.print_json(story_json(story))
     else:
@@ -61,6 +68,7 @@ def report(
             help="How many of the last exchange sessions to cover.",
         ),
     ] = 1,
+    as_of: AsOfOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Make the execution report from the log: totals, cost, limits, refusals, alerts."""
@@ -69,7 +77,7 @@ def report(
     from .views import open_views
 
     output.log_to_stderr()
-    views = open_views(store_of(store))
+    views = open_views(store_of(store), as_of)
     made = views.report(period_days)
     if json_output:
         output.print_json(made)
@@ -77,14 +85,16 @@ def report(
         output.show(report_view(made, views))
 
 
-def limits(store: StoreOption = None, json_output: JsonOption = False) -> None:
+def limits(
+    store: StoreOption = None, as_of: AsOfOption = None, json_output: JsonOption = False
+) -> None:
     """Show what is used of each limit in the latest session, and the limits in force."""
     from . import output
     from .overview import limits_json, limits_view
     from .views import open_views
 
     output.log_to_stderr()
-    views = open_views(store_of(store))
+    views = open_views(store_of(store), as_of)
     if json_output:
         output.print_json(limits_json(views))
     else:

@@ -20,6 +20,7 @@ from ...domain.reasons import Check
 from ...projections.audit_trail import AuditEntry, audit_trail
 from ...projections.blotter import BlotterRow
 from ...projections.rendering import MISSING, clock, number, percent, shares
+from ..as_of import parse_as_of
 from ..storage.keystore import Keystore
 from ..storage.log import Log
 from ..storage.records import Recorded
@@ -53,14 +54,14 @@ class Story:
     views: Views
 
 
-def tell(store: str, id: str) -> Story:
-    """Read everything about one instruction.
+def tell(store: str, id: str, as_of: str | None = None) -> Story:
+    """Read everything about one instruction, as it is or as it was.
 
     Raises:
         InvalidInput: no instruction, or more than one, is meant.
     """
     with Log.open(store, writer=False) as log:
-        views = read_views(log, store)
+        views = read_views(log, store, None if as_of is None else parse_as_of(as_of))
         row = views.one(id)
         own = [
             Recorded(recorded.position, recorded.event, recorded.hash)

@@ -13,6 +13,7 @@ from ...projections.daily_limits import DailyLimits
 from ...projections.reconciliation import Reconciliation
 from ...projections.reports import SIMULATED_NOTE, PerformanceReport, execution_report
 from ...projections.runner import follow
+from ..as_of import AsOf, parse_as_of
 from ..end_facts import SEGMENTS_SUFFIX, Captured, end_facts
 from ..storage.location import parse_location
 from ..storage.log import Log
@@ -83,15 +84,18 @@ class Views:
         )
 
 
-def read_views(log: Log, store: str) -> Views:
-    """Fold a log into all views, up to its head now.
+def read_views(log: Log, store: str, as_of: AsOf | None = None) -> Views:
+    """Fold a log into all views, up to its head now or to an earlier moment.
 
     Raises:
+        InvalidInput: nothing was recorded by then, or the position is not there yet.
         ProjectionStopped: the log holds what this code cannot follow.
     """
     views = Views(store, Blotter(), DailyLimits(), Reconciliation(), [], [], 0)
     projections = [views.blotter, views.limits, views.reconciliation]
-    for recorded in log.events(upto=log.head().position):
+    head = log.head().position
+    records = log.events(upto=head)
+    for recorded in records if as_of is None else as_of.upto(records):
         follow(projections, [recorded])
         event = recorded.event
         views.last_at = event.record_time
@@ -99,17 +103,22 @@ def read_views(log: Log, store: str) -> Views:
             views.captured.append(event)
         elif isinstance(event, e.EngineStarted):
             views.started.append(event)
+    if as_of is not None and (not views.position or views.position < (as_of.position or 0)):
+        asked = as_of.position if as_of.position is not None else as_of.time
+        raise InvalidInput("as_of", asked, f"positions 1 to {head}, or a time from the first on")
     return views
 
 
-def open_views(store: str) -> Views:
-    """Read a store beside whoever writes it.
+def open_views(store: str, as_of: str | None = None) -> Views:
+    """Read a store beside whoever writes it, as it is or as it was.
 
     Raises:
+        InvalidInput: ``as_of`` is neither a position nor a time of the log.
         StoreError: it is not there, or cannot be read.
     """
+    moment = None if as_of is None else parse_as_of(as_of)
     with Log.open(store, writer=False) as log:
-        return read_views(log, store)
+        return read_views(log, store, moment)
 
 
 def events_of(store: str, instruction: UUID) -> list[e.DomainEvent]:

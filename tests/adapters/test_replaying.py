@@ -10,16 +10,33 @@ from typing import TypeVar
 
 import pytest
 
+from fillwright.adapters import restepping
 from fillwright.adapters.account_file import StartAccount
+from fillwright.adapters.deciding_again import Decided, decide_again
 from fillwright.adapters.decisions_file import Row
 from fillwright.adapters.engine import EngineRules
 from fillwright.adapters.exchange.terms import Fees
-from fillwright.adapters.replaying import Replay, decide_again, replay
+from fillwright.adapters.replaying import replay, replay_decisions
 from fillwright.adapters.running import RunTerms, file_decisions, load_market, start, work
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import Recorded
-from fillwright.domain.events import DomainEvent, OrderIntended
+from fillwright.domain.decision import ExecutionStrategy
+from fillwright.domain.events import (
+    DecisionReceived,
+    DomainEvent,
+    InstructionPlanned,
+    LimitChanged,
+    OrderIntended,
+)
 from fillwright.domain.limits import Limits
+from fillwright.domain.market import MarketState
+from fillwright.domain.plan import PlanTerms
+from fillwright.domain.planning import pretrade, terms
+from fillwright.domain.planning.pretrade import CheckSpec, Verdict
+from fillwright.domain.ports import OrderType, TimeInForce
+from fillwright.domain.reasons import Reason
+from fillwright.domain.strategies.contract import InstructionView, Place, Step
+from fillwright.domain.strategies.registry import STRATEGIES
 
 EventT = TypeVar("EventT", bound=DomainEvent)
 
@@ -41,7 +58,7 @@ DECISIONS = [
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of three strategies."""
     path = tmp_path_factory.mktemp("replaying") / "log.db"
-    terms = RunTerms(
+    run_terms = RunTerms(
         store=str(path),
         account_name="main",
         market=load_market("generated", "20240612", seed=1),
@@ -51,9 +68,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         latency_ns=50_000_000,
         fees=Fees(),
     )
-    with start(terms) as simulation:
+    with start(run_terms) as simulation:
         rows = [Row(number, fields) for number, fields in enumerate(DECISIONS, start=1)]
-        decisions = file_decisions(rows, simulation.session, terms.rules)
+        decisions = file_decisions(rows, simulation.session, run_terms.rules)
         asyncio.run(work(simulation, decisions))
     return path
 
@@ -64,10 +81,12 @@ def records(store: Path) -> Sequence[Recorded]:
         return tuple(log.events())
 
 
-def decided_again(records: Sequence[Recorded]) -> Replay:
-    found = Replay()
-    decide_again(records, found)
-    return found
+def decided_again(records: Sequence[Recorded]) -> Decided:
+    return decide_again(records)
+
+
+def said(found: Decided) -> list[str]:
+    return [str(one) for one in found.differences]
 
 
 def altered(
@@ -94,8 +113,13 @@ def test_every_recorded_step_is_decided_again(store: Path, records: Sequence[Rec
         "reconciliation",
     ]
     assert found.counters == ()
-    assert found.steps == decided_again(records).steps > 20
-    assert (found.steps_cut, found.steps_of_other_versions) == (0, 0)
+    assert found.decisions == decided_again(records)
+    assert found.decisions.steps > 20
+    assert found.decisions.plans == len(DECISIONS)
+    assert found.decisions.checks > 20 * len(DECISIONS)
+    assert found.decisions.orders == sum(isinstance(r.event, OrderIntended) for r in records)
+    assert (found.decisions.steps_cut, found.decisions.steps_of_other_versions) == (0, 0)
+    assert found.decisions.without_inputs == 0
 
 
 def test_an_order_of_another_size_than_was_decided_is_found(records: Sequence[Recorded]) -> None:
@@ -103,7 +127,7 @@ def test_an_order_of_another_size_than_was_decided_is_found(records: Sequence[Re
         return event.model_copy(update={"quantity": event.quantity - 1})
 
     found = decided_again(altered(records, OrderIntended, smaller))
-    assert any("decided again" in line for line in found.step_differences)
+    assert any("sends" in line and "decided again" in line for line in said(found))
 
 
 def test_an_order_at_another_price_than_was_decided_is_found(records: Sequence[Recorded]) -> None:
@@ -111,7 +135,7 @@ def test_an_order_at_another_price_than_was_decided_is_found(records: Sequence[R
         price = (event.limit_price or Decimal(0)) + Decimal("0.01")
         return event.model_copy(update={"limit_price": price})
 
-    assert decided_again(altered(records, OrderIntended, dearer)).step_differences
+    assert decided_again(altered(records, OrderIntended, dearer)).differences
 
 
 def test_a_rule_that_would_not_have_fired_is_found(records: Sequence[Recorded]) -> None:
@@ -120,7 +144,7 @@ def test_a_rule_that_would_not_have_fired_is_found(records: Sequence[Recorded]) 
         return event.model_copy(update={"provenance": provenance})
 
     found = decided_again(altered(records, OrderIntended, renamed))
-    assert any("rule by_hand on the record" in line for line in found.step_differences)
+    assert any("rule by_hand on the record" in line for line in said(found))
 
 
 def test_inputs_that_were_not_the_state_then_are_found(records: Sequence[Recorded]) -> None:
@@ -130,7 +154,7 @@ def test_inputs_that_were_not_the_state_then_are_found(records: Sequence[Recorde
         return event.model_copy(update={"provenance": provenance})
 
     found = decided_again(altered(records, OrderIntended, otherwise))
-    assert any("is not what the step was decided from" in line for line in found.step_differences)
+    assert any("what it was decided from on the record" in line for line in said(found))
 
 
 def test_a_step_of_another_version_is_counted_and_not_compared(
@@ -142,4 +166,92 @@ def test_a_step_of_another_version_is_counted_and_not_compared(
 
     found = decided_again(altered(records, OrderIntended, newer))
     assert found.steps_of_other_versions >= 1
-    assert found.step_differences == []
+    assert found.differences == ()
+
+
+# -- the code of today -----------------------------------------------------------------------------
+
+
+class Hasty:
+    """A strategy that sends everything at once."""
+
+    def __init__(self, name: str, version: int) -> None:
+        self.name = name
+        self.version = version
+
+    def next_step(
+        self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
+    ) -> Step:
+        place = Place(
+            quantity=max(view.free(plan), Decimal(1)),
+            order_type=OrderType.MARKET,
+            time_in_force=TimeInForce.IOC,
+        )
+        return Step(places=(place,), rule="all_at_once")
+
+
+def test_another_strategy_of_today_is_named_with_both_sides(
+    store: Path, records: Sequence[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = STRATEGIES[ExecutionStrategy.TWAP]
+    hasty = Hasty(known.name, known.version + 1)
+    today = {**STRATEGIES, ExecutionStrategy.TWAP: hasty}
+    monkeypatch.setattr(restepping, "STRATEGIES", today)
+    with Log.open(store, writer=False) as log:
+        found = replay_decisions(log).decisions
+        assert decide_again(log.events()).differences == ()  # of another version: only counted
+    of_twap = [r.event for r in records if isinstance(r.event, OrderIntended)]
+    of_twap = [event for event in of_twap if event.provenance.strategy == known.name]
+    assert found.steps_of_other_versions >= len({event.provenance.now for event in of_twap})
+    assert {one.kind for one in found.differences} == {"twap step"}
+    first = found.differences[0]
+    assert (first.field, first.again) == ("rule", "all_at_once")
+    assert first.recorded == of_twap[0].provenance.rule
+    assert first.subject == str(of_twap[0].originator_id)
+
+
+def test_another_check_of_today_is_named_with_both_sides(
+    records: Sequence[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = [
+        CheckSpec("max_slippage", Reason.MAX_SLIPPAGE, lambda trial: Verdict(note="by feel"))
+        if spec.name == "max_slippage"
+        else spec
+        for spec in pretrade.GENERAL_CHECKS
+    ]
+    monkeypatch.setattr(pretrade, "GENERAL_CHECKS", tuple(changed))
+    found = decided_again(records)
+    notes = [one for one in found.differences if one.field == "checks.max_slippage.note"]
+    assert len(notes) == len(DECISIONS)
+    assert {(one.kind, one.recorded, one.again) for one in notes} == {
+        ("limit check", "", "by feel")
+    }
+
+
+def test_another_plan_of_today_is_named_with_both_sides(
+    records: Sequence[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terms, "window_seconds", lambda decision, facts: 60)
+    found = decided_again(records)
+    ends = [one for one in found.differences if one.field == "plan.end_at"]
+    assert len(ends) == len(DECISIONS)
+    assert all(one.kind == "plan" and one.recorded > one.again for one in ends)
+
+
+def test_a_plan_that_was_altered_is_found(records: Sequence[Recorded]) -> None:
+    def larger(event: InstructionPlanned) -> DomainEvent:
+        plan = event.plan.model_copy(update={"quantity": event.plan.quantity + 1})
+        return event.model_copy(update={"plan": plan})
+
+    found = decided_again(altered(records, InstructionPlanned, larger))
+    assert "plan.quantity" in {one.field for one in found.differences}
+    limits = next(r for r in records if isinstance(r.event, LimitChanged))
+    tighter = [r for r in records if r is not limits]
+    at = tighter.index(next(r for r in records if isinstance(r.event, DecisionReceived)))
+    assert isinstance(limits.event, LimitChanged)
+    none_left = limits.event.model_copy(update={"limits": Limits(trades_max_per_day=0)})
+    tighter.insert(at, limits._replace(event=none_left))
+    outcomes = [one for one in decided_again(tighter).differences if one.field == "outcome"]
+    assert {(one.recorded, one.again) for one in outcomes} == {
+        ("InstructionPlanned", "InstructionRejected")
+    }

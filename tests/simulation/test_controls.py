@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from fillwright.adapters.deciding_again import decide_again
 from fillwright.adapters.exchange.terms import Halt
 from fillwright.adapters.simulation import Simulation, VenueTerms
+from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.limits import Limits
@@ -77,6 +79,25 @@ def test_a_kill_cancels_what_is_open_and_nothing_is_sent_after(
         assert len(of_kind(events, e.KillSwitchEngaged)) == 1
     else:
         assert made.state is InstructionState.FILLED
+
+
+def test_a_cancel_by_rule_without_its_cause_is_named(tmp_path: Path) -> None:
+    when = at(START_S + 20)
+    fields = decision("limit", limit_price="175", window="10m", must_complete=False)
+    ran = run(Scene([fields], moments=[(when, killing())]), tmp_path / "a.db")
+    with Log.open(ran.log.name, writer=False) as log:
+        records = list(log.events())
+    by_rule = [
+        r for r in records if isinstance(r.event, e.OrderCancelRequested) and not r.event.provenance
+    ]
+    whole = decide_again(records)
+    assert whole.other_cancels == len(by_rule) > 0
+    assert whole.differences == ()
+    unkilled = [r for r in records if not isinstance(r.event, e.KillSwitchEngaged)]
+    found = decide_again(unkilled).differences
+    assert [(one.kind, one.recorded, one.again) for one in found] == [
+        ("cancel", "kill_switch", "no cause")
+    ] * len(by_rule)
 
 
 def test_a_kill_of_one_symbol_leaves_the_others_alone(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from fillwright.adapters import redeciding
 from fillwright.adapters.exchange.terms import Halt
+from fillwright.adapters.replaying import replay_decisions
 from fillwright.adapters.simulation import VenueTerms
+from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.decision import ExecutionStrategy, Style
 from fillwright.domain.ports import NANOS
@@ -74,6 +77,21 @@ def test_a_switch_is_an_event_with_its_reason_and_the_run_completes(
         assert switch.plan.quantity == of_kind(events, e.InstructionPlanned)[0].plan.quantity
         assert switch.plan.end_at == of_kind(events, e.InstructionPlanned)[0].plan.end_at
     assert made.state is InstructionState.FILLED
+
+
+def test_a_switch_that_todays_rules_would_not_make_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = run(scene_for("volatility_jump"), tmp_path / "a.db")
+    switches = of_kind(logged(ran), e.StrategySwitched)
+    monkeypatch.setattr(redeciding, "reassess", lambda *facts: None)
+    with Log.open(tmp_path / "a.db", writer=False) as log:
+        found = replay_decisions(log).decisions
+    assert found.switches == len(switches) > 0
+    assert [(one.kind, one.again) for one in found.differences] == [("switch", "no switch")] * len(
+        switches
+    )
+    assert found.differences[0].recorded.startswith("volatility_jump (")
 
 
 def test_what_lags_crosses_after_the_switch(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from fillwright.adapters.exchange.terms import Fees
 from fillwright.adapters.market_data.generated import GeneratedMarket
 from fillwright.adapters.market_data.instruments import DEFAULT_INSTRUMENTS
 from fillwright.adapters.market_data.recorded import RecordedMarketData
+from fillwright.adapters.replaying import replay_decisions
 from fillwright.adapters.simulation import EXACT, Simulation, VenueTerms, simulate
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
@@ -237,9 +238,14 @@ def outcome(simulation: Simulation) -> dict[str, Any]:
 
 
 def check_books(simulation: Simulation, *, start: Mapping[str, Decimal] | None = None) -> None:
-    """No order twice, each fill counted once, and log, exchange and positions say the same."""
+    """No order twice, each fill counted once, and log, exchange and positions say the same.
+
+    And every decision on the record comes out the same when it is made again.
+    """
     assert duplicates(simulation) == {}
     check_sums(simulation, start=start)
+    with Log.open(simulation.log.name, writer=False) as log:
+        assert [str(one) for one in replay_decisions(log).decisions.differences] == []
 
 
 def check_sums(simulation: Simulation, *, start: Mapping[str, Decimal] | None = None) -> None:

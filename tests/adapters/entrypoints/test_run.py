@@ -77,7 +77,7 @@ def check_twice(
     found = json.loads(replayed.stdout)
     assert found["ok"] is True
     assert found["counters_agree"] is True
-    assert found["steps"]["decided_again"] > 100
+    assert found["decisions"]["steps"] > 100
 
 
 @pytest.mark.timeout(SLOW_SECONDS)

@@ -1,0 +1,91 @@
+"""``replay``: the log told again, decided again, as it was, or otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...domain.errors import InvalidInput
+from .options import AsOfOption, JsonOption, ProgressOption, StoreOption, store_of
+
+if TYPE_CHECKING:
+    from ..replaying import Replay
+
+
+def replay(
+    store: StoreOption = None,
+    decisions: Annotated[
+        bool,
+        typer.Option(
+            "--decisions",
+            help="Only decide everything again, by the code of today whatever its version then.",
+        ),
+    ] = False,
+    as_of: AsOfOption = None,
+    json_output: JsonOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Rebuild every view from nothing, re-run every recorded decision, and compare.
+
+    Decisions are plans with their limit checks, strategies' orders and cancels, switches, and
+    cancels by rule. Exits 4 and names each difference, with both sides, when a projection, a
+    counter of the store or a decision does not come out as it is on the record. With --as-of the
+    state at that moment is shown instead; `status`, `show`, `report` and `limits` take it too.
+    """
+    from . import output
+
+    output.log_to_stderr()
+    where = store_of(store)
+    if as_of is not None:
+        if decisions:
+            raise InvalidInput("as_of", as_of, "nothing beside --decisions")
+        _show_as_of(where, as_of, json_output=json_output)
+        return
+    _compare(where, decisions=decisions, json_output=json_output, progress=progress)
+
+
+def _compare(store: str, *, decisions: bool, json_output: bool, progress: bool | None) -> None:
+    from ..replaying import replay as rebuild
+    from ..replaying import replay_decisions
+    from ..storage.log import Log
+    from . import output
+    from .failures import Difference
+    from .progress_bar import bar
+    from .replay_view import replay_view
+
+    with Log.open(store, writer=False) as log, bar(progress, "replaying") as advance:
+        found = replay_decisions(log, advance) if decisions else rebuild(log, advance)
+    if json_output:
+        output.print_json(_replay_json(store, found))
+    else:
+        output.show(replay_view(found))
+    if not found.ok:
+        lines = list(found.differences())
+        more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+        raise Difference(f"{store} does not replay to what is on the record: {lines[0]}{more}")
+
+
+def _show_as_of(store: str, as_of: str, *, json_output: bool) -> None:
+    from . import output
+    from .overview import status_json, status_view
+    from .views import open_views
+
+    views = open_views(store, as_of)
+    if json_output:
+        output.print_json(status_json(views))
+    else:
+        output.show(status_view(views))
+
+
+def _replay_json(store: str, found: Replay) -> dict[str, object]:
+    return {
+        "store": store,
+        "ok": found.ok,
+        "position": found.position,
+        "head_hash": found.head_hash,
+        "projections": found.projections,
+        "counters_agree": None if found.counters is None else not found.counters,
+        "decisions": found.decisions,
+        "differences": list(found.differences()),
+    }
