@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export UV PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench docs docs-check lock clean
+.PHONY: help setup demo test soak lint format bench docs docs-check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | \
@@ -33,6 +33,9 @@ demo: $(VENV)/.installed-run ## Install what running needs and run the demonstra
 
 test: $(VENV)/.installed-dev ## Install everything and run the tests
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+soak: $(VENV)/.installed-dev ## Run the long tests: every crash point, every seed
+	@FILLWRIGHT_THOROUGH=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m soak $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .
