@@ -106,6 +106,15 @@ class Application(Telling):
 
     # -- decisions -------------------------------------------------------------------------------
 
+    async def prepare(self) -> None:
+        """Ask the broker what must be known before a decision is scheduled, such as its clock.
+
+        Raises:
+            InvalidInput: the application is closed.
+            BrokerUnavailable: the broker cannot be asked.
+        """
+        await self._prepare()
+
     async def admit(self, raw: Raw, *, strategy: ExecutionStrategy | None = None) -> Outcome:
         """Admit a decision without waiting for its end; durable when this returns.
 

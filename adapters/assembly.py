@@ -12,6 +12,7 @@ from ..domain.errors import InvalidInput
 from ..domain.limits import Limits
 from ..domain.ports import NANOS, Broker, Calendar, Clock, EventsCalendar, MarketData, Runtime
 from ..projections.daily_limits import DailyLimits
+from .alpaca_provider import AlpacaProvider
 from .brokers.provider import ProviderBroker
 from .brokers.provider_runtime import ProviderRuntime
 from .brokers.simulated import SimulatedBroker, SimulatedRuntime
@@ -19,6 +20,7 @@ from .calendar import ExchangeCalendar
 from .clocks import LiveRuntime, SystemClock, VirtualClock
 from .engine import Desk, Engine
 from .events_file import FileEvents, NoEvents
+from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
 from .provider_sessions import AssumedSessionCalendar, AssumingMarketData, ProviderCalendar
 from .settings import Settings
@@ -73,6 +75,8 @@ def assemble(
         parts = _of_simulation(simulation, settings)
         parts.close = (simulation.journal.close, simulation.log.close)
         return parts
+    if isinstance(provider, AlpacaProvider):
+        return _of_alpaca(provider, settings, where, clock, calendar)
     port = broker if broker is not None else provider if is_broker(provider) else None
     if isinstance(port, SimulatedBroker):
         return _of_simulated_broker(port, settings, where, clock)
@@ -118,6 +122,56 @@ def _of_simulated_broker(
         calendar=market.calendar,
     )
     return _loaded(Engine(desk), settings, log)
+
+
+# -- Alpaca ----------------------------------------------------------------------------------------
+
+
+def _of_alpaca(
+    provider: AlpacaProvider,
+    settings: Settings,
+    store: str | None,
+    clock: Clock | None,
+    calendar: Calendar | None,
+) -> Parts:
+    """Over a connection to Alpaca; it stays open for whoever opened it, and closes with the parts.
+
+    A server whose market runs faster than the wall is given as much wall time to answer.
+    """
+    broker, market = provider.broker, provider.market
+    runtime = LiveRuntime(clock if clock is not None else provider.clock, broker.arrived)
+    broker.use_clock(runtime.clock)
+    market.use_clock(runtime.clock)
+    sessions = ProviderCalendar(provider, provider.exchange, None)
+    log = Log.open(store)
+    desk = _desk(
+        settings,
+        log,
+        store,
+        broker=broker,
+        market=market,
+        runtime=runtime,
+        calendar=calendar if calendar is not None else sessions,
+    )
+    rate = max(runtime.clock.rate, 1.0)
+    desk.rules = replace(
+        desk.rules,
+        silent_answer_seconds=int(desk.rules.silent_answer_seconds * rate),
+        silent_rest_seconds=int(desk.rules.silent_rest_seconds * rate),
+    )
+    path = parse_location(store) if store is not None else None
+    folder = path.with_name(path.name + ".market") if path else None
+    capture = SegmentCapture(market, folder) if folder else None
+    parts = _loaded(Engine(desk, capture, broker.arrived.set), settings, log)
+
+    async def before() -> None:
+        await provider.connect()
+        await sessions.refresh(runtime.clock.now(), settings.broker.request_timeout_seconds)
+
+    parts.before = before
+    parts.aclose = (broker.aclose,)
+    parts.close = (provider.close, log.close)
+    return parts
 
 
 # -- a provider ------------------------------------------------------------------------------------

@@ -111,6 +111,12 @@ class FlooredClock:
         """The later of the wrapped clock and the floor, ns UTC."""
         return max(self._clock.now(), self._floor)
 
+    @property
+    def rate(self) -> float:
+        """Seconds of this clock for one second of waiting; 1 unless the wrapped clock says so."""
+        rate = getattr(self._clock, "rate", 1.0)
+        return rate if isinstance(rate, float) and rate > 0 else 1.0
+
     def raise_to(self, now_ns: int) -> None:
         """Never again read below ``now_ns``."""
         self._floor = max(self._floor, now_ns)
@@ -165,8 +171,9 @@ class LiveRuntime:
             now = self._clock.now()
             if now >= until:
                 return
-            step = min(until - now, SLEEP_SECONDS_MAX * NANOS)
-            if not await self._slept(step / NANOS):
+            rate = self._clock.rate
+            step = min(until - now, int(SLEEP_SECONDS_MAX * NANOS * rate))
+            if not await self._slept(step / NANOS / rate):
                 continue
             if self._clock.now() < now + step and await self._settled_by_arrival():
                 return

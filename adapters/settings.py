@@ -68,6 +68,8 @@ FRACTION_BELOW: Final = {
 CREDENTIALS: Final = {
     "broker.key_id": ("APCA_API_KEY_ID", "ALPACA_API_KEY"),
     "broker.secret_key": ("APCA_API_SECRET_KEY", "ALPACA_SECRET_KEY"),
+    "broker.trading_url": ("APCA_API_BASE_URL",),
+    "broker.data_url": ("APCA_API_DATA_URL",),
 }
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@/]*@")
 
@@ -93,10 +95,13 @@ class ExecutionSettings(PlanningRules):
 
 
 class BrokerSettings(Record):
-    """The broker's credentials, and how a provider is asked.
+    """The broker's credentials and addresses, and how a provider is asked.
 
     ``neutral_*`` stand in for a provider that has no account or prices (a mock); live they are not
-    used.
+    used. Addresses are bases without ``/v2``, sockets complete; an empty ``trading_url`` is
+    Alpaca's of the mode, the others follow from it. ``requests_per_minute`` holds until the
+    broker's headers say otherwise. Own record and broker's are compared every
+    ``reconcile_seconds`` (0: at start and after lost connections only).
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -107,6 +112,13 @@ class BrokerSettings(Record):
     poll_interval_seconds: Annotated[int, Field(ge=1, le=3_600)] = 30
     neutral_equity_usd: Annotated[Decimal, Field(gt=0)] = Decimal(100_000)
     neutral_price_usd: Annotated[Decimal, Field(gt=0)] = Decimal(100)
+    trading_url: Annotated[str, Field(max_length=300)] = ""
+    data_url: Annotated[str, Field(max_length=300)] = ""
+    stream_url: Annotated[str, Field(max_length=300)] = ""
+    data_stream_url: Annotated[str, Field(max_length=300)] = ""
+    feed: Annotated[str, Field(pattern=r"^(iex|sip|delayed_sip|test)$")] = "iex"
+    requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 200
+    reconcile_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
 
 
 class Settings(BaseSettings):
@@ -260,6 +272,7 @@ class Settings(BaseSettings):
             rejects_max=execution.rejects_max,
             reopen_delay_seconds=execution.reopen_delay_seconds,
             reports_before_commit_max=execution.reports_before_commit_max,
+            reconcile_seconds=self.broker.reconcile_seconds,
             mode=self.mode.value,
             seed=self.seed,
         )

@@ -17,6 +17,7 @@ from ..domain import order_manager as managers
 from ..domain.ports import Broker, Calendar, Clock, EventsCalendar
 from ..domain.timing import engine as timings
 from ..domain.timing.terms import TimingConfig
+from .alpaca_provider import AlpacaProvider
 from .application import Application
 from .assembly import events_of, provider_calendar
 from .brokers.simulated import SimulatedBroker
@@ -206,6 +207,8 @@ def _timing_ports(provider: object) -> tuple[object, Clock | None, Calendar | No
         exchange = provider.exchange
         market = RecordedMarketData(exchange.market(symbol).day for symbol in exchange.symbols)
         return market, provider.clock, market.calendar
+    if isinstance(provider, AlpacaProvider):
+        return provider.market, provider.clock, provider.exchange
     return provider, None, None
 
 

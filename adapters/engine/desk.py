@@ -48,7 +48,8 @@ class EngineRules:
     loses is given again by the broker, so more is safe where it can be asked, and spares the disk.
     ``silent_answer_seconds`` is how long an answer that is due (to a new order, a cross or a
     cancel) may stay away, ``silent_rest_seconds`` how long nothing may be heard of a rest, before
-    the broker is asked.
+    the broker is asked. Own record and broker's are compared every ``reconcile_seconds``, and
+    ``reconcile_before_close_seconds`` before the close; 0 leaves that out.
     """
 
     planning: PlanningRules = DEFAULT_RULES
@@ -62,6 +63,8 @@ class EngineRules:
     reports_before_commit_max: int = 1
     silent_answer_seconds: int = 5
     silent_rest_seconds: int = 60
+    reconcile_seconds: int = 0
+    reconcile_before_close_seconds: int = 120
     seed: int | None = None
 
 

@@ -18,10 +18,11 @@ from .admission import Admitted, Arrival
 from .batching import AdvisedArrival, BatchAdmission
 from .callers import Callers, all_of, tell
 from .desk import Desk
+from .drop_copy import DropCopy
 from .interruption import is_stuck, patience_until, reload
 from .messages import MessageBudget
 from .recovery import Recovery, compare_counters, look_again, rebuild
-from .session_books import Capture, close_session, open_session
+from .session_books import Capture, close_session, open_session, record_capture
 from .working import Working
 
 ADMISSION_TRIES_MAX = 5
@@ -48,6 +49,7 @@ class Engine:
         self._admission = BatchAdmission(desk)
         self._working = Working(desk, self._budget)
         self._recovery = Recovery(desk, self._working)
+        self._drop_copy = DropCopy(desk, self._recovery)
         self._callers = Callers()
         self._pump_task: asyncio.Task[None] | None = None
         self._recovered = False
@@ -66,6 +68,13 @@ class Engine:
     async def close_session(self) -> None:
         """Close the books of the session when nothing is open."""
         await close_session(self.desk, self._recovery, self._capture)
+
+    async def record_capture(self) -> None:
+        """Record the market data used so far today; what follows is recorded later."""
+        opened = self.desk.account.session
+        if opened is not None and opened.session_date not in self.desk.account.closed_sessions:
+            record_capture(self.desk, self._capture, opened.session_date)
+            await self.desk.commit()
 
     async def stop(self) -> None:
         """Stop the loop; what is open at the broker stays open and is found again on start."""
@@ -263,6 +272,7 @@ class Engine:
             instruction = self._working.take(report)
             if instruction is not None:
                 to_step[instruction.id] = instruction
+        compared = await self._drop_copy.attend()
         admitted = await self._admit_due()
         self._end_overdue()
         due = desk.due(desk.now)
@@ -278,7 +288,7 @@ class Engine:
             return True
         for instruction in sorted(to_step.values(), key=lambda i: desk.order_of[i.id]):
             self._working.step(instruction)
-        active = bool(reports or admitted or due or desk.commands)
+        active = bool(reports or admitted or due or desk.commands or compared)
         desk.gather()
         full = len(desk.gathered) >= desk.rules.reports_before_commit_max
         awaited = bool(desk.gathered) and self._callers.any_over(self._ended)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from ...domain import events as e
@@ -26,6 +27,17 @@ from .desk import Desk
 from .working import Working
 
 RESEND_GRACE_NS: Final = NANOS
+LOOKS_MAX: Final = 3
+"""How often positions that disagree are looked at again while fills are on their way."""
+
+
+@runtime_checkable
+class LossyStream(Protocol):
+    """A broker whose stream may lose messages, and which knows when it may have."""
+
+    def take_gap(self) -> bool:
+        """Whether messages may have been missed since this was last asked."""
+        ...
 
 
 def rebuild(desk: Desk) -> None:
@@ -158,11 +170,25 @@ class Recovery:
         fills = sum(1 for report in reports if report.execution_id)
         for instruction, order in open_orders:
             await self.settle(instruction, instruction.orders[order.client_order_id])
-        breaks = await self.position_breaks()
+        breaks = await self._lasting_breaks(ids)
         desk.account.reconciled(
             desk.stamp("account", trigger), trigger, len(open_orders), fills, tuple(breaks)
         )
         desk.touch(desk.account)
+        return breaks
+
+    async def _lasting_breaks(self, ids: Sequence[str]) -> list[e.Break]:
+        """Where positions disagree also after what was on its way meanwhile has been taken in."""
+        desk = self._desk
+        breaks = await self.position_breaks()
+        if not isinstance(desk.broker, LossyStream):
+            return breaks
+        for _ in range(LOOKS_MAX):
+            if not breaks:
+                break
+            for report in [*desk.broker.drain(), *await desk.broker.reports_since(ids)]:
+                self._working.take(report)
+            breaks = await self.position_breaks()
         return breaks
 
     async def settle(self, instruction: Instruction, order: ChildOrder) -> None:

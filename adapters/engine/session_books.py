@@ -59,17 +59,25 @@ async def open_session(desk: Desk, limits: Limits) -> None:
     await desk.commit()
 
 
+def record_capture(desk: Desk, capture: Capture | None, session_date: str) -> None:
+    """Write and record the market data that the session's instructions used."""
+    if capture is None:
+        return
+    stamp = desk.stamp("account", "session_close")
+    mine = [i for i in desk.instructions.values() if i.session_date == session_date]
+    for symbol, (start, end) in sorted(capture_spans(mine).items()):
+        for fields in capture.capture(symbol, start, end):
+            desk.account.captured_data(stamp, **fields)
+    desk.touch(desk.account)
+
+
 async def close_session(desk: Desk, recovery: Recovery, capture: Capture | None) -> None:
     """Record the market data used and the session's end, once, when nothing is open."""
     opened = desk.account.session
     if opened is None or opened.session_date in desk.account.closed_sessions or desk.active:
         return
     stamp = desk.stamp("account", "session_close")
-    mine = [i for i in desk.instructions.values() if i.session_date == opened.session_date]
-    if capture is not None:
-        for symbol, (start, end) in sorted(capture_spans(mine).items()):
-            for fields in capture.capture(symbol, start, end):
-                desk.account.captured_data(stamp, **fields)
+    record_capture(desk, capture, opened.session_date)
     breaks = await recovery.position_breaks()
     own_open = [o for o in await desk.broker.open_orders() if o.client_order_id in desk.owner_of]
     account, positions = await desk.broker.account(), await desk.broker.positions()

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from ...domain import events as e
-from ...domain.ports import NANOS
+from ...domain.ports import NANOS, Session
 from ...projections.rendering import clock
-from ..simulation import Simulation
+from ..engine import Engine
 from .output import stderr
 
 SECONDS_BETWEEN_DRAWINGS: Final = 0.05
 
 
+class Watched(Protocol):
+    """A run whose progress can be drawn."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that works it."""
+        ...
+
+    @property
+    def session(self) -> Session:
+        """The session it is of."""
+        ...
+
+
 class RunProgress:
     """Draws how far a run of ``total`` decisions is, as its events are recorded."""
 
-    def __init__(self, simulation: Simulation, total: int, *, enabled: bool) -> None:
+    def __init__(self, simulation: Watched, total: int, *, enabled: bool) -> None:
         self._session = simulation.session
         self._desk = simulation.engine.desk
         self._total = total

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -12,7 +13,9 @@ from ...domain.errors import InvalidInput
 from .options import ConfigOption, JsonOption, ProgressOption, SeedOption, StoreOption
 
 if TYPE_CHECKING:
+    from ..decisions_file import Row
     from ..exchange.terms import Fees
+    from ..running import FileDecision, RunTerms
 
 LATENCY_MS_DEFAULT: Final = 50
 LATENCY_MS_MAX: Final = 3_600_000
@@ -32,6 +35,30 @@ class FeeModel(StrEnum):
         return Fees.us_equities() if self is FeeModel.US else Fees()
 
 
+class BrokerName(StrEnum):
+    """Where the orders go."""
+
+    SIMULATED = "simulated"
+    ALPACA = "alpaca"
+
+
+def _address(flag: str, what: str) -> Any:
+    return typer.Option(
+        flag,
+        metavar="URL",
+        help=f"Alpaca's {what}, or that of a paper server. Default: the settings', else Alpaca's.",
+        show_default=False,
+    )
+
+
+BrokerOption = Annotated[
+    BrokerName,
+    typer.Option("--broker", help="Trade on the simulated exchange, or at Alpaca in real time."),
+]
+LiveOption = Annotated[
+    bool,
+    typer.Option("--live", help='Trade with real money; the settings must say mode = "live" too.'),
+]
 DecisionsArgument = Annotated[
     Path,
     typer.Argument(
@@ -41,7 +68,7 @@ DecisionsArgument = Annotated[
     ),
 ]
 MarketOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--market",
         metavar="DIR",
@@ -50,7 +77,7 @@ MarketOption = Annotated[
     ),
 ]
 SessionOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--session",
         metavar="DATE",
@@ -97,9 +124,17 @@ StrictOption = Annotated[
 
 def run(
     decisions: DecisionsArgument,
-    market: MarketOption,
-    session: SessionOption,
+    market: MarketOption = None,
+    session: SessionOption = None,
     store: StoreOption = None,
+    broker: BrokerOption = BrokerName.SIMULATED,
+    live: LiveOption = False,
+    trading_url: Annotated[str | None, _address("--trading-url", "trading address")] = None,
+    data_url: Annotated[str | None, _address("--data-url", "market-data address")] = None,
+    stream_url: Annotated[str | None, _address("--stream-url", "socket of trade updates")] = None,
+    data_stream_url: Annotated[
+        str | None, _address("--data-stream-url", "socket of market data")
+    ] = None,
     seed: SeedOption = None,
     account: AccountOption = None,
     symbols: SymbolsOption = "",
@@ -110,23 +145,79 @@ def run(
     json_output: JsonOption = False,
     progress: ProgressOption = None,
 ) -> None:
-    """Trade the decisions of a file on a recorded or generated session.
+    """Trade the decisions of a file on a simulated session, or at Alpaca in real time.
 
     Rows may name strategy, urgency, window and decision_time; by default a decision arrives five
     minutes after the open. Refused rows are on the record and shown, and the run goes on. The same
     command again goes on where it was; on a finished store it appends nothing and prints the first
     result.
+
+    With --broker alpaca the keys come from APCA_API_KEY_ID and APCA_API_SECRET_KEY, and paper is
+    the default; --market, --session, --account, --latency-ms and --fees are the simulation's and
+    have no part in it.
     """
-    from ..account_file import StartAccount, read_account
     from ..decisions_file import read_decisions
-    from ..running import RunTerms, file_decisions, load_market, parse_day
     from . import output
-    from .sessions import check_positions, chosen, session_of, trade
     from .summary import Result
 
     output.log_to_stderr()
     shown = output.wants_progress(progress)
     rows = read_decisions(decisions)
+    if broker is BrokerName.ALPACA:
+        from .live_command import trade_live
+
+        addresses = {
+            "trading_url": trading_url,
+            "data_url": data_url,
+            "stream_url": stream_url,
+            "data_stream_url": data_stream_url,
+        }
+        if market or session or account:
+            output.note("--market, --session and --account are the simulation's: not used here")
+        outcome, views = trade_live(rows, store, config, addresses, is_live=live, progress=shown)
+        result = Result(outcome, views)
+    else:
+        if live:
+            raise InvalidInput("live", "--live", "--broker alpaca with it")
+        terms, arrivals = _simulated(
+            rows, market, session, store, seed, account, symbols, latency_ms, fees, config, shown
+        )
+        from .sessions import trade
+
+        outcome, views = trade(terms, arrivals, progress=shown)
+        result = Result(outcome, views, terms.market.symbols)
+    result.present(json_output=json_output)
+    if strict and result.invalid:
+        raise InvalidInput(
+            "decisions",
+            f"{len(result.invalid)} of {len(rows)} rows refused as no valid decisions",
+            "only valid ones (or --lenient); the run is done and on the record",
+        )
+
+
+def _simulated(
+    rows: Sequence[Row],
+    market: str | None,
+    session: str | None,
+    store: str | None,
+    seed: int | None,
+    account: Path | None,
+    symbols: str,
+    latency_ms: int,
+    fees: FeeModel,
+    config: Path | None,
+    shown: bool,
+) -> tuple[RunTerms, tuple[FileDecision, ...]]:
+    """What a simulated session is run with, checked."""
+    from ..account_file import StartAccount, read_account
+    from ..running import RunTerms, file_decisions, load_market, parse_day
+    from . import output
+    from .sessions import check_positions, chosen, session_of
+
+    if market is None:
+        raise InvalidInput("market", "nothing", "--market DIR, --market generated, or --broker")
+    if session is None:
+        raise InvalidInput("session", "nothing", "--session DATE, as 2013-10-08")
     start = read_account(account) if account else StartAccount()
     day = parse_day(session)
     base = chosen(config, store, seed)
@@ -144,15 +235,7 @@ def run(
         latency_ns=latency_ns(latency_ms),
         fees=fees.rates(),
     )
-    outcome, views = trade(terms, file_decisions(rows, held, base.rules), progress=shown)
-    result = Result(outcome, views, data.symbols)
-    result.present(json_output=json_output)
-    if strict and result.invalid:
-        raise InvalidInput(
-            "decisions",
-            f"{len(result.invalid)} of {len(rows)} rows refused as no valid decisions",
-            "only valid ones (or --lenient); the run is done and on the record",
-        )
+    return terms, file_decisions(rows, held, base.rules)
 
 
 def latency_ns(milliseconds: int = LATENCY_MS_DEFAULT) -> int:

@@ -11,18 +11,19 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from ...domain.errors import FillwrightError, InvalidInput
 from ...domain.ports import NANOS
 from ..exchange.tape import Int64Array, SymbolDay
-from .recorded import RecordedMarketData
+from .sessions import SessionCalendar
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,10 +97,32 @@ class Segment:
     columns: dict[str, np.ndarray[Any, Any]]
 
 
-class SegmentCapture:
-    """Captures what a :class:`RecordedMarketData` serves; what the engine closes a session with."""
+class Capturable(Protocol):
+    """Market data that can be kept: recorded, generated, or heard live."""
 
-    def __init__(self, market: RecordedMarketData, folder: str | Path) -> None:
+    @property
+    def calendar(self) -> SessionCalendar:
+        """The exchange's sessions."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where the data comes from."""
+        ...
+
+    def days_of(self, symbol: str) -> Sequence[SymbolDay]:
+        """The symbol-days there are, in order of date."""
+        ...
+
+    def feed_of(self, symbol: str) -> str:
+        """Which feed the data is of."""
+        ...
+
+
+class SegmentCapture:
+    """Captures what market data was used; what the engine closes a session with."""
+
+    def __init__(self, market: Capturable, folder: str | Path) -> None:
         """Write segments of ``market`` into ``folder``, which is made when first needed."""
         self._market = market
         self._folder = Path(folder)

@@ -1,0 +1,216 @@
+"""Requests through ``alpaca-py``'s own clients: bounded in time, counted, never blindly repeated.
+
+The clients have no timeout and repeat an order up to four times when a gateway gives up; here each
+thread has clients of its own with both mended. What comes back is one of four things: a value, a
+refusal (the server understood and said no), silence (nobody knows what happened), or an address
+that leads nowhere, which counts as silence.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+import requests
+from alpaca.common.exceptions import APIError
+from alpaca.common.rest import RESTClient
+from alpaca.data.historical import StockHistoricalDataClient
+from alpaca.trading.client import TradingClient
+from requests.adapters import HTTPAdapter
+
+from ..provider_reading import scrub
+from .access import AlpacaAccess
+from .limiter import Lane, Limiter
+from .reading import decoded
+
+TRIES: Final = 4
+"""How often what may be asked twice (a question, a cancel) is asked."""
+TRY_AGAIN_SECONDS: Final = 0.2
+TOO_MANY: Final = 429
+
+
+class Host(StrEnum):
+    """Which of Alpaca's services is asked."""
+
+    TRADING = "trading"
+    DATA = "data"
+
+
+class ApiRefusal(Exception):
+    """The server said no: HTTP ``status``, Alpaca's ``code`` where it gives one, the whole body."""
+
+    def __init__(self, status: int, body: object, text: str) -> None:
+        self.status = status
+        self.body: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+        code = self.body.get("code")
+        self.code: int | None = code if isinstance(code, int) else None
+        message = self.body.get("message")
+        self.message = scrub(str(message) if message else text or "no reason given")
+        super().__init__(f"{status}{f' ({self.code})' if self.code else ''}: {self.message}")
+
+    @property
+    def is_of_keys(self) -> bool:
+        """Whether it is the keys that were refused, and not what was asked."""
+        return self.status == 401 or (self.status == 403 and self.code in (None, 40110000))
+
+
+class ApiSilence(Exception):
+    """No answer that says what happened: a timeout, a lost connection, a failing server."""
+
+
+class AlpacaRest:
+    """Blocking requests; call it from worker threads only."""
+
+    def __init__(self, access: AlpacaAccess) -> None:
+        """Nothing is asked yet."""
+        self._access = access
+        self._local = threading.local()
+        self.limiters = {host: Limiter(access.requests_per_minute) for host in Host}
+        self._closing = threading.Event()
+
+    @property
+    def is_alpaca(self) -> bool:
+        """Whether it is Alpaca itself that is asked, and not something that speaks like it."""
+        return self._access.is_alpaca
+
+    def get(
+        self,
+        path: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        host: Host = Host.TRADING,
+        lane: Lane = Lane.QUERY,
+        version: str = "v2",
+    ) -> Any:
+        """What a GET gives; asked again where no answer came.
+
+        Raises:
+            ApiRefusal: the server said no.
+            ApiSilence: it gave no answer at any try.
+        """
+        return self._repeated("GET", path, dict(parameters or {}), host, lane, version)
+
+    def delete(self, path: str) -> Any:
+        """What a DELETE gives; a cancel may be asked for twice.
+
+        Raises:
+            ApiRefusal: the server said no.
+            ApiSilence: it gave no answer at any try.
+        """
+        return self._repeated("DELETE", path, {}, Host.TRADING, Lane.CANCEL)
+
+    def post(self, path: str, body: Mapping[str, object]) -> Any:
+        """What a POST gives: sent once, and again only where the server said it was too many.
+
+        Raises:
+            ApiRefusal: the server said no.
+            ApiSilence: whether it acted is unknown.
+        """
+        for _ in range(TRIES):
+            try:
+                return self._once("POST", path, dict(body), Host.TRADING, Lane.ORDER)
+            except ApiRefusal as refusal:
+                if refusal.status != TOO_MANY:
+                    raise
+                last = refusal
+        raise last
+
+    def close(self) -> None:
+        """End waits between tries."""
+        self._closing.set()
+
+    def _repeated(
+        self,
+        method: str,
+        path: str,
+        data: dict[str, object],
+        host: Host,
+        lane: Lane,
+        version: str = "v2",
+    ) -> Any:
+        for attempt in range(TRIES):
+            try:
+                return self._once(method, path, data, host, lane, version)
+            except (ApiSilence, ApiRefusal) as error:
+                again = isinstance(error, ApiSilence) or error.status == TOO_MANY
+                if not again or attempt == TRIES - 1:
+                    raise
+                self._closing.wait(TRY_AGAIN_SECONDS * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        data: dict[str, object],
+        host: Host,
+        lane: Lane,
+        version: str = "v2",
+    ) -> Any:
+        limiter = self.limiters[host]
+        limiter.take(lane)
+        try:
+            return self._client(host)._request(method, path, data, api_version=version)
+        except APIError as error:
+            raise self._judged(error, limiter) from None
+        except requests.exceptions.JSONDecodeError:
+            raise ApiSilence(f"{method} {path}: an answer that is not JSON") from None
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise ApiSilence(f"{method} {path}: {type(error).__name__}: {_short(error)}") from None
+
+    def _judged(self, error: APIError, limiter: Limiter) -> ApiRefusal | ApiSilence:
+        response = error.response
+        status = 0 if response is None else int(response.status_code)
+        text = "" if response is None else response.text[:300]
+        if status == TOO_MANY and response is not None:
+            limiter.refused(response.headers)
+        if status >= 500 or status == 0:
+            return ApiSilence(f"HTTP {status}: {scrub(text)}")
+        return ApiRefusal(status, decoded(text if response is None else response.text), text)
+
+    def _client(self, host: Host) -> RESTClient:
+        client: RESTClient | None = getattr(self._local, host.value, None)
+        if client is None:
+            client = self._made(host)
+            setattr(self._local, host.value, client)
+        return client
+
+    def _made(self, host: Host) -> RESTClient:
+        access = self._access
+        key, secret = access.key_id.get_secret_value(), access.secret_key.get_secret_value()
+        client: RESTClient
+        if host is Host.TRADING:
+            client = TradingClient(key, secret, raw_data=True, url_override=access.trading_url)
+        else:
+            client = StockHistoricalDataClient(
+                key, secret, raw_data=True, url_override=access.bars_url
+            )
+        client._retry = 0
+        limiter = self.limiters[host]
+
+        def learn(response: requests.Response, *_: object, **__: object) -> None:
+            limiter.learn(response.headers)
+
+        client._session.hooks["response"].append(learn)
+        patient = _Bounded(access.connect_seconds, access.read_seconds)
+        for scheme in ("https://", "http://"):
+            client._session.mount(scheme, patient)
+        return client
+
+
+class _Bounded(HTTPAdapter):
+    """Gives every request a limit of time and never repeats one."""
+
+    def __init__(self, connect_seconds: float, read_seconds: float) -> None:
+        self._timeout = (connect_seconds, read_seconds)
+        super().__init__(max_retries=0)
+
+    def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
+        options["timeout"] = options.get("timeout") or self._timeout
+        return super().send(request, **options)
+
+
+def _short(error: Exception) -> str:
+    return scrub(str(error))

@@ -1,0 +1,372 @@
+"""The broker port over Alpaca.
+
+Orders and cancels go out in threads of their own, each cancel behind the order it belongs to. What
+is unknown is said to be unknown: a timeout, a lost connection and a failing gateway never count as
+a rejection, and an order is sent again only by the engine and only under its own id, which the
+broker accepts once. Fills come from the socket; after each connection, and whenever the engine
+asks, orders and FILL activities are read and say what the socket did not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from ....domain.errors import BrokerUnavailable
+from ....domain.ids import is_own_client_order_id
+from ....domain.ports import (
+    Account,
+    BrokerCapabilities,
+    BrokerCommand,
+    BrokerOrder,
+    CancelOrder,
+    Clock,
+    ExecutionReport,
+    OrderRequest,
+    Position,
+    ReportKind,
+)
+from ...alpaca_api.access import AlpacaAccess
+from ...alpaca_api.arrivals import ThreadArrivals
+from ...alpaca_api.reading import raw, text_of
+from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence
+from .listing import Listing
+from .updates import Updates
+from .wire import (
+    account_of,
+    broker_order,
+    is_same_order,
+    order_body,
+    position_of,
+    report_of_update,
+    reports_of_order,
+)
+
+ORDER_THREADS: Final = 4
+CANCEL_THREADS: Final = 2
+NOT_UNIQUE_OR_UNREADABLE: Final = 40010001
+"""One code for a client order id that was used before and for several other mistakes."""
+FOREIGN_TOLD_MAX: Final = 1_000
+_logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class AlpacaBroker:
+    """A :class:`~fillwright.domain.ports.Broker` over Alpaca's API."""
+
+    def __init__(self, access: AlpacaAccess, rest: AlpacaRest, clock: Clock) -> None:
+        """Nothing is asked and no thread is started yet."""
+        self._rest, self._clock = rest, clock
+        self._listing = Listing(rest)
+        self._updates = Updates(access, self._on_frame, self._on_connected, self._on_lost)
+        self._orders = ThreadPoolExecutor(ORDER_THREADS, "alpaca-orders")
+        self._cancels = ThreadPoolExecutor(CANCEL_THREADS, "alpaca-cancels")
+        self._queries = ThreadPoolExecutor(1, "alpaca-queries")
+        self._lock = threading.Lock()
+        self._inbox: list[ExecutionReport] = []
+        self._submitting: dict[str, Future[None]] = {}
+        self._foreign: set[str] = set()
+        self._connections = 0
+        self._gap = False
+        self._closed = False
+        self.arrived = ThreadArrivals()
+        """Set while reports wait to be drained; good on every event loop."""
+        self.is_connected = threading.Event()
+        """Set while the socket of trade updates listens."""
+
+    @property
+    def capabilities(self) -> BrokerCapabilities:
+        """Look-up by client id, closed orders, a stream of updates."""
+        return BrokerCapabilities(name="alpaca")
+
+    def start(self) -> None:
+        """Begin to listen for trade updates; a second call does nothing."""
+        if not self._closed:
+            self._updates.start()
+
+    def use_clock(self, clock: Clock) -> None:
+        """Take times from ``clock`` from now on."""
+        self._clock = clock
+
+    def take_gap(self) -> bool:
+        """Whether messages may have been missed since this was last asked.
+
+        True after every connection of the socket but the first: nothing is sent again by it.
+        """
+        gap, self._gap = self._gap, False
+        return gap
+
+    # -- orders out ------------------------------------------------------------------------------
+
+    async def send(self, commands: Sequence[BrokerCommand]) -> None:
+        """Hand commands over; each runs in a thread, a cancel after the sending of its order."""
+        for command in commands:
+            if isinstance(command, CancelOrder):
+                self._hand_cancel(command)
+            else:
+                self._hand_order(command.request)
+
+    def _hand_order(self, request: OrderRequest) -> None:
+        name = request.client_order_id
+        with self._lock:
+            known = self._submitting.get(name)
+            if known is not None and not known.done():
+                return
+            self._submitting[name] = self._orders.submit(self._submit, request)
+
+    def _hand_cancel(self, command: CancelOrder) -> None:
+        sending = self._submitting.get(command.client_order_id)
+        if sending is None or sending.done():
+            self._cancels.submit(self._cancel, command)
+        else:
+            sending.add_done_callback(lambda _: self._cancels.submit(self._cancel, command))
+
+    def _submit(self, request: OrderRequest) -> None:
+        try:
+            self._put(self._placed(request))
+        except Exception as error:  # whatever it is, the engine must hear of the order
+            _logger.exception("an order could not be sent", client_order_id=request.client_order_id)
+            self._put([self._report(request, ReportKind.UNKNOWN_OUTCOME, repr(error))])
+
+    def _placed(self, request: OrderRequest) -> list[ExecutionReport]:
+        if request.display_quantity is not None and request.display_quantity < request.quantity:
+            text = "not sent: this account cannot show a part of an order only"
+            return [self._report(request, ReportKind.REJECTED, text)]
+        try:
+            order = self._rest.post("/orders", order_body(request))
+        except ApiSilence as silence:
+            return [self._report(request, ReportKind.UNKNOWN_OUTCOME, str(silence))]
+        except ApiRefusal as refusal:
+            if refusal.status == 422 and refusal.code == NOT_UNIQUE_OR_UNREADABLE:
+                return self._perhaps_ours(request, refusal)
+            return [self._report(request, ReportKind.REJECTED, str(refusal), refusal.body)]
+        if not isinstance(order, dict) or text_of(order, "id") is None:
+            text = "the answer to the order cannot be read"
+            return [self._report(request, ReportKind.UNKNOWN_OUTCOME, text, order)]
+        return self._taken(request, order)
+
+    def _perhaps_ours(self, request: OrderRequest, refusal: ApiRefusal) -> list[ExecutionReport]:
+        """The id was used before, or something else is wrong: only the order itself can tell."""
+        try:
+            order = self._listing.order(request.client_order_id)
+        except BrokerUnavailable as error:
+            text = f"{refusal}; {error}"
+            return [self._report(request, ReportKind.UNKNOWN_OUTCOME, text, refusal.body)]
+        if order is None:
+            return [self._report(request, ReportKind.REJECTED, str(refusal), refusal.body)]
+        if not is_same_order(order, request):
+            text = f"{refusal}; the broker has another order under this id"
+            return [self._report(request, ReportKind.REJECTED, text, order)]
+        return self._taken(request, order)
+
+    def _taken(self, request: OrderRequest, order: Mapping[str, Any]) -> list[ExecutionReport]:
+        reports = reports_of_order(order, [], self._clock.now())
+        # What has executed comes with its own prices from the socket or the activities.
+        return [report for report in reports if report.kind is not ReportKind.TRADE] or [
+            self._report(request, ReportKind.UNKNOWN_OUTCOME, "the answer names no order", order)
+        ]
+
+    def _cancel(self, command: CancelOrder) -> None:
+        name, id = command.client_order_id, command.venue_order_id
+        try:
+            if id is None:
+                order = self._listing.order(name)
+                id = text_of(order, "id") if order is not None else None
+            if id is None:
+                self._refuse_cancel(name, None, "the broker has no order under this id")
+                return
+            self._rest.delete(f"/orders/{id}")
+        except (ApiRefusal, ApiSilence, BrokerUnavailable) as error:
+            self._refuse_cancel(name, id, str(error))
+        except Exception as error:
+            _logger.exception("an order could not be cancelled", client_order_id=name)
+            self._refuse_cancel(name, id, repr(error))
+
+    def _refuse_cancel(self, name: str, id: str | None, text: str) -> None:
+        now = self._clock.now()
+        self._put(
+            [
+                ExecutionReport(
+                    kind=ReportKind.CANCEL_REJECTED,
+                    client_order_id=name,
+                    market_time=now,
+                    receive_time=now,
+                    venue_order_id=id,
+                    text=text[:300],
+                )
+            ]
+        )
+
+    def _report(
+        self, request: OrderRequest, kind: ReportKind, text: str, body: object = None
+    ) -> ExecutionReport:
+        now = self._clock.now()
+        return ExecutionReport(
+            kind=kind,
+            client_order_id=request.client_order_id,
+            market_time=now,
+            receive_time=now,
+            order_qty=request.quantity,
+            limit_price=request.limit_price,
+            text=text[:300],
+            raw=raw(body) if body else {},
+        )
+
+    # -- reports in ------------------------------------------------------------------------------
+
+    def drain(self) -> list[ExecutionReport]:
+        """Take the reports that have arrived, in order of arrival."""
+        with self._lock:
+            reports, self._inbox = self._inbox, []
+        return reports
+
+    def _put(self, reports: Sequence[ExecutionReport]) -> None:
+        if reports:
+            with self._lock:
+                self._inbox.extend(reports)
+            self.arrived.set()
+
+    def _on_frame(self, message: Any) -> None:
+        now = self._clock.now()
+        data = message.get("data") if isinstance(message, dict) else None
+        report = report_of_update(data, now) if isinstance(data, dict) else None
+        if report is None:
+            _logger.warning("a trade update cannot be read", message=str(message)[:300])
+            self._missed()
+        elif is_own_client_order_id(report.client_order_id):
+            self._put([report])
+        else:
+            self._tell_foreign(report)
+
+    def _tell_foreign(self, report: ExecutionReport) -> None:
+        """An order that is not ours is left alone and reported once."""
+        if report.client_order_id in self._foreign or len(self._foreign) >= FOREIGN_TOLD_MAX:
+            return
+        self._foreign.add(report.client_order_id)
+        self._put([replace(report, kind=ReportKind.STATUS)])
+
+    def _on_connected(self) -> None:
+        self._connections += 1
+        self.is_connected.set()
+        if self._connections > 1:
+            self._missed()
+
+    def _on_lost(self, text: str) -> None:
+        self.is_connected.clear()
+        _logger.warning("the socket of trade updates was lost", cause=text[:200])
+
+    def _missed(self) -> None:
+        self._gap = True
+        self.arrived.set()
+
+    # -- questions -------------------------------------------------------------------------------
+
+    async def account(self) -> Account:
+        """The account now.
+
+        Raises:
+            BrokerUnavailable: the broker cannot be asked, refuses the keys, or gives no equity.
+        """
+        answer = await self._ask(lambda: self._rest.get("/account"), "account")
+        found = account_of(answer, self._clock.now()) if isinstance(answer, dict) else None
+        if found is None:
+            raise BrokerUnavailable("account: its equity, cash or buying power cannot be read")
+        return found
+
+    async def positions(self) -> Mapping[str, Position]:
+        """All open positions by symbol.
+
+        Raises:
+            BrokerUnavailable: the broker cannot be asked, or a position cannot be read.
+        """
+        rows = await self._ask(lambda: self._rest.get("/positions"), "positions")
+        if not isinstance(rows, list):
+            raise BrokerUnavailable("positions: the answer is not a list")
+        found = [position_of(row) for row in rows if isinstance(row, dict)]
+        if len(found) != len(rows) or None in found:
+            raise BrokerUnavailable("positions: one of them cannot be read")
+        return {position.symbol: position for position in found if position is not None}
+
+    async def find_order(self, client_order_id: str) -> BrokerOrder | None:
+        """The order under our id, None when the broker has none.
+
+        Raises:
+            BrokerUnavailable: the broker cannot say.
+        """
+        order = await self._ask(lambda: self._listing.order(client_order_id), "look-up")
+        if order is None:
+            return None
+        found = broker_order(order)
+        if found is None:
+            raise BrokerUnavailable(f"order {client_order_id} cannot be read")
+        return found
+
+    async def open_orders(self) -> Sequence[BrokerOrder]:
+        """All orders that can still trade, ours or not.
+
+        Raises:
+            BrokerUnavailable: they cannot be listed, or one of them cannot be read.
+        """
+        rows = await self._ask(lambda: self._listing.listed("open"), "open orders")
+        found = [broker_order(row) for row in rows]
+        if None in found:
+            raise BrokerUnavailable("open orders: one of them cannot be read")
+        return [order for order in found if order is not None]
+
+    async def reports_since(self, client_order_ids: Sequence[str]) -> Sequence[ExecutionReport]:
+        """Everything REST can say of these orders, from their beginning; none of an unknown one.
+
+        Raises:
+            BrokerUnavailable: the broker cannot be asked.
+        """
+
+        def read() -> list[ExecutionReport]:
+            now = self._clock.now()
+            orders = self._listing.orders(client_order_ids, now)
+            fills = self._listing.fills(orders, now)
+            return [
+                report
+                for order in orders
+                for report in reports_of_order(order, fills[text_of(order, "id") or ""], now)
+            ]
+
+        return await self._ask(read, "orders")
+
+    async def _ask(self, question: Callable[[], T], what: str) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._queries, question)
+        except ApiRefusal as refusal:
+            hint = "; check the key id and the secret key" if refusal.is_of_keys else ""
+            raise BrokerUnavailable(f"{what}: {refusal}{hint}") from None
+        except ApiSilence as silence:
+            raise BrokerUnavailable(f"{what}: {silence}") from None
+        except RuntimeError as error:
+            if self._closed:
+                raise BrokerUnavailable(f"{what}: the broker is closed") from None
+            raise error
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let what is being sent end, then stop; open orders stay as they are."""
+        if self._closed:
+            return
+        self._closed = True
+        for pool in (self._orders, self._cancels):
+            pool.shutdown(wait=True)
+        self._updates.stop()
+        self._rest.close()
+        self._queries.shutdown(wait=True, cancel_futures=True)
+
+    async def aclose(self) -> None:
+        """The same without holding up the event loop."""
+        with contextlib.suppress(RuntimeError):
+            await asyncio.get_running_loop().run_in_executor(None, self.close)

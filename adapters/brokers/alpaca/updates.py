@@ -1,0 +1,143 @@
+"""The socket of trade updates: in a thread of its own, raw, and never silent unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from alpaca.trading.stream import TradingStream
+from websockets.exceptions import WebSocketException
+
+from ...alpaca_api.access import AlpacaAccess
+from ...alpaca_api.reading import decoded
+
+CONNECT_SECONDS_MAX: Final = 15.0
+RECEIVE_SECONDS: Final = 1.0
+PINGS: Final = {"ping_interval": 5, "ping_timeout": 10, "max_queue": 4096, "close_timeout": 1}
+"""A server that is gone is noticed within 15 s; one that answers pings and sends nothing is found
+by comparing with what REST says."""
+STOP_SECONDS_MAX: Final = 8.0
+
+
+class UpdateStream(TradingStream):
+    """``alpaca-py``'s stream, without its models, which drop what they cannot read."""
+
+    _ws: Any
+    _trade_updates_handler: Any
+
+    def __init__(
+        self,
+        access: AlpacaAccess,
+        on_frame: Callable[[Any], None],
+        on_connected: Callable[[], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        super().__init__(
+            access.key_id.get_secret_value(),
+            access.secret_key.get_secret_value(),
+            raw_data=True,
+            url_override=access.updates_url,
+            websocket_params=dict(PINGS),
+        )
+        self._on_frame, self._on_connected, self._on_lost = on_frame, on_connected, on_lost
+        self._reconnect_min_backoff = 0.2
+        self._reconnect_max_backoff = 10.0
+        self._trade_updates_handler = self._unused
+
+    async def _unused(self, _: object) -> None:
+        """Frames are taken in :meth:`_consume`; the client only wants to see a handler."""
+
+    async def _start_ws(self) -> None:
+        async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            await super()._start_ws()  # type: ignore[no-untyped-call]
+
+    async def _consume(self) -> None:
+        confirmed = False
+        while self._should_run:
+            try:
+                frame = await asyncio.wait_for(self._ws.recv(), RECEIVE_SECONDS)
+            except TimeoutError:
+                continue
+            except WebSocketException as error:
+                self._on_lost(f"{type(error).__name__}: {error}")
+                raise
+            message = decoded(frame)
+            stream = message.get("stream") if isinstance(message, dict) else None
+            if stream == "listening" and not confirmed:
+                confirmed = True
+                self._on_connected()
+            elif stream == "trade_updates" or message is None or stream is None:
+                self._data_received = True
+                self._on_frame(message if message is not None else frame)
+        await self.close()
+
+
+class Updates:
+    """Runs an :class:`UpdateStream` in a thread until it is stopped."""
+
+    def __init__(
+        self,
+        access: AlpacaAccess,
+        on_frame: Callable[[Any], None],
+        on_connected: Callable[[], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        quiet("alpaca.trading.stream")
+        self._access, self._callbacks = access, (on_frame, on_connected, on_lost)
+        self._stream: UpdateStream | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="alpaca-updates", daemon=True)
+            self._thread.start()
+
+    def reconnect(self) -> None:
+        """Have the socket closed and opened again, when it is suspected of being mute."""
+        loop, stream = self._loop, self._stream
+        if loop is not None and stream is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(lambda: loop.create_task(_drop(stream)))
+
+    def stop(self) -> None:
+        """End the thread; what had arrived stays with whoever took it."""
+        loop, stream, thread = self._loop, self._stream, self._thread
+        if thread is None:
+            return
+        if loop is not None and stream is not None:
+            with contextlib.suppress(RuntimeError):
+                asyncio.run_coroutine_threadsafe(_stopped(stream), loop)
+        thread.join(STOP_SECONDS_MAX)
+        self._thread = None
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stream = UpdateStream(self._access, *self._callbacks)
+        await self._stream._run_forever()  # type: ignore[no-untyped-call]
+
+
+async def _stopped(stream: UpdateStream) -> None:
+    await stream.stop_ws()
+
+
+async def _drop(stream: UpdateStream) -> None:
+    socket = stream._ws
+    if socket is not None:
+        await socket.close()
+
+
+def quiet(name: str) -> None:
+    """Silence a logger of the client's: it shows tracebacks for what is handled here."""
+    logger = logging.getLogger(name)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())

@@ -1,0 +1,45 @@
+"""``run --broker alpaca``: connect, hand over the decisions, work until they have ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..decisions_file import Row
+from ..live_run import open_live, work_live
+from ..running import Outcome, file_decisions
+from ..settings import Settings
+from . import output
+from .options import store_of
+from .progress import RunProgress
+from .views import Views, read_views
+
+
+def trade_live(
+    rows: Sequence[Row],
+    store: str | None,
+    config: Path | None,
+    addresses: Mapping[str, str | None],
+    *,
+    is_live: bool,
+    progress: bool,
+) -> tuple[Outcome, Views]:
+    """Work a file's decisions at Alpaca, and read what the log then says.
+
+    Raises:
+        InvalidInput: a setting, an address, or keys that are missing.
+        BrokerUnavailable: the broker cannot be asked, or refuses the keys.
+        StoreError: the store cannot be used or written; what it holds is whole.
+    """
+    settings = Settings.read(file=config, live=is_live)
+    where = store_of(store, settings)
+    with output.waiting("connecting", enabled=progress):
+        run = open_live(settings, where, addresses)
+    try:
+        decisions = file_decisions(rows, run.session, run.rules)
+        with RunProgress(run, len(decisions), enabled=progress) as watch:
+            outcome = asyncio.run(work_live(run, decisions, watch))
+        return outcome, read_views(run.log, where)
+    finally:
+        run.application.close()

@@ -1,0 +1,114 @@
+"""A run of a decisions file at a real broker, in real time.
+
+Orchestration only. The same file on the same store goes on where it was; what was decided is never
+decided twice, and what was sent is found again at the broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..domain.ports import NANOS, Session
+from .alpaca_provider import AlpacaProvider
+from .application import Application
+from .engine import Engine, EngineRules
+from .running import EventHook, FileDecision, Outcome
+from .settings import Settings
+from .storage.log import Log
+
+AFTER_CLOSE_NS: Final = 8 * 3_600 * NANOS
+"""So long after its close a session is still the one that a file's decisions are of."""
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """An application over a live broker, and the session that a run is of."""
+
+    application: Application
+    session: Session
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that works it."""
+        return self.application.engine
+
+    @property
+    def log(self) -> Log:
+        """The log that it writes."""
+        return self.engine.desk.log
+
+    @property
+    def rules(self) -> EngineRules:
+        """How the engine works."""
+        return self.engine.desk.rules
+
+
+def open_live(settings: Settings, store: str, addresses: Mapping[str, str | None]) -> LiveRun:
+    """Connect to Alpaca and take up what the store has.
+
+    Raises:
+        InvalidInput: keys are missing or an address is none.
+        BrokerUnavailable: the broker cannot be asked, or refuses the keys.
+        StoreError: the store cannot be used.
+    """
+    provider = AlpacaProvider.of_settings(settings, **addresses)
+    try:
+        application = Application.open(provider, settings, store=store)
+    except BaseException:
+        provider.close()
+        raise
+    return LiveRun(application, _session_of(application))
+
+
+async def work_live(
+    run: LiveRun, decisions: Sequence[FileDecision], watch: EventHook | None = None
+) -> Outcome:
+    """Hand the decisions over, each at its time, and work until all have ended.
+
+    The session's books are closed when its close has passed; before that the market data that was
+    used so far is recorded.
+
+    Raises:
+        BrokerUnavailable: the broker cannot be asked.
+        StoreError: the log cannot be written; what it holds is whole, and the run can be taken up.
+    """
+    engine, before = run.engine, run.log.head().position
+    if watch is not None:
+        told = engine.desk.on_event
+
+        def both(position: int, event: object) -> None:
+            watch(position, event)  # type: ignore[arg-type]
+            if told is not None:
+                told(position, event)  # type: ignore[arg-type]
+
+        engine.desk.on_event = both
+    await run.application.prepare()
+    futures = [engine.schedule(each.arrival, each.at) for each in decisions]
+    try:
+        await engine.run()
+        if engine.desk.now >= run.session.close:
+            await engine.close_session()
+        else:
+            await engine.record_capture()
+    finally:
+        for future in futures:
+            if future.done() and not future.cancelled():
+                future.exception()
+    head = run.log.head()
+    pairs = tuple(zip(decisions, (future.result() for future in futures), strict=True))
+    return Outcome(pairs, head.position - before, head)
+
+
+def _session_of(application: Application) -> Session:
+    """The session under way; after its close still the one that the log has open; else the next."""
+    desk = application.engine.desk
+    now = desk.now
+    current = desk.calendar.session_at(now)
+    if current is not None:
+        return current
+    opened = desk.account.session
+    if opened is not None and opened.open <= now < opened.close + AFTER_CLOSE_NS:
+        return Session(opened.session_date, opened.open, opened.close)
+    return desk.calendar.next_session(now)

@@ -1,0 +1,352 @@
+"""Market data over Alpaca: quotes, prints and halts from the socket, the rest from REST.
+
+What a symbol needs (is it there, today's volume so far, minutes of earlier days) is read once when
+it is first asked for. While the socket is silent, quotes are asked for by REST. Every figure is of
+the feed that it is labelled with; only ``sip`` is consolidated (ruling 22).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+import structlog
+
+from ...domain.errors import InvalidInput
+from ...domain.market import MarketState, TradingStatus
+from ...domain.money import ONE, ZERO
+from ...domain.ports import NANOS, Clock, Session
+from ..alpaca_api.access import CONSOLIDATED_FEEDS, AlpacaAccess
+from ..alpaca_api.reading import Json, nanos, number_of
+from ..alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Host
+from ..exchange.tape import SymbolDay
+from .alpaca_feed import Feed
+from .feeds import CONSOLIDATED
+from .history import BarHistory, Bars
+from .live_tape import TICK, LiveTape
+from .minutes import MINUTE_NS
+from .sessions import SessionCalendar
+
+THREADS: Final = 2
+HISTORY_DAYS: Final = 30
+"""Calendar days of minutes that the average day and the volume curve are made from."""
+PAGE_LIMIT: Final = 10_000
+PAGES_MAX: Final = 20
+SILENCE_SECONDS: Final = 3.0
+"""So long without a message of a symbol, and its quote is asked for by REST, as often as this."""
+BLIND_SECONDS: Final = 30.0
+"""So long without a socket, and a halt would not be seen: the status is unknown (ruling 16)."""
+HALT_CODES: Final = frozenset({"2", "H", "P", "M", "D", "Q", "4", "5"})
+OPEN_CODES: Final = frozenset({"3", "T"})
+NO_HALT_CODES: Final = frozenset({"E", "F", "0", "A", "C"})
+"""Messages on short-sale restrictions and other states in which trading goes on."""
+IRREGULAR: Final = frozenset("BCGHLMNOPQRTUVWZ4567 89".replace(" ", ""))
+"""Sale conditions of auctions, late, out-of-sequence, derived or extended-hours prints (CTA, UTP);
+they do not count as regular volume."""
+_logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one symbol beside its tape."""
+
+    listed: bool | None = None
+    halted: TradingStatus | None = None
+    heard_at: float = 0.0
+    asked_at: float = 0.0
+    begun: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+class AlpacaMarketData:
+    """A :class:`~fillwright.domain.ports.MarketData`, and what a capture of it reads."""
+
+    def __init__(
+        self, access: AlpacaAccess, rest: AlpacaRest, clock: Clock, calendar: SessionCalendar
+    ) -> None:
+        """Nothing is asked yet."""
+        self.calendar = calendar
+        self.source = f"alpaca:{access.feed}"
+        self._feed_name = CONSOLIDATED if access.feed in CONSOLIDATED_FEEDS else access.feed
+        self._parameter = access.feed
+        self._rest, self._clock = rest, clock
+        self._feed = Feed(access, self._take)
+        self._known: dict[str, _Known] = {}
+        self._tapes: dict[str, LiveTape] = {}
+        self._bars: dict[str, Bars] = {}
+        self._history = BarHistory({}, calendar)
+        self._pool = ThreadPoolExecutor(THREADS, "alpaca-data")
+
+    def use_clock(self, clock: Clock) -> None:
+        """Take times from ``clock`` from now on."""
+        self._clock = clock
+
+    # -- the port --------------------------------------------------------------------------------
+
+    async def refresh(self, symbols: Sequence[str]) -> None:
+        """Begin with symbols that are new today, and ask for quotes of which nothing is heard."""
+        loop = asyncio.get_running_loop()
+        session = self._session()
+        wanted = list(dict.fromkeys(symbols))
+        new = [s for s in wanted if self._known.setdefault(s, _Known()).begun != session.date]
+        if new:
+            await asyncio.gather(
+                *(loop.run_in_executor(self._pool, self._begin, s, session) for s in new)
+            )
+            self._history = BarHistory(self._bars, self.calendar)
+        self._feed.subscribe(s for s in wanted if self._known[s].listed is not False)
+        moment = time.monotonic()
+        silent = [s for s in wanted if self._is_silent(self._known[s], moment)]
+        if silent:
+            for symbol in silent:
+                self._known[symbol].asked_at = moment
+            await loop.run_in_executor(self._pool, self._poll, silent)
+
+    def state(self, symbol: str, now: int) -> MarketState:
+        """What is known of ``symbol`` at ``now``; unknown parts are None, never an exception."""
+        known, tape = self._known.get(symbol) or _Known(), self._tapes.get(symbol)
+        session = self.calendar.session_at(now)
+        shown = session or self.calendar.next_session(now)
+        today = tape if tape is not None and tape.session.date == shown.date else None
+        quote = today.quote if today is not None else None
+        if quote is not None and quote.at > now:
+            quote = quote.model_copy(update={"at": now})
+        numbers: tuple[Decimal | None, ...] = (None, None, None)
+        if today is not None and session is not None:
+            numbers = today.statistics(now)
+        volume = today.volume() if today is not None else None
+        return MarketState(
+            symbol=symbol,
+            now=now,
+            status=self._status(known, today, session),
+            quote=quote,
+            quote_age_ns=None if quote is None else max(now - quote.at, 0),
+            tick=TICK if today is None else today.tick,
+            lot=ONE,
+            last_price=None if today is None else today.last_price,
+            volume=None if volume is None else max(volume, ZERO),
+            volatility_bps=numbers[0],
+            trend_bps=numbers[1],
+            average_daily_volume=self._history.average_daily_volume(symbol, shown.date),
+            session_open=shown.open,
+            session_close=shown.close,
+            source="; ".join((self.source, *known.problems[-2:]))[:200],
+            spread_mean=numbers[2],
+        )
+
+    def knows(self, symbol: str) -> bool:
+        """False only when the broker says that it has no such asset."""
+        known = self._known.get(symbol)
+        return known is None or known.listed is not False
+
+    def volume_buckets(self, symbol: str, date: str) -> tuple[int, ...]:
+        """Relative volumes of equal parts of the session from earlier days; empty: unknown."""
+        session = self.calendar.session_on(date)
+        if session is None or self._history.average_daily_volume(symbol, session.date) is None:
+            return ()
+        return self._history.volume_buckets(symbol, session)
+
+    # -- what a capture reads --------------------------------------------------------------------
+
+    def days_of(self, symbol: str) -> tuple[SymbolDay, ...]:
+        """What was heard of a symbol today."""
+        tape = self._tapes.get(symbol)
+        return () if tape is None else (tape.day(),)
+
+    def feed_of(self, symbol: str) -> str:
+        """Which feed the data is of."""
+        return self._feed_name
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._feed.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    # -- the socket ------------------------------------------------------------------------------
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        symbol, kind = message.get("S"), message.get("T")
+        tape, known = self._tapes.get(str(symbol)), self._known.get(str(symbol))
+        if known is None:
+            return
+        known.heard_at = time.monotonic()
+        at = _moment(message.get("t"))
+        if kind == "s":
+            self._take_status(known, str(message.get("sc") or ""))
+        elif tape is None or at is None:
+            return
+        elif kind == "q":
+            _quote(tape, at, message)
+        elif kind == "t":
+            _print(tape, at, message)
+
+    def _take_status(self, known: _Known, code: str) -> None:
+        if code in OPEN_CODES:
+            known.halted = None
+        elif code in HALT_CODES:
+            known.halted = TradingStatus.HALTED
+        elif code not in NO_HALT_CODES:
+            known.halted = TradingStatus.UNKNOWN
+            known.problems.append(f"unknown trading status {code!r}"[:60])
+
+    def _status(
+        self, known: _Known, tape: LiveTape | None, session: Session | None
+    ) -> TradingStatus:
+        if session is None:
+            return TradingStatus.CLOSED
+        if known.halted is not None:
+            return known.halted
+        down = self._feed.down_since
+        blind = down is not None and time.monotonic() - down > BLIND_SECONDS
+        return TradingStatus.UNKNOWN if tape is None or blind else TradingStatus.OPEN
+
+    def _is_silent(self, known: _Known, moment: float) -> bool:
+        last = max(known.heard_at, known.asked_at)
+        return known.listed is not False and moment - last > SILENCE_SECONDS
+
+    # -- REST ------------------------------------------------------------------------------------
+
+    def _session(self) -> Session:
+        now = self._clock.now()
+        return self.calendar.session_at(now) or self.calendar.next_session(now)
+
+    def _begin(self, symbol: str, session: Session) -> None:
+        """Everything that is read once a day; what fails is named and tried again next time."""
+        known = self._known[symbol]
+        tape = LiveTape(symbol, session)
+        self._tapes.setdefault(symbol, tape)
+        if self._tapes[symbol].session.date != session.date:
+            self._tapes[symbol] = tape
+        tape = self._tapes[symbol]
+        known.problems.clear()
+        try:
+            if known.listed is None and not self._is_asset(symbol, known):
+                known.begun = session.date
+                return
+            self._begin_bars(symbol, tape, session)
+            self._begin_quote(symbol, tape, session)
+            known.begun = session.date
+        except (ApiRefusal, ApiSilence) as error:
+            known.problems.append(str(error)[:120])
+            _logger.warning("market data", symbol=symbol, problem=str(error)[:200])
+
+    def _is_asset(self, symbol: str, known: _Known) -> bool:
+        try:
+            asset = self._rest.get(f"/assets/{symbol}")
+        except ApiRefusal as refusal:
+            if refusal.status != 404:
+                raise
+            known.listed = False
+            return False
+        known.listed = True
+        if isinstance(asset, dict) and asset.get("tradable") is False:
+            known.problems.append("the broker says that it is not tradable")
+        return True
+
+    def _begin_quote(self, symbol: str, tape: LiveTape, session: Session) -> None:
+        shot = self._data(f"/stocks/{symbol}/snapshot", {"feed": self._parameter})
+        quote, trade = _part(shot, "latestQuote"), _part(shot, "latestTrade")
+        at = nanos(quote.get("t"))
+        if at is not None and at >= session.open and tape.quote is None:
+            _quote(tape, at, quote)
+        traded_at = nanos(trade.get("t"))
+        day = _part(shot, "dailyBar")
+        day_at, volume = nanos(day.get("t")), number_of(day, "v")
+        if traded_at is None or day_at is None or volume is None:
+            tape.begin_volume(ZERO, 0)
+        elif day_at // MINUTE_NS >= session.open // MINUTE_NS - 24 * 60:
+            fresh = traded_at >= session.open
+            tape.begin_volume(volume if fresh else ZERO, traded_at)
+            price = number_of(trade, "p")
+            if fresh and price is not None and price > 0:
+                tape.last_price = tape.last_price or price
+        else:
+            tape.begin_volume(ZERO, traded_at)
+
+    def _begin_bars(self, symbol: str, tape: LiveTape, session: Session) -> None:
+        parameters: dict[str, object] = {
+            "timeframe": "1Min",
+            "start": _rfc3339(session.open - HISTORY_DAYS * 86_400 * NANOS),
+            "end": _rfc3339(self._clock.now()),
+            "limit": PAGE_LIMIT,
+            "adjustment": "split",
+            "feed": self._parameter,
+        }
+        ts: list[int] = []
+        volumes: list[float] = []
+        closes: list[tuple[int, float]] = []
+        for _ in range(PAGES_MAX):
+            answer = self._data(f"/stocks/{symbol}/bars", parameters)
+            for bar in answer.get("bars") or ():
+                at = nanos(bar.get("t")) if isinstance(bar, dict) else None
+                volume, close = number_of(bar, "v"), number_of(bar, "c")
+                if at is None or volume is None or close is None:
+                    continue
+                ts.append(at)
+                volumes.append(float(volume))
+                if at >= session.open:
+                    closes.append((at + MINUTE_NS, float(close)))
+            token = answer.get("next_page_token")
+            if not token:
+                break
+            parameters["page_token"] = token
+        order = np.argsort(np.array(ts, dtype=np.int64), kind="stable")
+        self._bars[symbol] = Bars(
+            ts=np.array(ts, dtype=np.int64)[order], volume=np.array(volumes)[order]
+        )
+        tape.begin_minutes(closes)
+
+    def _poll(self, symbols: list[str]) -> None:
+        with contextlib.suppress(ApiRefusal, ApiSilence):
+            answer = self._data(
+                "/stocks/quotes/latest", {"symbols": ",".join(symbols), "feed": self._parameter}
+            )
+            for symbol, quote in (answer.get("quotes") or {}).items():
+                tape, at = self._tapes.get(symbol), nanos(quote.get("t"))
+                newer = tape is not None and (tape.quote is None or (at or 0) > tape.quote.at)
+                if tape is not None and at is not None and newer and at >= tape.session.open:
+                    _quote(tape, at, quote)
+
+    def _data(self, path: str, parameters: Mapping[str, object]) -> Json:
+        answer = self._rest.get(path, parameters, host=Host.DATA)
+        if not isinstance(answer, dict):
+            raise ApiSilence(f"{path}: the answer is no object")
+        return answer
+
+
+def _quote(tape: LiveTape, at: int, message: Json) -> None:
+    sides = [number_of(message, name) or ZERO for name in ("bp", "bs", "ap", "as")]
+    tape.add_quote(at, *sides)
+
+
+def _print(tape: LiveTape, at: int, message: Json) -> None:
+    price, size = number_of(message, "p"), number_of(message, "s")
+    if price is None or size is None or price <= 0 or size <= 0:
+        return
+    conditions = message.get("c") or ()
+    tape.add_print(at, price, size, regular=not any(str(c) in IRREGULAR for c in conditions))
+
+
+def _moment(stamp: object) -> int | None:
+    exact = getattr(stamp, "to_unix_nano", None)
+    return int(exact()) if callable(exact) else nanos(stamp)
+
+
+def _part(answer: Json, name: str) -> Json:
+    part = answer.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _rfc3339(at: int) -> str:
+    from datetime import UTC, datetime
+
+    if at < 0:
+        raise InvalidInput("time", at, "one after 1970")
+    return datetime.fromtimestamp(at // NANOS, UTC).isoformat().replace("+00:00", "Z")
