@@ -14,14 +14,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 import requests
-from alpaca.common.exceptions import APIError
-from alpaca.common.rest import RESTClient
-from alpaca.data.historical import StockHistoricalDataClient
-from alpaca.trading.client import TradingClient
 from requests.adapters import HTTPAdapter
 
 from ..provider_reading import scrub
 from .access import AlpacaAccess
+from .client import APIError, RESTClient, StockHistoricalDataClient, TradingClient
 from .limiter import Lane, Limiter
 from .reading import decoded
 

@@ -147,7 +147,8 @@ class Working:
         market: MarketState,
         guarded: Guarded,
     ) -> None:
-        desk, now, step = self._desk, self._desk.now, guarded.step
+        # The moment that was decided at: live, time has gone on since, and replay needs that one.
+        desk, now, step = self._desk, market.now, guarded.step
         stamp = desk.stamp(str(instruction.id), f"step:{now}")
         strategy = strategy_for(plan.strategy)
         for violation in guarded.violations:

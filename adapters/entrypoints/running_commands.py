@@ -187,10 +187,15 @@ def run(
         outcome, views = trade(terms, arrivals, progress=shown)
         result = Result(outcome, views, terms.market.symbols)
     result.present(json_output=json_output)
-    if strict and result.invalid:
+    if strict:
+        _refuse_invalid(len(result.invalid), len(rows))
+
+
+def _refuse_invalid(invalid: int, rows: int) -> None:
+    if invalid:
         raise InvalidInput(
             "decisions",
-            f"{len(result.invalid)} of {len(rows)} rows refused as no valid decisions",
+            f"{invalid} of {rows} rows refused as no valid decisions",
             "only valid ones (or --lenient); the run is done and on the record",
         )
 

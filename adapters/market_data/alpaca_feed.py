@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from alpaca.data.live.stock import StockDataStream
-
 from ..alpaca_api.access import AlpacaAccess
+from ..alpaca_api.client import StockDataStream
 
 CHANNELS: Final = ("quotes", "trades", "statuses")
 PINGS: Final = {"ping_interval": 5, "ping_timeout": 10, "max_queue": 4096, "close_timeout": 1}

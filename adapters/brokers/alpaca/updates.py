@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from alpaca.trading.stream import TradingStream
 from websockets.exceptions import WebSocketException
 
 from ...alpaca_api.access import AlpacaAccess
+from ...alpaca_api.client import TradingStream
 from ...alpaca_api.reading import decoded
 
 CONNECT_SECONDS_MAX: Final = 15.0
