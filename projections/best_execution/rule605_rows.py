@@ -1,0 +1,234 @@
+"""Rows of Rule 605's summary and detailed files, from covered orders and their executions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from .rule605 import GIVEN, Statistics, classified, measured, ratio, statistics_of
+from .rule605_terms import (
+    COMBINED_SIZE,
+    DETAILED_COLUMNS,
+    EXECUTABLE_TYPES,
+    HORIZONS,
+    SIZE_CODES,
+    SUMMARY_COLUMNS,
+    SUMMARY_SIZES,
+    SUMMARY_TYPES,
+    TIME_COLUMNS,
+)
+
+Row = dict[str, Any]
+SIZE_ABOVE: Final = SIZE_CODES[-1]
+
+
+def joined(orders: pl.DataFrame, executions: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Covered orders, and their executions measured by the quote at the order's receipt.
+
+    ``orders`` has ``order_id``, ``symbol``, ``side``, ``quantity``, ``order_type``,
+    ``time_in_force``, ``limit_price``, ``received_at``, the quote then as ``bid``, ``ask``,
+    ``bid_size`` and ``ask_size``, ``sp500`` (yes or no) and, for orders that were not executable at
+    receipt, ``executable_at``. ``executions`` has ``order_id``, ``at``, ``quantity``, ``price`` and
+    ``mid_<horizon>``. Orders without a quote at receipt are not covered.
+    """
+    known = classified(orders).filter(pl.col("covered_type").is_not_null())
+    carried = ("order_id", "symbol", "side", "bid", "ask", "sp500", "covered_type", "size_code")
+    since = (
+        pl.coalesce("executable_at", "received_at")
+        if "executable_at" in known.columns
+        else (pl.col("received_at"))
+    )
+    keys = known.select(*carried, far=_far_size(), ordered="quantity", since=since)
+    fills = executions.drop([c for c in carried if c != "order_id" and c in executions.columns])
+    fills = fills.join(keys, on="order_id", how="inner").with_columns(
+        elapsed_ns=pl.col("at") - pl.col("since")
+    )
+    return known, measured(fills)
+
+
+def _far_size() -> pl.Expr:
+    return pl.when(pl.col("side") > 0).then(pl.col("ask_size")).otherwise(pl.col("bid_size"))
+
+
+def summary_rows(
+    orders: pl.DataFrame,
+    executions: pl.DataFrame,
+    *,
+    participant: str,
+    entity: str,
+    month: str,
+) -> list[Row]:
+    """The summary's rows of one month (YYYYMM), at most one for each of its keys.
+
+    Market orders and marketable limits only. Averages are of orders received in the month and of
+    executions of those; a key without orders has no row, and what cannot be known is None.
+    """
+    known, fills = joined(orders, executions)
+    covered = known.filter(pl.col("covered_type").is_in(list(SUMMARY_TYPES)))
+    fills = fills.filter(pl.col("covered_type").is_in(list(SUMMARY_TYPES)))
+    by = ("sp500", "covered_type", "size_code")
+    counted = _sums(covered.with_columns(_n=1), by, ("_n", "quantity", "order_value"))
+    summed = _sums(fills, by, _amounts(fills))
+    rows = []
+    for listed in (True, False):
+        for kind, code in SUMMARY_TYPES.items():
+            for size in SUMMARY_SIZES:
+                below = SIZE_CODES[:-1] if size == COMBINED_SIZE else (size,)
+                keys = [(listed, kind, each) for each in below]
+                orders_of = _added(counted, keys)
+                if not orders_of:
+                    continue
+                found = statistics_of(_added(summed, keys) or dict.fromkeys(_amounts(fills), 0))
+                head = (participant, entity, month, "Y" if listed else "N", size, code)
+                rows.append(
+                    dict(zip(SUMMARY_COLUMNS, (*head, *_summary(orders_of, found)), strict=True))
+                )
+    return rows
+
+
+def _summary(orders: Mapping[str, Decimal], found: Statistics) -> tuple[Decimal | None, ...]:
+    return (
+        ratio(orders["quantity"], orders["_n"]),
+        ratio(orders["order_value"], orders["_n"]),
+        found["avg_mid"],
+        found["pct_at_quote_or_better"],
+        found["pct_pi"],
+        found["weighted_pct_pi"],
+        found["avg_effective_pct"],
+        found["avg_quoted_pct"],
+        found["eq"],
+        found["avg_realised_15s_pct"],
+        found["avg_realised_1min_pct"],
+        found["avg_time_ms"],
+    )
+
+
+def detailed_rows(
+    orders: pl.DataFrame,
+    executions: pl.DataFrame,
+    *,
+    participant: str,
+    entity: str,
+    month: str,
+) -> list[Row]:
+    """The detailed file's rows of one month, by symbol, lot, size and type of order.
+
+    What only a broker or venue can tell (shares executed away, prices against the best displayed
+    odd lots, shares executed on exchanges) is None.
+    """
+    known, fills = joined(orders, executions)
+    lots = known.select("order_id", lot=_lot())
+    by = ("symbol", "lot", "size_code", "covered_type")
+    known = known.join(lots, on="order_id").with_columns(_n=1)
+    fills = fills.join(lots, on="order_id").with_columns(**_size_improvement())
+    counted = _sums(known, by, ("_n", "quantity", "order_value"))
+    summed = _sums(fills, by, (*_amounts(fills), "benchmark", "outsized"))
+    filled = {
+        row[:4]: row[4] for row in fills.group_by(by).agg(pl.col("order_id").n_unique()).iter_rows()
+    }
+    rows = []
+    for key in sorted(counted):
+        symbol, lot, size, kind = key
+        sums = _added(summed, [key]) or dict.fromkeys((*_amounts(fills), "benchmark", "outsized"))
+        row: Row = dict.fromkeys(DETAILED_COLUMNS)
+        row |= {"DsgntParticipant": participant, "RprtEntityCd": entity, "RptDate": month}
+        row |= {"Symbol": symbol, "LotSizeFlag": lot, "OrderSize": size, "OrderType": kind}
+        row |= _detailed(counted[key], sums, kind, filled.get(key, 0))
+        rows.append(row)
+    return rows
+
+
+def _detailed(orders: Mapping[str, Decimal], sums: Mapping[str, Any], kind: str, n: int) -> Row:
+    found = statistics_of(sums)
+    executed = found["shares"]
+    assert executed is not None
+    row: Row = {
+        "CvrdOrderCnt": orders["_n"],
+        "CvrdOrderSize": orders["order_value"],
+        "CvrdOrderQty": orders["quantity"],
+        "CvrdOrderCnclQty": max(orders["quantity"] - executed, Decimal(0)),
+        "CvrdOrderExctdQty": executed,
+        "ExctdOrderMidPtAvg": found["avg_mid"],
+        "ExctdOrderAvgQuotSprd": found["avg_quoted"],
+        "AvgEffctvSprd": found["avg_effective"],
+        "AvgEffctvSprdPct": found["avg_effective_pct"],
+        "AvgEFQPct": found["eq"],
+        "ExctdPIOrdersQty": found["pi_shares"],
+        "ExctdPIOrdWghtdAvgAmtPerShare": found["pi_amount_per_share"],
+        "ExctdPIOrdWghtdAvgTime": found["pi_time_ms"],
+        "ExctdOrderAtQuotQty": found["at_quote_shares"],
+        "ExctdAtQuotOrdWghtdAvgTime": found["at_quote_time_ms"],
+        "ExctdOrderOutQuotQty": found["outside_shares"],
+        "ExctdOutQuotOrdWghtdAvgAmt": found["outside_amount_per_share"],
+        "ExctdOutQuotOrdWghtdAvgTime": found["outside_time_ms"],
+        "ExctdOrderSizeBnchmrkQty": sums["benchmark"],
+        "ExctdSIOutsizedQty": sums["outsized"],
+    }
+    for number, column in enumerate(TIME_COLUMNS):
+        row[column] = found[f"time_{number}"]
+    for ours, theirs in HORIZONS.items():
+        row[f"AvgRealSprd{theirs}"] = found[f"avg_realised_{ours}"]
+        row[f"AvgRealSprdPct{theirs}"] = found[f"avg_realised_{ours}_pct"]
+    if kind in EXECUTABLE_TYPES:
+        row |= {"FilledOrderCnt": Decimal(n), "RegExctdOrderQty": executed}
+        row["FilledOrderWghtdAvgTime"] = found["avg_time_ms"]
+    return row
+
+
+def _lot() -> pl.Expr:
+    """Round lot or more, odd lot, or fraction of a share; round lots are taken as 100 shares."""
+    q = pl.col("quantity")
+    return (
+        pl.when(q < 1)
+        .then(pl.lit("FRAC"))
+        .when(q < 100)
+        .then(pl.lit("ODD"))
+        .otherwise(pl.lit("ROUND"))
+    )
+
+
+def _size_improvement() -> dict[str, pl.Expr]:
+    """Shares up to the size displayed at the far touch, and those beyond it at the quote or better.
+
+    An order's executions are taken in their order: the first shares use up the displayed size.
+    """
+    before = pl.col("quantity").cum_sum().over("order_id", order_by="at") - pl.col("quantity")
+    shown = pl.min_horizontal("far", "ordered")
+    inside = pl.max_horizontal(
+        pl.lit(0).cast(pl.Decimal(38, 9)), pl.min_horizontal(pl.col("quantity"), shown - before)
+    )
+    good = pl.col("_outside").is_null() & pl.col("_quoted_shares").is_not_null()
+    return {
+        "benchmark": pl.when(pl.col("far").is_not_null()).then(inside),
+        "outsized": pl.when(pl.col("far").is_not_null() & good).then(pl.col("quantity") - inside),
+    }
+
+
+def _amounts(fills: pl.DataFrame) -> tuple[str, ...]:
+    return tuple(name for name in fills.columns if name.startswith("_") and name not in GIVEN)
+
+
+def _sums(
+    frame: pl.DataFrame, by: Sequence[str], names: Sequence[str]
+) -> dict[tuple[Any, ...], dict[str, Decimal]]:
+    grouped = frame.group_by(by).agg(pl.col(name).sum() for name in names)
+    return {
+        row[: len(by)]: {
+            name: Decimal(value or 0) for name, value in zip(names, row[len(by) :], strict=True)
+        }
+        for row in grouped.iter_rows()
+    }
+
+
+def _added(
+    sums: Mapping[tuple[Any, ...], Mapping[str, Decimal]], keys: Sequence[tuple[Any, ...]]
+) -> dict[str, Decimal]:
+    """The sums over several keys, empty where none of them is there."""
+    found: dict[str, Decimal] = {}
+    for key in keys:
+        for name, value in sums.get(key, {}).items():
+            found[name] = found.get(name, Decimal(0)) + value
+    return found
