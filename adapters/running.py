@@ -35,6 +35,7 @@ from .engine.batching import AdvisedArrival
 from .exchange.journal import JournalMismatchError
 from .exchange.tape import INSTRUMENTS_FILE, symbols_on
 from .exchange.terms import Fees
+from .integrity.terms import IntegritySettings
 from .market_data.recorded import RecordedMarketData
 from .simulation import Simulation, VenueTerms, simulate
 from .storage.location import parse_location
@@ -71,6 +72,7 @@ class RunTerms:
     limits: Limits
     latency_ns: int
     fees: Fees
+    integrity: IntegritySettings = IntegritySettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from ..domain.planning.facts import PlanningRules
 from ..domain.switching import SwitchingRules
 from ..domain.timing.engine import TimingConfig
 from .brokers.provider import NeutralDefaults, ProviderTimings
+from .integrity.terms import IntegritySettings
 from .settings_reading import Key, fold, keys_of, nested, translated, unknown
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Settings(BaseSettings):
     switching: SwitchingRules = SwitchingRules()
     intake: IntakeRules = IntakeRules()
     broker: BrokerSettings = BrokerSettings()
+    integrity: IntegritySettings = IntegritySettings()
 
     @classmethod
     def settings_customise_sources(

@@ -31,7 +31,8 @@ def ops_examples() -> list[ops.OpsRecord]:
         ops.Anchored(
             **_head(),
             root=DIGEST[::-1],
-            key="fillwright/main+b0a1c2d3",
+            frontier=(DIGEST, DIGEST[::-1], DIGEST, DIGEST),
+            note=f"fillwright/main\n1204\n...\nhead {DIGEST}\ntime {NOW}\n\n— fillwright/main …\n",
             anchor="file:///srv/anchor/main.anchor",
             time_stamped=True,
         ),

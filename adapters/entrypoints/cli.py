@@ -10,9 +10,10 @@ from typing import Annotated, Final
 import typer
 
 from ... import __version__
-from .checking_commands import config, verify
+from .config_command import config
 from .demo_command import demo
 from .evaluate import evaluate
+from .evidence_commands import check, checkpoint, keys, prove
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .mirror_commands import mirror, query
 from .paper import paper
@@ -20,6 +21,7 @@ from .reading_commands import events, limits, report, show, status
 from .replay_command import replay
 from .running_commands import run
 from .surveillance_command import surveillance
+from .verify_command import verify
 
 PROGRAM: Final = "fillwright"
 DEBUG: Final = "--debug"
@@ -58,6 +60,10 @@ def top(
 
 for command in (demo, run, status, show, report, limits, events, replay, verify, config, evaluate):
     app.command()(command)
+app.command()(keys)
+app.command()(checkpoint)
+app.command()(prove)
+app.command()(check)
 app.command()(mirror)
 app.command()(query)
 app.command()(paper)

@@ -187,6 +187,7 @@ def demo(
         limits=base.settings.to_limits(),
         latency_ns=latency_ns(),
         fees=FeeModel.US.rates(),
+        integrity=base.settings.integrity,
     )
     rows = [Row(number, fields) for number, fields in enumerate(DECISIONS, start=1)]
     if not json_output:

@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2
     STORE = 3
     DIFFERENCE = 4
+    NOT_ANCHORED = 5
     INTERRUPTED = 130
 
 
@@ -36,6 +37,7 @@ MEANINGS: Final = {
     ExitCode.BAD_INPUT: "bad input: the message names the field and what is allowed",
     ExitCode.STORE: "the store cannot be used: busy, full, damaged, made by a newer version",
     ExitCode.DIFFERENCE: "verify or replay found a difference and names it",
+    ExitCode.NOT_ANCHORED: "consistent, not anchored: nothing outside the store vouches for it",
     ExitCode.INTERRUPTED: "interrupted: the same command goes on where it was",
 }
 """Every exit code with its meaning, as help and documentation give it."""
@@ -45,11 +47,19 @@ class Difference(FillwrightError):
     """Verification or replay found that something is not what it should be."""
 
 
+class NotAnchored(FillwrightError):
+    """Consistent in itself, and nothing outside vouches for it although something ought to."""
+
+
 def exit_code_of(error: BaseException) -> ExitCode:
     """The exit code of an error that ended a command."""
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    if isinstance(error, Difference) or _named(error, "projections.runner", "ProjectionStopped"):
+    if isinstance(error, NotAnchored):
+        return ExitCode.NOT_ANCHORED
+    if isinstance(error, Difference) or _named(error, "integrity.proofs", "ProofError"):
+        return ExitCode.DIFFERENCE
+    if _named(error, "projections.runner", "ProjectionStopped"):
         return ExitCode.DIFFERENCE
     if _is_of_store(error):
         return ExitCode.STORE

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..decisions_file import Row
+from ..integrity.checkpointing import checkpointing
 from ..live_run import open_live, work_live
 from ..running import Outcome, file_decisions
 from ..settings import Settings
@@ -38,7 +39,10 @@ def trade_live(
         run = open_live(settings, where, addresses)
     try:
         decisions = file_decisions(rows, run.session, run.rules)
-        with RunProgress(run, len(decisions), enabled=progress) as watch:
+        with (
+            checkpointing(where, settings.integrity),
+            RunProgress(run, len(decisions), enabled=progress) as watch,
+        ):
             outcome = asyncio.run(work_live(run, decisions, watch))
         return outcome, read_views(run.log, where)
     finally:

@@ -52,6 +52,24 @@ ConfigOption = Annotated[
         show_default=False,
     ),
 ]
+VerifierKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="The public key of the checkpoints. Default: integrity.verifier_key.",
+        show_default=False,
+    ),
+]
+AnchorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--anchor",
+        metavar="WHERE",
+        help="Where checkpoints were left: a file or URL. Default: integrity.anchor.",
+        show_default=False,
+    ),
+]
 SeedOption = Annotated[
     int | None,
     typer.Option(

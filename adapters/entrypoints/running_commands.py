@@ -239,6 +239,7 @@ def _simulated(
         limits=base.settings.to_limits(),
         latency_ns=latency_ns(latency_ms),
         fees=fees.rates(),
+        integrity=base.settings.integrity,
     )
     return terms, file_decisions(rows, held, base.rules)
 

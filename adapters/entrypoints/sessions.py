@@ -12,6 +12,7 @@ from ...domain.errors import InvalidInput
 from ...domain.ports import Session
 from ..account_file import StartAccount
 from ..engine import EngineRules
+from ..integrity.checkpointing import checkpointing
 from ..market_data.recorded import RecordedMarketData
 from ..running import FileDecision, Outcome, RunTerms, recorded_seed, start, work
 from ..settings import Settings
@@ -78,14 +79,22 @@ def check_positions(account: StartAccount, market: RecordedMarketData) -> None:
 
 
 def trade(
-    terms: RunTerms, decisions: Sequence[FileDecision], *, progress: bool
+    terms: RunTerms,
+    decisions: Sequence[FileDecision],
+    *,
+    progress: bool,
 ) -> tuple[Outcome, Views]:
     """Work the decisions until the session's books are closed, and read what the log then says.
+
+    With a signing key in ``terms.integrity`` checkpoints are made meanwhile and at the end.
 
     Raises:
         StoreError: the store cannot be used or written; what it holds is whole.
     """
     with start(terms) as simulation:
-        with RunProgress(simulation, len(decisions), enabled=progress) as watch:
+        with (
+            checkpointing(terms.store, terms.integrity),
+            RunProgress(simulation, len(decisions), enabled=progress) as watch,
+        ):
             outcome = asyncio.run(work(simulation, decisions, watch))
         return outcome, read_views(simulation.log, terms.store)

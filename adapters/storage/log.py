@@ -41,6 +41,10 @@ _SELECT_PAGE: Final = (
     f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
     "ORDER BY position LIMIT ?"
 )
+_SELECT_HASHES: Final = (
+    f"SELECT position, hash FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
+    "ORDER BY position LIMIT ?"
+)
 _SELECT_STREAM: Final = (
     f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} ORDER BY originator_version"
 )
@@ -256,14 +260,20 @@ class Log:
                 return
             after = page[-1][0]
 
+    def hashes(self, after: int = 0, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Position and chain hash of each event with ``after`` < position <= ``upto``."""
+        last = 2**63 - 1 if upto is None else upto
+        while page := self._recorder.fetch(_SELECT_HASHES, (after, last, BATCH)):
+            yield from map(tuple, page)
+            after = page[-1][0]
+
     def stream(self, originator_id: UUID) -> list[DomainEvent]:
         """All events of one aggregate, oldest first; empty when there is none.
 
         Raises:
             StoreNewer, StoreDamaged: an event is missing or cannot be decoded.
         """
-        rows = self._recorder.fetch(_SELECT_STREAM, (originator_id.hex,))
-        events = [self.decode(RawRecorded(*row)) for row in rows]
+        events = [self.decode(raw) for raw in self.raw_stream(originator_id)]
         for version, event in enumerate(events, start=1):
             if event.originator_version != version or event.originator_id != originator_id:
                 raise StoreDamaged(
@@ -271,6 +281,11 @@ class Log:
                     "Run `fillwright verify` on it"
                 )
         return events
+
+    def raw_stream(self, originator_id: UUID) -> list[RawRecorded]:
+        """All events of one aggregate as they lie in the table, oldest first."""
+        rows = self._recorder.fetch(_SELECT_STREAM, (originator_id.hex,))
+        return [RawRecorded(*row) for row in rows]
 
     def decode(self, raw: RawRecorded) -> DomainEvent:
         """The event of a stored one.

@@ -74,7 +74,7 @@ class _Check:
         """Go on to the head; what is wrong with the next event, empty when nothing is."""
         head = self._log.head()
         for raw in self._log.raw_events(self.count, head.position, batch):
-            what = _fault(raw, self.count + 1, self._previous)
+            what = fault_of(raw, self.count + 1, self._previous)
             if what:
                 return what
             self.count += 1
@@ -84,7 +84,8 @@ class _Check:
         return ""
 
 
-def _fault(raw: RawRecorded, position: int, previous: bytes) -> str:
+def fault_of(raw: RawRecorded, position: int, previous: bytes) -> str:
+    """What is wrong with a stored event that should be at ``position``, empty when nothing is."""
     if raw.position != position:
         return f"missing: the next event is at position {raw.position}"
     try:

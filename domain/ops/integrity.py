@@ -27,13 +27,16 @@ class VerificationDone(OpsRecord):
 class Anchored(OpsRecord):
     """A checkpoint of the log was left at an anchor outside the store.
 
-    ``root`` is the Merkle tree's root over the first ``log_position`` events, ``key`` the signer's
-    name and key hash as the signed note has it, and ``anchor`` where the note went.
+    ``root`` is the Merkle tree's root over the first ``log_position`` events and ``frontier`` the
+    roots of its full subtrees, the largest first, from which the tree goes on without reading the
+    events again; it is believed because it hashes to the root that ``note`` is signed over.
+    ``anchor`` is where the signed note went.
     """
 
     TOPIC: ClassVar[str] = "Anchored"
 
     root: Sha256Hex
-    key: Annotated[str, Field(max_length=300)]
+    frontier: Annotated[tuple[Sha256Hex, ...], Field(max_length=64)]
+    note: Annotated[str, Field(max_length=100_000)]
     anchor: Annotated[str, Field(max_length=2_000)]
     time_stamped: bool = False

@@ -1,0 +1,144 @@
+"""Documents, notes, keys and anchors that commands about evidence are given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ...domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from ..integrity.checkpoints import SignedCheckpoint
+    from ..integrity.notes import VerifierKey
+    from ..integrity.terms import IntegritySettings
+
+DOCUMENT_BYTES_MAX: Final = 1 << 30
+
+
+def anchored_checkpoints(
+    anchor: str | None, settings: IntegritySettings
+) -> list[SignedCheckpoint] | None:
+    """The checkpoints at the anchor that is given or configured, None when none is.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    from ..integrity.anchors import AnchorError, checkpoints_at
+
+    named = anchor or settings.anchor_or_default
+    if named is None:
+        return None
+    try:
+        return checkpoints_at(named)
+    except AnchorError as error:
+        raise InvalidInput("anchor", named, f"a readable anchor ({error})") from error
+
+
+def verifier(key: Path | None, settings: IntegritySettings) -> VerifierKey | None:
+    """The public key that is given or configured, None when none is."""
+    from ..integrity.notes import read_verifier
+
+    named = key or settings.verifier_key
+    return read_verifier(named) if named is not None else None
+
+
+def covering(
+    anchor: str | None, key: Path | None, settings: IntegritySettings, position: int
+) -> SignedCheckpoint:
+    """The newest checkpoint at the anchor, which has to cover a position.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    marks = anchored_checkpoints(anchor, settings)
+    if marks is None:
+        raise InvalidInput("anchor", "nothing", "--anchor with the checkpoints of the log")
+    public = verifier(key, settings)
+    if public is not None:
+        marks = [mark for mark in marks if mark.note.signed_by(public)]
+    largest = max(marks, key=lambda mark: mark.size, default=None)
+    if largest is None or largest.size < position:
+        size = largest.size if largest is not None else 0
+        raise InvalidInput(
+            "event",
+            position,
+            f"a position up to {size}, the newest checkpoint (`fillwright checkpoint` makes one)",
+        )
+    return largest
+
+
+def note_from(path: Path) -> SignedCheckpoint:
+    """A signed checkpoint from a file.
+
+    Raises:
+        InvalidInput: it is not one.
+    """
+    from ..integrity.checkpoints import parse_checkpoint
+    from ..integrity.notes import NoteError
+
+    try:
+        return parse_checkpoint(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, NoteError) as error:
+        raise InvalidInput("checkpoint", path, f"a signed checkpoint ({error})") from error
+
+
+def write_document(document: object, out: Path | None) -> None:
+    """Write canonical JSON to a file, whole or not at all, or to stdout."""
+    import os
+
+    from ...projections.canonical import canonical_bytes
+    from . import output
+
+    data = canonical_bytes(document) + b"\n"
+    if out is None:
+        output.write_bytes(data)
+        return
+    part = out.with_name(f"{out.name}.part")
+    part.write_bytes(data)
+    os.replace(part, out)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        InvalidInput: it is not one.
+    """
+    try:
+        if path.stat().st_size > DOCUMENT_BYTES_MAX:
+            raise ValueError(f"it is longer than {DOCUMENT_BYTES_MAX} bytes")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInput("file", path, f"a readable JSON document ({error})") from error
+    if not isinstance(document, dict):
+        raise InvalidInput("file", path, "a JSON object, as `fillwright prove` writes it")
+    return document
+
+
+def check_document(
+    document: Mapping[str, Any], key: Path | None, anchor: str | None, settings: IntegritySettings
+) -> tuple[dict[str, Any], list[str], bool]:
+    """Check a proof: what it shows as fields and as lines, and whether a key vouches for it.
+
+    Raises:
+        ProofError: it does not show what it says.
+    """
+    from dataclasses import asdict
+
+    from ..integrity.proofs import FORMAT, check_proof
+
+    public = verifier(key, settings)
+    anchored = anchored_checkpoints(anchor, settings)
+    if document.get("format") != FORMAT:
+        raise InvalidInput("format", document.get("format"), FORMAT)
+    found = check_proof(document, public, anchored)
+    by = f"signed by {public.label}" if public is not None else "signature not checked"
+    kept = "its checkpoint lies outside" if found.anchored else "its checkpoint was not looked up"
+    lines = [
+        f"{found.topic} is event {found.position} of {found.size} in the log {found.origin}",
+        f"{by}; {kept}",
+        found.state,
+    ]
+    return asdict(found), lines, found.signed

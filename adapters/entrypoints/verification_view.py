@@ -1,0 +1,107 @@
+"""What a verification is told as, and what is kept of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ..integrity.verifying import Verification
+    from ..storage.log import Log
+
+ACTOR: Final = "verify"
+
+
+def verification_json(
+    store: str, found: Verification, segments: int, bad: list[str], faults: list[str]
+) -> dict[str, Any]:
+    """The outcome as one document."""
+    return {
+        "store": store,
+        "ok": found.ok and not faults,
+        "outcome": "failed" if faults else found.outcome,
+        "events": found.good if not found.ok else found.size,
+        "from": found.checked_from,
+        "head": {"position": found.size, "hash": found.head},
+        "root": found.root,
+        "checkpoints": found.checkpoints,
+        "anchored_position": found.anchored_size,
+        "first_bad_position": found.first_bad_position,
+        "what": found.what,
+        "faults": [fault for fault in faults if fault not in bad],
+        "segments": segments,
+        "segment_faults": bad,
+    }
+
+
+def verification_text(found: Verification, segments: int) -> str:
+    """The good outcome in a few lines."""
+    since = f" after position {found.checked_from}" if found.checked_from else ""
+    checked = found.size - found.checked_from
+    vouched = (
+        f"anchored: the first {found.anchored_size} are those of {found.checkpoints} checkpoints "
+        "kept outside"
+        if found.anchored_size
+        else "consistent, not anchored: nothing outside the store was compared"
+    )
+    return (
+        f"{checked} events{since} and {segments} segments are as they were written\n"
+        f"{vouched}\n"
+        f"head {found.size} {found.head.hex()}\n"
+        f"root {found.root.hex()}"
+    )
+
+
+def keep_record(store: str, found: Verification, faults: list[str]) -> None:
+    """Record the outcome in the second stream; a store that cannot be written is left alone."""
+    import time
+
+    from ...domain.errors import StoreError
+    from ...domain.ops import VerificationDone
+    from ..storage.location import parse_location
+    from ..storage.ops_log import OpsLog
+
+    if parse_location(store) is None:
+        return
+    what = found.what or (faults[0] if faults else "")
+    try:
+        with OpsLog.open(store) as ops:
+            ops.append(
+                VerificationDone(
+                    record_time=time.time_ns(),
+                    actor=ACTOR,
+                    log_position=found.size,
+                    log_hash=found.head.hex(),
+                    from_position=found.checked_from,
+                    outcome="failed" if what else found.outcome,
+                    first_bad_position=found.first_bad_position,
+                    what=what,
+                )
+            )
+    except StoreError:
+        from . import output
+
+        output.note("the outcome is not kept: the store cannot be written")
+
+
+def segments_of(log: Log) -> tuple[int, list[str]]:
+    """How many captured segments are as their hash says, and what is wrong with the others."""
+    from ...domain.events import MarketDataCaptured
+    from ..end_facts import SEGMENTS_SUFFIX
+    from ..market_data.capture import SegmentError, read_segment
+
+    path = Path(log.name)
+    folder = path.with_name(path.name + SEGMENTS_SUFFIX)
+    good, bad = 0, []
+    for raw in log.raw_events():
+        if raw.topic.partition(".")[0] != MarketDataCaptured.TOPIC:
+            continue
+        event = log.decode(raw)
+        if not isinstance(event, MarketDataCaptured):
+            continue
+        try:
+            read_segment(folder, event.sha256)
+            good += 1
+        except SegmentError as error:
+            bad.append(f"{error} (position {raw.position})")
+    return good, bad

@@ -1,0 +1,191 @@
+"""``verify``: is the log what was written, and what was vouched for outside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import (
+    AnchorOption,
+    ConfigOption,
+    JsonOption,
+    ProgressOption,
+    StoreOption,
+    VerifierKeyOption,
+    store_of,
+)
+
+if TYPE_CHECKING:
+    from ..integrity.tree import OnProgress
+    from ..integrity.verifying import Outside, Verification
+    from ..storage.log import Log
+
+
+def verify(
+    store: StoreOption = None,
+    key: VerifierKeyOption = None,
+    anchor: AnchorOption = None,
+    incremental: Annotated[
+        bool,
+        typer.Option("--incremental", help="Begin at the last checkpoint of the key that agrees."),
+    ] = False,
+    require_anchor: Annotated[
+        bool,
+        typer.Option("--require-anchor", help="Exit 5 when nothing outside vouches for the log."),
+    ] = False,
+    counters: Annotated[
+        bool,
+        typer.Option("--counters", help="Fold the limits from the log and compare the counters."),
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", metavar="N", min=0, max=64, help="Processes; 0 for one per core."),
+    ] = 0,
+    record: Annotated[
+        bool,
+        typer.Option("--record/--no-record", help="Keep the outcome in the store's second stream."),
+    ] = True,
+    config: ConfigOption = None,
+    json_output: JsonOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Recompute the hash chain and Merkle tree, and the hash of every captured segment.
+
+    With --key and --anchor every checkpoint kept outside is compared, which is what finds a log
+    that was cut off, replaced, or rewritten and signed anew. Exits 4 and names the first event that
+    is not as it was written. Exits 5 when the log is consistent but nothing outside vouches for it
+    although a key or anchor is configured, or the store says that it was anchored.
+    """
+    from ..settings import Settings
+    from ..storage.log import Log
+    from . import output
+    from .failures import Difference, NotAnchored
+    from .progress_bar import bar
+    from .verification_view import keep_record, segments_of, verification_json, verification_text
+
+    output.log_to_stderr()
+    settings = Settings.read(file=config)
+    where = store_of(store, settings)
+    with Log.open(where, writer=False) as log:
+        with bar(progress, "verifying") as advance:
+            outside = _outside(key, anchor, settings.integrity)
+            found = _verify(log, outside, incremental=incremental, jobs=jobs, progress=advance)
+        segments, bad = segments_of(log) if found.ok else (0, [])
+        if found.ok and not bad and counters:
+            bad = _counter_faults(log)
+        second = _second_stream(log) if found.ok else ""
+        expected = require_anchor or _is_expected(key, anchor, settings.integrity, log)
+    faults = [*([second] if second else []), *bad]
+    if record:
+        keep_record(where, found, faults)
+    if json_output:
+        output.print_json(verification_json(where, found, segments, bad, faults))
+    elif found.ok and not faults:
+        output.print_line(verification_text(found, segments))
+    if not found.ok:
+        raise Difference(_fault(where, found))
+    if faults:
+        raise Difference(f"{where}: the chain is whole, but {faults[0]}")
+    if found.outcome == "not_anchored" and expected:
+        raise NotAnchored(
+            f"{where} is consistent, not anchored: no checkpoint kept outside was compared. Give "
+            "--key and --anchor with the public key and the place the checkpoints were left at"
+        )
+
+
+def _outside(key: Path | None, anchor: str | None, settings: object) -> Outside | None:
+    """The key and the checkpoints that vouch for the log, None unless both are there."""
+    from ...domain.errors import InvalidInput
+    from ..integrity.anchors import AnchorError, checkpoints_at
+    from ..integrity.notes import read_verifier
+    from ..integrity.terms import IntegritySettings
+    from ..integrity.verifying import Outside
+
+    assert isinstance(settings, IntegritySettings)
+    named = anchor or settings.anchor_or_default
+    public = key or settings.verifier_key
+    if named is None or public is None:
+        if anchor is not None:
+            raise InvalidInput("key", "nothing", "--key with the public key of the checkpoints")
+        if key is not None:
+            raise InvalidInput("anchor", "nothing", "--anchor with the checkpoints of the key")
+        return None
+    try:
+        return Outside(read_verifier(public), checkpoints_at(named))
+    except AnchorError as error:
+        raise InvalidInput("anchor", named, f"a readable anchor ({error})") from error
+
+
+def _verify(
+    log: Log, outside: Outside | None, *, incremental: bool, jobs: int, progress: OnProgress
+) -> Verification:
+    import os
+
+    from ...domain.errors import InvalidInput
+    from ..integrity.checkpointing import start_for
+    from ..integrity.verifying import verify_log
+    from ..storage.ops_log import OpsLog
+
+    start = None
+    if incremental:
+        if outside is None:
+            raise InvalidInput("incremental", True, "with --key and --anchor only")
+        with OpsLog.of(log) as ops:
+            start = start_for(log, ops, outside)
+    return verify_log(
+        log, outside, start=start, jobs=jobs or os.cpu_count() or 1, on_progress=progress
+    )
+
+
+def _counter_faults(log: Log) -> list[str]:
+    """Where the stored counters are not what the events come to."""
+    from ...projections.daily_limits import DailyLimits
+    from ...projections.runner import compare_values, follow
+
+    head = log.head().position
+    limits = DailyLimits()
+    follow([limits], log.events(upto=head))
+    stored = {name: amount for name, amount in log.counters().items() if amount}
+    if log.head().position != head:
+        return []  # a writer is at work and moves them on
+    found = compare_values(stored, limits.counters())
+    return [
+        f"counter {path} is {ours}, its events come to {theirs}" for path, ours, theirs in found
+    ]
+
+
+def _second_stream(log: Log) -> str:
+    """What is wrong with the second stream's chain, empty when nothing is."""
+    from ..storage.ops_log import OpsLog
+
+    with OpsLog.of(log) as ops:
+        found = ops.verify()
+    if found.ok:
+        return ""
+    return f"the second stream's record at position {found.first_bad_position} is {found.what}"
+
+
+def _is_expected(key: Path | None, anchor: str | None, settings: object, log: Log) -> bool:
+    """Whether something outside ought to vouch for the log."""
+    from ...domain.ops import Anchored
+    from ..integrity.terms import IntegritySettings
+    from ..storage.ops_log import OpsLog
+
+    assert isinstance(settings, IntegritySettings)
+    if key or anchor or settings.anchor_or_default or settings.verifier_key:
+        return True
+    topic = Anchored.stored_topic()
+    with OpsLog.of(log) as ops:
+        return any(raw.topic == topic for raw in ops.raw_events())
+
+
+def _fault(store: str, found: Verification) -> str:
+    if found.first_bad_position is None:
+        return f"{store}: {found.what}. Keep the file as evidence and go back to the last good copy"
+    return (
+        f"{store}: the event at position {found.first_bad_position} is {found.what}. "
+        f"The {found.good} before it are as they were written. Keep the file as evidence and go "
+        "back to the last good copy"
+    )

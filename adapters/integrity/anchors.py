@@ -1,0 +1,135 @@
+"""Where checkpoints are left outside the store: a file, a URL, or a command.
+
+A file anchor holds signed notes one after the other with an empty line between; it is only ever
+appended to, so it may lie on a disk that allows no more than that. A URL gets each note by POST and
+gives all of them by GET. A command gets each note on its standard input and cannot be read back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from ...domain.errors import FillwrightError
+from .checkpoints import SignedCheckpoint, parse_checkpoint
+from .notes import NoteError
+
+COMMAND: Final = "command:"
+URLS: Final = ("http://", "https://")
+FILE: Final = "file://"
+SIGNATURE_MARK: Final = "— "
+SECONDS_MAX: Final = 20
+ANCHOR_BYTES_MAX: Final = 1 << 30
+
+
+class AnchorError(FillwrightError):
+    """An anchor cannot be written or read."""
+
+
+def leave(anchor: str, checkpoint: SignedCheckpoint) -> None:
+    """Leave a checkpoint at an anchor; returns once it is there, on disk for a file.
+
+    Raises:
+        AnchorError: it could not be left.
+    """
+    text = checkpoint.text
+    try:
+        if anchor.startswith(URLS):
+            _post(anchor, text)
+        elif anchor.startswith(COMMAND):
+            _tell(anchor.removeprefix(COMMAND), text)
+        else:
+            _append(_path(anchor), text)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise AnchorError(f"the anchor {anchor} cannot be written: {error}") from error
+
+
+def checkpoints_at(anchor: str) -> list[SignedCheckpoint]:
+    """Every checkpoint that was left at an anchor, in the order in which they were left.
+
+    Raises:
+        AnchorError: it cannot be read, or holds something else.
+    """
+    if anchor.startswith(COMMAND):
+        raise AnchorError("a command cannot be asked for its checkpoints: name the file or URL")
+    try:
+        if anchor.startswith(URLS):
+            with urllib.request.urlopen(anchor, timeout=SECONDS_MAX) as answer:
+                text = answer.read(ANCHOR_BYTES_MAX).decode()
+        else:
+            text = _path(anchor).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise AnchorError(f"the anchor {anchor} cannot be read: {error}") from error
+    try:
+        return [parse_checkpoint(note) for note in split_notes(text)]
+    except NoteError as error:
+        raise AnchorError(f"the anchor {anchor} holds what is no checkpoint: {error}") from error
+
+
+def split_notes(text: str) -> Iterator[str]:
+    """The notes of an anchor's text: each is a text, an empty line and lines of signatures.
+
+    What a crash left unfinished is passed over: a text without signatures, or a last line without
+    its end. Such a checkpoint was never acknowledged.
+    """
+    body: list[str] = []
+    signatures: list[str] = []
+    ended = False  # the empty line after the body was seen
+    for line in [*text.splitlines(keepends=True), "\n"]:
+        if not line.endswith("\n"):
+            continue
+        if line.startswith(SIGNATURE_MARK) and ended:
+            signatures.append(line)
+            continue
+        if signatures:
+            yield f"{''.join(body)}\n{''.join(signatures)}"
+        if signatures or (ended and line != "\n"):
+            body, signatures, ended = [], [], False
+        if line == "\n":
+            ended = bool(body)
+        else:
+            body.append(line)
+
+
+def _path(anchor: str) -> Path:
+    return Path(anchor.removeprefix(FILE)).expanduser()
+
+
+def _append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        _drop_unfinished(file.fileno())
+        os.write(file.fileno(), f"{text}\n".encode())
+        os.fsync(file.fileno())
+
+
+def _drop_unfinished(descriptor: int) -> None:
+    """Cut off a line that a crash left unfinished, so that the next note can be read."""
+    size = os.fstat(descriptor).st_size
+    if size == 0 or os.pread(descriptor, 2, size - 2) == b"\n\n":
+        return
+    whole = os.pread(descriptor, size, 0).rfind(b"\n\n") + 2
+    os.ftruncate(descriptor, whole if whole > 1 else 0)
+
+
+def _post(url: str, text: str) -> None:
+    request = urllib.request.Request(
+        url, data=text.encode(), headers={"Content-Type": "text/plain; charset=utf-8"}
+    )
+    with urllib.request.urlopen(request, timeout=SECONDS_MAX) as answer:
+        answer.read(1)
+
+
+def _tell(command: str, text: str) -> None:
+    subprocess.run(
+        shlex.split(command), input=text.encode(), check=True, timeout=SECONDS_MAX, shell=False
+    )
