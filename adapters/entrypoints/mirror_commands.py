@@ -93,7 +93,7 @@ def mirror(
             on_progress=advance,
         )
     if json_output:
-        output.print_json({"store": where, **_fields(done)})
+        output.print_json({"store": where, **output.fields_of(done)})
         return
     new = done.position - done.first + 1
     output.print_line(
@@ -179,7 +179,7 @@ def _verify_mirror(
         advance = stack.enter_context(bar(progress, "verifying"))
         found = check(folder, log, advance)
     if json_output:
-        output.print_json(_fields(found))
+        output.print_json(output.fields_of(found))
     elif found.ok:
         against = "the log" if found.against_log else "its own chain, without the log"
         output.print_line(
@@ -188,10 +188,6 @@ def _verify_mirror(
         )
     if not found.ok:
         raise Difference(f"{found.folder}: {found.what}. {found.events} events before it are good")
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in type(record).__slots__}
 
 
 def _print(answer: Answer, format: Format) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -52,6 +52,11 @@ def print_json(value: object) -> None:
     from ...projections.canonical import canonical_bytes
 
     write_bytes(canonical_bytes(value) + b"\n")
+
+
+def fields_of(record: Any) -> dict[str, Any]:
+    """The fields of a slotted record, not what is in them."""
+    return {name: getattr(record, name) for name in type(record).__slots__}
 
 
 def print_line(text: str) -> None:

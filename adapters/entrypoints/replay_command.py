@@ -23,6 +23,26 @@ def replay(
         ),
     ] = False,
     as_of: AsOfOption = None,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--what-if",
+            metavar="STRATEGY|NAME=VALUE",
+            help="Work the session again on its captured market data with another strategy, term "
+            "or parameter, and give the difference in cost. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    latency_ms: Annotated[
+        int,
+        typer.Option(
+            "--latency-ms",
+            metavar="N",
+            min=0,
+            max=60_000,
+            help="With --what-if: from sending an order to its arrival, in milliseconds.",
+        ),
+    ] = 50,
     json_output: JsonOption = False,
     progress: ProgressOption = None,
 ) -> None:
@@ -31,16 +51,21 @@ def replay(
     Decisions are plans with their limit checks, strategies' orders and cancels, switches, and
     cancels by rule. Exits 4 and names each difference, with both sides, when a projection, a
     counter of the store or a decision does not come out as it is on the record. With --as-of the
-    state at that moment is shown instead; `status`, `show`, `report` and `limits` take it too.
+    state at that moment is shown instead; `status`, `show`, `report` and `limits` take it too. With
+    --what-if nothing is compared with the record but the cost of each instruction.
     """
     from . import output
 
     output.log_to_stderr()
     where = store_of(store)
+    if sum((decisions, as_of is not None, bool(what_if))) > 1:
+        allowed = "one of --decisions, --as-of and --what-if"
+        raise InvalidInput("replay", "more than one of them", allowed)
     if as_of is not None:
-        if decisions:
-            raise InvalidInput("as_of", as_of, "nothing beside --decisions")
         _show_as_of(where, as_of, json_output=json_output)
+        return
+    if what_if:
+        _show_what_if(where, what_if, latency_ms, json_output=json_output, progress=progress)
         return
     _compare(where, decisions=decisions, json_output=json_output, progress=progress)
 
@@ -76,6 +101,38 @@ def _show_as_of(store: str, as_of: str, *, json_output: bool) -> None:
         output.print_json(status_json(views))
     else:
         output.show(status_view(views))
+
+
+def _show_what_if(
+    store: str,
+    changes: list[str],
+    latency_ms: int,
+    *,
+    json_output: bool,
+    progress: bool | None,
+) -> None:
+    from ..end_facts import SEGMENTS_SUFFIX
+    from ..evaluation.changes import parse_changes
+    from ..evaluation.what_if import what_if
+    from ..storage.location import parse_location
+    from ..storage.log import Log
+    from . import output
+    from .progress_bar import bar
+    from .what_if_view import what_if_view
+
+    asked = parse_changes(changes)
+    path = parse_location(store)
+    if path is None:
+        raise InvalidInput("store", store, "a store with captured market data beside it")
+    segments = path.with_name(path.name + SEGMENTS_SUFFIX)
+    with Log.open(store, writer=False) as log, bar(progress, "working it again") as advance:
+        found = what_if(
+            log, segments, asked, latency_ns=latency_ms * 1_000_000, on_progress=advance
+        )
+    if json_output:
+        output.print_json({"store": store, **output.fields_of(found)})
+    else:
+        output.show(what_if_view(found))
 
 
 def _replay_json(store: str, found: Replay) -> dict[str, object]:

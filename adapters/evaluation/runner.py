@@ -44,6 +44,7 @@ from .policies import Policy, Stress, plan_of
 
 LOOK_AHEAD_NS: Final = 20 * NANOS
 """How far the exchange is asked for the next report at a time."""
+NO_SWITCHES: Final = SwitchingRules(switches_max=0)
 RUN_ON_NS: Final = 60 * NANOS
 """How long after its window a parent may take to end; far more than the venue's answers need."""
 
@@ -79,13 +80,13 @@ class Bench:
         latency_ns: int,
         messages_per_minute: int,
         stress: Stress,
+        switching: SwitchingRules = NO_SWITCHES,
     ) -> None:
         self.market = market
         self.scaled = scaled
         self.session = session
         self.latency_ns = latency_ns
         self.stress = stress
-        switching = SwitchingRules(switches_max=0)
         self.rules = EngineRules(messages_per_minute=messages_per_minute, switching=switching)
         self.curve = market.volume_buckets(scaled.day.symbol, session.date)
         self._log = Log.open("memory:")
@@ -164,7 +165,16 @@ class _Budget(MessageBudget):
 class ParentOrder:
     """One parent at work: an instruction with its own desk, clock and exchange."""
 
-    def __init__(self, bench: Bench, parent: Parent, policy: Policy, budget: MessageBudget) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        parent: Parent,
+        policy: Policy,
+        budget: MessageBudget,
+        *,
+        plan: PlanTerms | None = None,
+    ) -> None:
+        """A parent to be worked by ``policy``, or as ``plan`` says where that is given."""
         self.parent = parent
         self.policy = policy
         self._exchange = Exchange([bench.scaled], bench.terms(parent))
@@ -175,10 +185,15 @@ class ParentOrder:
         self._steps = 0
         id = uuid5(NAMESPACE_URL, parent.name)
         day = bench.scaled.day
-        plan = plan_of(
-            parent, policy, bench.stress, id=id, tick=day.tick, lot=day.lot, curve=bench.curve
-        )
+        self.events: list[e.DomainEvent] | None = None
+        if plan is None:
+            plan = plan_of(
+                parent, policy, bench.stress, id=id, tick=day.tick, lot=day.lot, curve=bench.curve
+            )
+        else:
+            self.events = []
         self.instruction = _planned(id, plan, parent, self.desk)
+        self._collect()
         self.desk.adopt(self.instruction)
         self.desk.wake(self.instruction, parent.start)
 
@@ -211,7 +226,7 @@ class ParentOrder:
         if stepping and not instruction.is_done:
             self._working.step(instruction)
             self._steps += 1
-        instruction.collect_events()
+        self._collect()
         desk.touched.clear()
         if desk.commands:
             commands, desk.commands = desk.commands, []
@@ -222,6 +237,12 @@ class ParentOrder:
         if instruction.is_done and not instruction.live:
             return False
         return self._pass_time(now)
+
+    def _collect(self) -> None:
+        """Take what was recorded; it is kept where a plan was given."""
+        recorded = self.instruction.collect_events()
+        if self.events is not None:
+            self.events += recorded
 
     def _pass_time(self, now: int) -> bool:
         """Let time pass to the next report or the next step that does something."""
@@ -348,5 +369,4 @@ def _planned(id: UUID, plan: PlanTerms, parent: Parent, desk: Desk) -> Instructi
         limit_version=1,
         volume=desk.market.state(parent.symbol, parent.start).volume,
     )
-    instruction.collect_events()
     return instruction

@@ -84,6 +84,8 @@ class Segment:
 
     Quotes have ``ts_ns, bid_px, bid_sz, ask_px, ask_sz`` and deeper levels as ``bid_px_1`` …;
     prints have ``ts_ns, px, sz, aggressor, lit, regular`` and, where known, ``ex``.
+    ``ext_level_size`` and ``queue_share`` are the fill model's (see ``SymbolDay``), None in
+    segments of earlier versions.
     """
 
     symbol: str
@@ -95,6 +97,8 @@ class Segment:
     tick: Decimal
     lot: Decimal
     columns: dict[str, np.ndarray[Any, Any]]
+    ext_level_size: Decimal | None = None
+    queue_share: Decimal | None = None
 
 
 class Capturable(Protocol):
@@ -192,6 +196,8 @@ def write_segment(
         "feed": feed,
         "tick": day.tick,
         "lot": day.lot,
+        "ext_level_size": day.ext_level_size,
+        "queue_share": day.queue_share,
     }
     data = _parquet(columns, {name: str(value) for name, value in about.items()})
     digest = hashlib.sha256(data).hexdigest()
@@ -247,9 +253,15 @@ def read_segment(folder: str | Path, sha256: str) -> Segment:
                 name: table.column(name).combine_chunks().to_numpy(zero_copy_only=False)
                 for name in table.column_names
             },
+            ext_level_size=_optional(about, "ext_level_size"),
+            queue_share=_optional(about, "queue_share"),
         )
     except (pa.ArrowException, KeyError, ValueError, ArithmeticError) as error:
         raise SegmentError(f"segment {sha256}: not a market data segment: {error}") from error
+
+
+def _optional(about: dict[str, str], name: str) -> Decimal | None:
+    return Decimal(about[name]) if name in about else None
 
 
 def _columns(day: SymbolDay, kind: str, rows: slice) -> dict[str, pa.Array[Any]]:

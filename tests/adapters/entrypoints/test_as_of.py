@@ -79,3 +79,13 @@ def test_nothing_was_recorded_before_the_first_event(cli: Cli, store: Path) -> N
     refused = cli("limits", "--store", store, "--as-of", "1999-01-01T00:00:00Z")
     assert refused.code == 2
     assert "a time from the first on" in refused.err
+
+
+def test_another_strategy_is_compared_by_the_command(cli: Cli, store: Path) -> None:
+    told = cli("replay", "--store", store, "--what-if", "market", "--json").json
+    assert told["changes"] == "market"
+    assert {row["changed_strategy"] for row in told["compared"]} == {"market"}
+    shown = cli("replay", "--store", store, "--what-if", "slices=3").out.decode()
+    assert "complete within window and bound" in shown
+    for wrong in (["--what-if", "hasty"], ["--what-if", "twap", "--decisions"]):
+        assert cli("replay", "--store", store, *wrong).code == 2
