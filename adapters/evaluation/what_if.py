@@ -8,14 +8,12 @@ Both are judged by the analysis that reports are made with. The book does not re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Final
 from uuid import UUID
-
-import numpy as np
 
 from ...domain import events as e
 from ...domain.errors import InvalidInput
@@ -39,18 +37,15 @@ from ..calendar import ExchangeCalendar
 from ..end_facts import Captured, end_facts
 from ..engine.messages import MessageBudget
 from ..exchange.scaled import ScaledDay
-from ..exchange.tape import SymbolDay
-from ..market_data.capture import PRINTS, QUOTES, Segment
+from ..market_data.capture import PRINTS, QUOTES
 from ..market_data.recorded import RecordedMarketData
 from ..storage.log import Log
+from .captured_day import symbol_day
 from .changes import Changes
 from .grid import Parent
 from .policies import POLICIES, Stress
 from .runner import NO_SWITCHES, Bench, ParentOrder
 
-EXT_LEVEL_SIZE: Final = Decimal(1_000)
-QUEUE_SHARE: Final = Decimal("0.5")
-"""What is assumed of the book where a captured segment does not say it."""
 LATENCY_NS: Final = 50_000_000
 MESSAGES_PER_MINUTE: Final = 200
 RELEASED: Final = "released_after_deferral"
@@ -371,37 +366,4 @@ def _parent(instruction: Instruction, plan: PlanTerms) -> Parent:
         arrival_ask=float(arrival.ask) if arrival else 0.0,
         interval_vwap=0.0,
         end_mid=0.0,
-    )
-
-
-def symbol_day(quotes: Segment, prints: Segment | None, date: str) -> SymbolDay:
-    """Captured segments as a symbol-day that can be traded on; ``date`` as ``YYYYMMDD``."""
-    columns: Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = quotes.columns
-    levels = sum(name.startswith("bid_px") for name in columns)
-
-    def book(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        names = [f"{name}_{level}" if level else name for level in range(levels)]
-        return np.column_stack([columns[each].astype(np.float64) for each in names])
-
-    traded = prints.columns if prints is not None else {}
-    none = np.empty(0)
-    return SymbolDay(
-        symbol=quotes.symbol,
-        date=date,
-        tick=quotes.tick,
-        lot=quotes.lot,
-        levels=levels,
-        ext_level_size=quotes.ext_level_size or EXT_LEVEL_SIZE,
-        queue_share=QUEUE_SHARE if quotes.queue_share is None else quotes.queue_share,
-        q_ts=columns["ts_ns"].astype(np.int64),
-        bid_px=book("bid_px"),
-        bid_sz=book("bid_sz"),
-        ask_px=book("ask_px"),
-        ask_sz=book("ask_sz"),
-        t_ts=traded.get("ts_ns", none).astype(np.int64),
-        t_px=traded.get("px", none).astype(np.float64),
-        t_sz=traded.get("sz", none).astype(np.float64),
-        aggressor=traded.get("aggressor", none).astype(np.int8),
-        lit=traded.get("lit", none).astype(np.bool_),
-        regular=traded.get("regular", none).astype(np.bool_),
     )
