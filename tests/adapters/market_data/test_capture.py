@@ -108,7 +108,8 @@ def test_the_same_rows_give_the_same_bytes_in_any_process(
         "import sys; from fillwright.adapters.market_data.capture import read_segment, _parquet;"
         "import pyarrow as pa; s = read_segment(sys.argv[1], sys.argv[2]);"
         "about = {n: str(getattr(s, n)) for n in"
-        " ('symbol','kind','from_ns','to_ns','source','feed','tick','lot')};"
+        " ('symbol','kind','from_ns','to_ns','source','feed','tick','lot',"
+        " 'ext_level_size','queue_share')};"
         "import hashlib; cols = {n: pa.array(c) for n, c in s.columns.items()};"
         "print(hashlib.sha256(_parquet(cols, about)).hexdigest())"
     )
