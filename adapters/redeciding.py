@@ -25,6 +25,7 @@ from .disagreement import Disagreement
 from .storage.records import Recorded
 
 CHECKS: Final = "checks"
+ESTIMATE: Final = "estimate"
 _PLAN_FIELDS: Final = (
     "plan",
     CHECKS,
@@ -38,6 +39,7 @@ _PLAN_FIELDS: Final = (
     "sell_mark",
     "release_at",
     "notes",
+    ESTIMATE,
 )
 _FIELDS: Final[Mapping[type[e.DomainEvent], tuple[str, ...]]] = {
     e.InstructionPlanned: _PLAN_FIELDS,
@@ -87,6 +89,9 @@ class Plans:
         outcome = plan_decision(asked, facts, instruction.id)
         again = _fields_of(outcome, instruction, inputs)
         names = _FIELDS[type(event)]
+        if getattr(event, ESTIMATE, None) is None:  # a log of before kept none
+            names = tuple(name for name in names if name != ESTIMATE)
+            again.pop(ESTIMATE, None)
         before = {"outcome": event.TOPIC, **{name: getattr(event, name) for name in names}}
         self.count += 1
         self.checks += len(before.get(CHECKS, ()))
@@ -185,6 +190,7 @@ def _planned(planned: Planned, inputs: PlanningInputs, release_at: int | None) -
         "sell_mark": planned.sell_mark,
         "release_at": release_at,
         "notes": notes,
+        ESTIMATE: planned.estimate,
     }
 
 
@@ -217,8 +223,9 @@ class Switches:
         elif isinstance(event, e.OrderIntended | e.OrderCancelRequested):
             provenance = event.provenance
             # The step that begins work is decided before it is released, and switches nothing.
-            begins = provenance is not None and instruction.released_at == provenance.now
-            if provenance is None or rules is None or begins or not instruction.is_active:
+            if provenance is None or rules is None or not instruction.is_active:
+                return
+            if instruction.released_at is None or provenance.now <= instruction.released_at:
                 return
             if provenance.view == instruction.view() and plan == provenance.plan:
                 again = _switch(instruction, provenance.market, rules)

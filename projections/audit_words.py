@@ -133,6 +133,14 @@ def _planned(event: e.InstructionPlanned) -> Told:
         ("reserved buying power", kept.buying_power_usd),
         ("reducing reserve", kept.exempt or None),
     )
+    guess = event.estimate
+    if guess is not None:
+        facts += _known(
+            ("estimated cost bps", guess.cost_bps),
+            ("of it half spread bps", guess.half_spread_bps),
+            ("of it impact bps", guess.impact_bps),
+            ("estimated risk bps", guess.risk_bps),
+        )
     why = "; ".join((*event.timing_rules, *event.notes))
     return Told(what, why, (*_terms(plan), *facts, *_checks(event.checks)))
 

@@ -21,6 +21,7 @@ from fillwright.domain.ids import account_stream_id, client_order_id, instructio
 from fillwright.domain.limits import Reservation
 from fillwright.domain.market import MarketState, Quote, TradingStatus
 from fillwright.domain.plan import PlanTerms, StrategyParameters
+from fillwright.domain.planning.estimate import Estimate
 from fillwright.domain.planning.inputs import PlanningInputs, SessionInput, UsageInput
 from fillwright.domain.ports import ExecutionReport, OrderType, ReportKind, Side, TimeInForce
 from fillwright.domain.reasons import (
@@ -289,6 +290,14 @@ PLANNED: Final = e.InstructionPlanned(
     timing_rules=("open_avoidance_passed",),
     volume=D(1_250_000),
     notes=("rounded toward the current position",),
+    estimate=Estimate(
+        cost_bps=D("3.5000"),
+        half_spread_bps=D("0.5000"),
+        impact_bps=D("3.0000"),
+        risk_bps=D("28.4605"),
+        adv_fraction=D("0.000640"),
+        volatility_bps=D("4.5"),
+    ),
 )
 
 INTENDED: Final = e.OrderIntended(

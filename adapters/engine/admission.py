@@ -251,6 +251,7 @@ class Admission:
             release_at=release_at,
             sell_mark=planned.sell_mark,
             notes=planned.notes,
+            estimate=planned.estimate,
         )
         self._note(instruction, planned.anomalies)
         measured = PositionFacts(facts.position, planned.price, facts.account.equity)

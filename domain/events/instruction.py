@@ -12,6 +12,7 @@ from ..limits import Reservation
 from ..market import MarketState, Quote
 from ..money import Bps, Money, Price, Quantity, Shares
 from ..plan import PlanTerms
+from ..planning.estimate import Estimate
 from ..planning.facts import SellMark
 from ..planning.inputs import PlanningInputs
 from ..ports import ExecutionReport, OrderType, Side, TimeInForce
@@ -57,10 +58,12 @@ class InstructionPlanned(DomainEvent):
 
     ``release_at`` is set while the release is deferred. ``equity``, ``position`` and ``price`` are
     the broker's figures that the quantity was computed from; ``volume`` is the session's regular
-    volume in shares when the plan was made, where the feed has it.
+    volume in shares when the plan was made, where the feed has it. ``estimate`` is what the plan
+    was expected to cost, None without a quote.
     """
 
     TOPIC: ClassVar[str] = "InstructionPlanned"
+    VERSION: ClassVar[int] = 2
 
     plan: PlanTerms
     checks: tuple[Check, ...]
@@ -74,6 +77,7 @@ class InstructionPlanned(DomainEvent):
     sell_mark: SellMark | None = None
     release_at: int | None = None
     notes: tuple[str, ...] = ()
+    estimate: Estimate | None = None
 
 
 class ReleaseDeferred(DomainEvent):

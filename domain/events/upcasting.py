@@ -21,8 +21,14 @@ def _switched_without_market(fields: Fields) -> Fields:
     return {**fields, "market": None}
 
 
+def _planned_without_estimate(fields: Fields) -> Fields:
+    """Version 1 kept the expected cost in the plan's terms alone."""
+    return {**fields, "estimate": None}
+
+
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
+    ("InstructionPlanned", 1): _planned_without_estimate,
     ("StrategySwitched", 1): _switched_without_market,
 }
 """By (topic, version) of the stored form; each gives the fields of version + 1."""

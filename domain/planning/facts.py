@@ -18,6 +18,7 @@ from ..money import BPS, ONE
 from ..plan import CURVE_BUCKETS_MAX, PlanTerms, StrategyParameters
 from ..ports import Account, Session
 from ..reasons import Anomalous, Check, NothingReason, Refusal
+from .estimate import Estimate
 
 QUANTITY_STEP_MIN: Final = ONE / MICRO
 
@@ -206,6 +207,7 @@ class Planned:
     position: Decimal
     price: Decimal
     limit_version: int
+    estimate: Estimate | None = None
     sell_mark: SellMark | None = None
     notes: tuple[str, ...] = ()
     anomalies: tuple[Noted, ...] = ()

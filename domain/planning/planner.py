@@ -14,6 +14,7 @@ from ..errors import InvariantBroken
 from ..money import plain
 from ..ports import NANOS, Session
 from ..reasons import Anomalous, Reason, Refusal
+from .estimate import estimate
 from .facts import Deferred, Facts, Noted, Nothing, Outcome, Planned, Refused
 from .pretrade import Findings, Trial, general_checks, merged
 from .pretrade_size import (
@@ -160,6 +161,7 @@ def _planned(
         position=facts.held,
         price=trial.quote.mid,
         limit_version=facts.limits.version,
+        estimate=estimate(trial.terms, facts.market, trial.quote, facts.rules.impact_coefficient),
         sell_mark=sell_mark(trial),
         notes=tuple(notes),
         anomalies=anomalies,

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from ..decision import Decision, ExecutionStrategy, ExecutionUrgency, TradeAction
 from ..market import Quote
-from ..money import BPS, ONE, PRICE_MAX, bound_price, plain, round_to_tick
+from ..money import BPS, ONE, PRICE_MAX, ZERO, bound_price, plain, round_to_tick
 from ..plan import PlanTerms, StrategyParameters, final_phase_at
 from ..ports import NANOS, Session, Side
 from ..reasons import OnBound, Reason, Refusal
+from .estimate import impact_bps
 from .facts import WINDOW_SECONDS, Facts
 from .sizing import Sized
 
@@ -122,22 +123,16 @@ def reserve_price(terms: PlanTerms, facts: Facts, quote: Quote) -> Decimal:
 def expected_cost_bps(facts: Facts, quantity: Decimal) -> Decimal | None:
     """Half spread plus the square-root law ``k * sigma_daily * sqrt(Q / ADV)``, in basis points.
 
-    The timing engine's figure goes first. Sigma is the one-minute volatility scaled by the root of
-    the session's minutes. Null where there is no quote; the impact is left out where volatility or
-    volume is unknown (market-structure: square-root law).
+    The timing engine's figure goes first. Null where there is no quote; the impact is left out
+    where volatility or volume is unknown (market-structure: square-root law).
     """
     if facts.timing.expected_slippage_bps is not None:
         return facts.timing.expected_slippage_bps
     quote = facts.quote
     if quote is None:
         return None
-    market = facts.market
-    cost = quote.half_spread_bps
-    minutes = Decimal(max(market.session_close - market.session_open, 0)) / MINUTE_NS
-    if market.volatility_bps is not None and market.average_daily_volume:
-        share = quantity / market.average_daily_volume
-        sigma = market.volatility_bps * minutes.sqrt()
-        cost += facts.rules.impact_coefficient * sigma * share.sqrt()
+    impact = impact_bps(facts.market, quantity, facts.rules.impact_coefficient)
+    cost = quote.half_spread_bps + (impact or ZERO)
     return cost.quantize(COST_STEP)
 
 
