@@ -123,5 +123,9 @@ def _frames(kind: str, segments: Sequence[Segment]) -> Iterator[pl.DataFrame]:
         columns = {new: one.columns[old] for old, new in names.items() if old in one.columns}
         until = covered.get(one.symbol, -1)
         rows = pl.DataFrame(columns).filter(pl.col("at") > until)
+        if kind == QUOTES and rows.height and rows["at"][-1] < one.to_ns:
+            # The last quote is known to have been valid to the end of what was captured.
+            last = rows.tail(1).with_columns(at=pl.lit(one.to_ns, dtype=pl.Int64))
+            rows = pl.concat([rows, last])
         covered[one.symbol] = max(until, one.to_ns)
         yield typed_table(kind, rows.with_columns(symbol=pl.lit(one.symbol)))

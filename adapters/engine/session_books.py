@@ -22,13 +22,17 @@ class Capture(Protocol):
 
 
 def capture_spans(instructions: list[Instruction]) -> dict[str, tuple[int, int]]:
-    """From the first decision to five minutes after the last order, by symbol (ruling 22)."""
+    """From the first decision to five minutes after the last order, by symbol (ruling 22).
+
+    An instruction that was done early is covered to the end of its planned window, since that is
+    what its interval VWAP and TWAP are of.
+    """
     spans: dict[str, tuple[int, int]] = {}
     for instruction in instructions:
         if instruction.plan is None:
             continue
         symbol = instruction.plan.symbol
-        ended = instruction.ended_at or instruction.plan.end_at
+        ended = max(instruction.ended_at or 0, instruction.plan.end_at)
         start, end = instruction.received_at, ended + CAPTURE_AFTER_NS
         known = spans.get(symbol)
         spans[symbol] = (min(known[0], start), max(known[1], end)) if known else (start, end)

@@ -26,6 +26,8 @@ _TRADING: Final = (
     Column("spread_cost", D, "s·Σ x_j (touch - mid); touch is the near one where liquidity added"),
     Column("impact_cost", D, "s·Σ x_j (p_j - touch); Johnson (2010) eq. 6-4"),
     Column("timing_cost", D, "s·Σ x_j (mid - P_r): trend and timing risk"),
+    Column("trend_cost", D, "s·Σ x_j (trend - P_r), where fills have a trend; part of timing"),
+    Column("timing_risk_cost", D, "s·Σ x_j (mid - trend): the rest of timing"),
     Column("fees", D, "F: explicit charges"),
 )
 
@@ -81,7 +83,7 @@ FILL_RESULTS: Final = (
     Column("quote_age_ns", I, "age of that quote"),
     Column("mid", D, "mid at execution"),
     Column("place", T, "inside, at or outside the quote at execution"),
-    Column("touched", T, "near, mid or far touch, or between, at execution"),
+    Column("touched", T, "near, mid, far, or other: what of the quote at execution it met"),
     Column("time_to_fill_ms", F, "execution - receipt of its order"),
     *(column for column in _TRADING if column.name != "fees"),
     Column("delay_cost", D, "s·x_j (P_r - P_d), the filled part's (CFA) delay"),
@@ -213,7 +215,9 @@ INSTRUCTION_RESULTS: Final = (
     *(Column(f"slippage_{name}_bps", F, f"against {name}") for name in BENCHMARKS),
     Column("market_volume", D, "shares printed from arrival to end, own prints in it"),
     Column("participation", F, "x / market volume"),
-    Column("vwap_influenced", B, "participation above 20 %: the VWAP is largely our own price"),
+    Column(
+        "vwap_influenced", B, "own part of the planned window above 20 %: the VWAP is largely ours"
+    ),
     Column("adv", D, "average daily volume"),
     Column("of_adv", F, "X / ADV"),
     Column("index_cost_bps", F, "s (index VWAP - index at arrival) / index at arrival"),

@@ -126,6 +126,14 @@ FILLS: Final = (
     Column("kind", T, "trade, trade_bust or trade_correct; default: trade"),
     Column("ref_fill_id", T, "the execution that a bust or correction is about"),
     Column("derived", B, "whether it was computed from two snapshots of the order"),
+    Column("bid", D, "bid at execution; null: from the quotes"),
+    Column("ask", D, "ask at execution; null: from the quotes"),
+    Column("mid", D, "mid at execution; null: from bid and ask"),
+    Column("touch", D, "touch that impact is measured from; null: from bid and ask"),
+    Column("trend", D, "price of the market's trend then: splits timing in trend and risk"),
+    Column("bid_at_receipt", D, "bid when the venue had the order; null: from the quotes"),
+    Column("ask_at_receipt", D, "ask then; null: from the quotes"),
+    Column("mid_at_receipt", D, "mid then, where bid and ask are not known"),
     Column("positions", Kind.POSITIONS, "the events that made it what it is"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -182,6 +183,32 @@ def _cast(column: Column, dtype: pl.DataType) -> pl.Expr:
         meant = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False)}
         return it.str.to_lowercase().replace_strict(meant, default=None, return_dtype=pl.Boolean)
     return it.cast(TYPES[kind])
+
+
+def real(column: str | pl.Expr) -> pl.Expr:
+    """A DECIMAL column as floats, each the nearest one; a plain cast is off by some last digits."""
+    it = pl.col(column) if isinstance(column, str) else column
+    return it.cast(MONEY).to_physical().cast(pl.Float64) / 10**PLACES
+
+
+def reals(values: pl.Series) -> Any:
+    """The same of a series, as an array with NaN for null; floats stay as they are."""
+    if values.dtype.is_float():
+        return values.fill_null(math.nan).to_numpy()
+    return values.to_frame("x").select(real("x").fill_null(math.nan)).to_series().to_numpy()
+
+
+def conformed(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+    """Exactly these columns in their order and types, absent ones null, floats on 9 places."""
+    return frame.select(_conformed(c, c.name in frame.columns) for c in columns)
+
+
+def _conformed(column: Column, present: bool) -> pl.Expr:
+    it = (pl.col(column.name) if present else pl.lit(None)).cast(TYPES[column.kind])
+    if column.kind is Kind.FLOAT:
+        it = it.fill_nan(None).round(PLACES)
+        it = pl.when(it == 0).then(0.0).otherwise(it)  # no negative zero
+    return it.alias(column.name)
 
 
 def concat(frames: Iterable[pl.DataFrame]) -> pl.DataFrame | None:
