@@ -77,7 +77,7 @@ def add_up(row: dict[str, Any], total: str, *parts: str) -> None:
         assert sum(values) == row[total], (total, row)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(executions())
 def test_both_splits_add_up_exactly(rows: dict[str, list[dict[str, Any]]]) -> None:
     for row in analysed(rows).instructions.iter_rows(named=True):
@@ -88,7 +88,7 @@ def test_both_splits_add_up_exactly(rows: dict[str, list[dict[str, Any]]]) -> No
         add_up(row, "trading_cost", "spread_cost", "impact_cost", "timing_cost")
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(executions())
 def test_the_shortfall_is_what_it_says_worked_by_hand(
     rows: dict[str, list[dict[str, Any]]],
