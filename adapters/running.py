@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -72,7 +72,7 @@ class RunTerms:
     limits: Limits
     latency_ns: int
     fees: Fees
-    integrity: IntegritySettings = IntegritySettings()
+    integrity: IntegritySettings = field(default_factory=IntegritySettings)
 
 
 @dataclass(frozen=True, slots=True)
