@@ -140,10 +140,10 @@ def _engine(server: PaperServer, folder: Path) -> subprocess.Popen[bytes]:
         "FILLWRIGHT_EXECUTION__REJECTS_MAX": "50",
     }
     command = [sys.executable, "-W", "ignore", "-m", "fillwright.adapters.entrypoints.cli", "run"]
+    options = ["--broker", "alpaca", "--store", str(folder / "log.db"), "--debug", "--json"]
     with (folder / "engine.err").open("wb") as errors, (folder / "engine.out").open("wb") as out:
         return subprocess.Popen(
-            [*command, str(folder / "decisions.json"), "--broker", "alpaca", "--debug", "--json"]
-            + ["--store", str(folder / "log.db")],
+            [*command, str(folder / "decisions.json"), *options],
             env=environment,
             stdout=out,
             stderr=errors,
