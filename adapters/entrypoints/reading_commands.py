@@ -123,6 +123,10 @@ def events(
             show_default=False,
         ),
     ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", help="Print JSON Schema of every stored event and record, only."),
+    ] = False,
 ) -> None:
     """Print the log, event by event, in its order.
 
@@ -133,6 +137,11 @@ def events(
     from .eventlines import event_text, json_lines
 
     output.log_to_stderr()
+    if schema:
+        from .event_schema import catalogue_schema
+
+        output.print_json(catalogue_schema())
+        return
     where = store_of(store)
     stream = _stream(where, instruction)
     if json_output:

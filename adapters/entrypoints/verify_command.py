@@ -75,6 +75,8 @@ def verify(
         segments, bad = segments_of(log) if found.ok else (0, [])
         if found.ok and not bad and counters:
             bad = _counter_faults(log)
+        if found.ok and not bad and outside is not None:
+            bad = _stamp_faults(outside, settings.integrity.time_stamp_roots)
         second = _second_stream(log) if found.ok else ""
         expected = require_anchor or _is_expected(key, anchor, settings.integrity, log)
     faults = [*([second] if second else []), *bad]
@@ -137,6 +139,21 @@ def _verify(
     return verify_log(
         log, outside, start=start, jobs=jobs or os.cpu_count() or 1, on_progress=progress
     )
+
+
+def _stamp_faults(outside: Outside, roots: Path | None) -> list[str]:
+    """Which time stamps on the checkpoints are not to be believed; none without ``roots``."""
+    from ..integrity.notes import NoteError
+    from ..integrity.timestamps import check_stamp, stamp_of
+
+    faults = []
+    for mark in outside.checkpoints if roots is not None else ():
+        if roots is not None and stamp_of(mark.note) is not None:
+            try:
+                check_stamp(mark.note, roots)
+            except NoteError as error:
+                faults.append(f"the checkpoint of {mark.size} events: {error}")
+    return faults
 
 
 def _counter_faults(log: Log) -> list[str]:
