@@ -18,6 +18,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ..integrity.terms import IntegritySettings
     from ..integrity.tree import OnProgress
     from ..integrity.verifying import Outside, Verification
     from ..storage.log import Log
@@ -73,10 +74,8 @@ def verify(
             outside = _outside(key, anchor, settings.integrity)
             found = _verify(log, outside, incremental=incremental, jobs=jobs, progress=advance)
         segments, bad = segments_of(log) if found.ok else (0, [])
-        if found.ok and not bad and counters:
-            bad = _counter_faults(log)
-        if found.ok and not bad and outside is not None:
-            bad = _stamp_faults(outside, settings.integrity.time_stamp_roots)
+        if found.ok and not bad:
+            bad = _further_faults(log, outside, settings.integrity, counters=counters)
         second = _second_stream(log) if found.ok else ""
         expected = require_anchor or _is_expected(key, anchor, settings.integrity, log)
     faults = [*([second] if second else []), *bad]
@@ -97,15 +96,13 @@ def verify(
         )
 
 
-def _outside(key: Path | None, anchor: str | None, settings: object) -> Outside | None:
+def _outside(key: Path | None, anchor: str | None, settings: IntegritySettings) -> Outside | None:
     """The key and the checkpoints that vouch for the log, None unless both are there."""
     from ...domain.errors import InvalidInput
     from ..integrity.anchors import AnchorError, checkpoints_at
     from ..integrity.notes import read_verifier
-    from ..integrity.terms import IntegritySettings
     from ..integrity.verifying import Outside
 
-    assert isinstance(settings, IntegritySettings)
     named = anchor or settings.anchor_or_default
     public = key or settings.verifier_key
     if named is None or public is None:
@@ -139,6 +136,16 @@ def _verify(
     return verify_log(
         log, outside, start=start, jobs=jobs or os.cpu_count() or 1, on_progress=progress
     )
+
+
+def _further_faults(
+    log: Log, outside: Outside | None, settings: IntegritySettings, *, counters: bool
+) -> list[str]:
+    """What is wrong with counters and time stamps, where they are to be looked at."""
+    found = _counter_faults(log) if counters else []
+    if not found and outside is not None:
+        found = _stamp_faults(outside, settings.time_stamp_roots)
+    return found
 
 
 def _stamp_faults(outside: Outside, roots: Path | None) -> list[str]:
@@ -184,13 +191,13 @@ def _second_stream(log: Log) -> str:
     return f"the second stream's record at position {found.first_bad_position} is {found.what}"
 
 
-def _is_expected(key: Path | None, anchor: str | None, settings: object, log: Log) -> bool:
+def _is_expected(
+    key: Path | None, anchor: str | None, settings: IntegritySettings, log: Log
+) -> bool:
     """Whether something outside ought to vouch for the log."""
     from ...domain.ops import Anchored
-    from ..integrity.terms import IntegritySettings
     from ..storage.ops_log import OpsLog
 
-    assert isinstance(settings, IntegritySettings)
     if key or anchor or settings.anchor_or_default or settings.verifier_key:
         return True
     topic = Anchored.stored_topic()
