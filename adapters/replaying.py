@@ -8,19 +8,23 @@ what is on the record (design §3, ruling 21).
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from ..projections.all_views import AllViews
 from ..projections.blotter import Blotter
 from ..projections.daily_limits import DailyLimits
 from ..projections.execution_quality import ExecutionQuality
 from ..projections.reconciliation import Reconciliation
 from ..projections.runner import Difference, Projection, compare, compare_values, follow
 from .deciding_again import Decided, decide_again
+from .lean_reading import lean_events
 from .storage.log import Log
 from .storage.records import Recorded
 
@@ -94,10 +98,10 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
     head = log.head()
     found = Replay(position=head.position, head_hash=head.hash.hex())
     total = 3 * head.position
-    rebuilt = projections()
     started = time.perf_counter()
-    follow(rebuilt, _watched(log.events(upto=head.position), on_progress, 0, total))
+    views = rebuild(log, head.position, lambda done: on_progress(done, total))
     found.seconds = time.perf_counter() - started
+    rebuilt = views.projections()
     fed = projections()
     _feed_in_pieces(fed, log, head.position, on_progress, total)
     for live, one in zip(fed, rebuilt, strict=True):
@@ -117,6 +121,35 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
     found.decisions = decide_again(records, history=log.stream)
     on_progress(total, total)
     return found
+
+
+def rebuild(
+    log: Log, upto: int, on_progress: Callable[[int], None] = lambda done: None
+) -> AllViews:
+    """Every projection from nothing, with the chain checked on the way.
+
+    Raises:
+        ProjectionStopped: the log holds what this code cannot follow.
+        StoreError: an event cannot be read or is not what was written.
+    """
+    views = AllViews()
+    records = lean_events(log, upto)
+    with _without_collector():
+        while batch := list(islice(records, PROGRESS_EVERY)):
+            on_progress(views.follow(batch))
+    return views
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the collector from walking what is only ever added to; views make no cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def replay_decisions(log: Log, on_progress: OnProgress = lambda done, total: None) -> Replay:

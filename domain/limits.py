@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
@@ -193,8 +193,7 @@ class CounterUpdate:
     cap_micro: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far an instruction is: gross executed shares and notional, busts not taken off.
 
     ``ended`` means it is terminal, ``uncertain`` that a child order's outcome is unknown, which
@@ -207,8 +206,7 @@ class Progress:
     uncertain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What an instruction holds of each counter; dollars, shares, trades."""
 
     trades: Decimal

@@ -128,6 +128,10 @@ class DailyLimits(Projection):
         current = self._account(account).limits
         return current.limits if current else Limits()
 
+    def instruction(self, id: UUID) -> Instruction:
+        """An instruction as this projection has folded it; for reading only."""
+        return self._holdings[id].instruction
+
     def position_of(self, account: str, symbol: str) -> Decimal:
         """The last position the broker reported and own executions since, in signed shares."""
         state = self._account(account).symbols.get(symbol)

@@ -123,6 +123,14 @@ class ExecutionQuality(InstructionBook):
     name: ClassVar[str] = "execution_quality"
     version: ClassVar[int] = 1
 
+    @classmethod
+    def of(cls, book: InstructionBook) -> ExecutionQuality:
+        """The quality of a book that has followed the log: nothing is folded again."""
+        made = cls()
+        made._book = book._book
+        made.position, made.head_hash, made.stopped = book.position, book.head_hash, book.stopped
+        return made
+
     def summary(self, facts: Mapping[UUID, EndFacts] = NO_FACTS) -> ExecutionSummary:
         """The summary of all instructions; ``facts`` come from captured market data."""
         return summarise(self._book.values(), facts)

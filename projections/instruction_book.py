@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import ClassVar, NamedTuple
 from uuid import UUID
 
 from ..domain import events as e
-from ..domain.errors import invariant
+from ..domain.errors import FillwrightError, invariant
 from ..domain.instruction import Instruction
 from ..domain.money import ZERO
 from ..domain.plan import PlanTerms
@@ -20,6 +20,10 @@ from .instruction_events import (
     REPORT_EVENTS,
 )
 from .runner import Handler, Projection
+
+
+class NotInStep(FillwrightError):
+    """A shared instruction was not brought forward by the event that its book is told of."""
 
 
 class AnomalyNote(NamedTuple):
@@ -114,12 +118,21 @@ class Followed:
         return self.terms[0] if self.terms else None
 
 
-class InstructionBook(Projection):
-    """All instructions of a log; subclasses say what they tell of them."""
+Shared = Callable[[UUID], Instruction]
+"""Gives an instruction that somebody else folds, already brought forward by the event at hand."""
 
-    def __init__(self) -> None:
+
+class InstructionBook(Projection):
+    """All instructions of a log; subclasses say what they tell of them.
+
+    With ``shared`` it folds no instruction of its own: whoever gives them has applied each event
+    before the book sees it, so that several projections fold a log once.
+    """
+
+    def __init__(self, shared: Shared | None = None) -> None:
         super().__init__()
         self._book: dict[UUID, Followed] = {}
+        self._shared = shared
 
     def instructions(self) -> Mapping[UUID, Followed]:
         """Every instruction by id, in the order of receipt; for reading only."""
@@ -127,13 +140,19 @@ class InstructionBook(Projection):
 
     def _apply(self, event: e.DomainEvent) -> Followed:
         entry = self._book[event.originator_id]
-        entry.instruction.apply(event)
+        if self._shared is None:
+            entry.instruction.apply(event)
+        elif entry.instruction.version != event.originator_version:
+            raise NotInStep(f"{event.originator_id} is not at version {event.originator_version}")
         entry.last_position = self.position + 1
         return entry
 
     def _received(self, event: e.DecisionReceived) -> None:
-        instruction = Instruction(event.originator_id)
-        instruction.apply(event)
+        if self._shared is None:
+            instruction = Instruction(event.originator_id)
+            instruction.apply(event)
+        else:
+            instruction = self._shared(event.originator_id)
         entry = Followed(instruction, self.position + 1)
         entry.data_note = event.data_note
         self._book[event.originator_id] = entry

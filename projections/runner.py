@@ -105,7 +105,7 @@ class Projection(ABC):
             try:
                 handler(self, event)
             except Exception as error:
-                raise self._stop(recorded.position, error) from error
+                raise self.stop(recorded.position, error) from error
         self.position = recorded.position
         self.head_hash = recorded.hash
 
@@ -114,12 +114,13 @@ class Projection(ABC):
             raise self.stopped
         if recorded.position != self.position + 1:
             gap = GapInLog(f"expected position {self.position + 1}, got {recorded.position}")
-            raise self._stop(recorded.position, gap)
+            raise self.stop(recorded.position, gap)
         kind = type(recorded.event)
         if kind not in self.HANDLERS and kind not in self.IGNORED:
-            raise self._stop(recorded.position, UnknownEvent(f"{kind.__name__} is not known here"))
+            raise self.stop(recorded.position, UnknownEvent(f"{kind.__name__} is not known here"))
 
-    def _stop(self, position: int, cause: Exception) -> ProjectionStopped:
+    def stop(self, position: int, cause: Exception) -> ProjectionStopped:
+        """Refuse everything that follows; gives what to raise."""
         self.stopped = ProjectionStopped(self.name, position, cause)
         return self.stopped
 

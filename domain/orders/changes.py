@@ -14,7 +14,7 @@ from ..money import ZERO, plain
 from ..ports import ExecutionReport
 from . import executions as ex
 from .anomalies import Anomalies, Anomaly, AnomalyKind
-from .child_order import ChildOrder, PendingRequest, shown_state
+from .child_order import ChildOrder, PendingRequest, shown_state, with_state
 from .executions import Executions
 from .states import ORDER_TABLE, UNACKNOWLEDGED, UNCONFIRMED, OrderState, OrderTrigger, show
 
@@ -55,8 +55,8 @@ def settle(
     """
     state = shown_state(after)
     if state is before.state:
-        return (after if after.state is state else after._replace(state=state)), notes
-    after = after._replace(state=state)
+        return (after if after.state is state else with_state(after, state)), notes
+    after = with_state(after, state)
     listed = trigger is not None and ORDER_TABLE.get((before.state, trigger)) is state
     if not listed and ORDER_TABLE.get((before.state, show(state))) is not state:
         step = f"{before.state} to {state} by {trigger}"
@@ -182,10 +182,26 @@ def acknowledged(order: ChildOrder, report: ExecutionReport, state: OrderState) 
         return after, notes
     if order.base in UNACKNOWLEDGED and order.base is not state:
         after, more = _with_acknowledged_terms(after, report)
-        after = after._replace(
-            base=state,
-            submissions=after.submissions or 1,
-            venue_order_id=after.venue_order_id or report.venue_order_id,
+        after = ChildOrder(
+            after.state,
+            after.order_qty,
+            after.book,
+            after.request,
+            after.client_order_id,
+            after.client_order_ids,
+            state,
+            after.ended,
+            after.conditions,
+            after.pending,
+            after.answered,
+            after.venue_order_id or report.venue_order_id,
+            after.limit_price,
+            after.carries_over,
+            after.submissions or 1,
+            after.rejections,
+            after.day_ended_at,
+            after.restated,
+            after.evidence,
         )
         if state is _S.NEW and after.pending:
             # The answer to the new order: reported as New though a cancel is in hand (B.1.d).

@@ -173,7 +173,7 @@ def test_changes_add_up_to_what_is_held_at_the_end(
     steps = [*fills, None]
     for step in steps:
         if step is None:
-            after = replace(progress, ended=True, uncertain=uncertain)
+            after = progress._replace(ended=True, uncertain=uncertain)
         else:
             shares, cents = step
             after = replace(
@@ -295,7 +295,7 @@ def test_a_fill_moves_leaves_into_executions() -> None:
     usage = advance(usage, a_reservation(), NONE, filled)
     assert usage.of("IBM") == SymbolUsage(buy_leaves=D(200), bought=D(100), unreflected=D(100))
     assert usage.turnover_usd == 30_020
-    usage = advance(usage, a_reservation(), filled, replace(filled, ended=True))
+    usage = advance(usage, a_reservation(), filled, filled._replace(ended=True))
     assert usage.of("IBM") == SymbolUsage(bought=D(100), unreflected=D(100))
     assert (usage.turnover_usd, usage.trades) == (10_000, 1)
 
