@@ -127,8 +127,7 @@ class ExecutionQuality(InstructionBook):
     def of(cls, book: InstructionBook) -> ExecutionQuality:
         """The quality of a book that has followed the log: nothing is folded again."""
         made = cls()
-        made._book = book._book
-        made.position, made.head_hash, made.stopped = book.position, book.head_hash, book.stopped
+        made.__dict__.update(book.__dict__)
         return made
 
     def summary(self, facts: Mapping[UUID, EndFacts] = NO_FACTS) -> ExecutionSummary:

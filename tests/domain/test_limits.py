@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -176,8 +175,7 @@ def test_changes_add_up_to_what_is_held_at_the_end(
             after = progress._replace(ended=True, uncertain=uncertain)
         else:
             shares, cents = step
-            after = replace(
-                progress,
+            after = progress._replace(
                 executed=progress.executed + shares,
                 notional_usd=progress.notional_usd + D(shares * cents) / 100,
             )
