@@ -34,13 +34,14 @@ from ..domain.switching import SwitchingRules
 from ..domain.timing.engine import TimingConfig
 from .brokers.provider import NeutralDefaults, ProviderTimings
 from .integrity.terms import IntegritySettings
+from .reporting.terms import ReportingSettings
 from .settings_reading import Key, fold, keys_of, nested, translated, unknown
 
 if TYPE_CHECKING:
     from .engine.desk import EngineRules
 
 PREFIX: Final = "FILLWRIGHT_"
-RESERVED: Final = frozenset({"config", "market_dir", "fix_vectors", "shared_dir"})
+RESERVED: Final = frozenset({"config", "market_dir", "fix_vectors", "shared_dir", "vectors_dir"})
 """Names under our prefix in the environment that are not settings."""
 HIDDEN: Final = frozenset(
     {
@@ -151,6 +152,7 @@ class Settings(BaseSettings):
     intake: IntakeRules = IntakeRules()
     broker: BrokerSettings = BrokerSettings()
     integrity: IntegritySettings = IntegritySettings()
+    reporting: ReportingSettings = ReportingSettings()
 
     @classmethod
     def settings_customise_sources(

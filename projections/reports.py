@@ -157,7 +157,7 @@ def execution_report(
     sessions = tuple(sorted(dates))[-period_days:]
     covered = [entry for entry in entries if entry.session_date in sessions]
     quality = summarise(covered, facts)
-    refused = tuple(_refused(entry) for entry in covered if entry.instruction.refusals)
+    refused = tuple(refused_decision(entry) for entry in covered if entry.instruction.refusals)
     return PerformanceReport(
         period_days=period_days,
         sessions=sessions,
@@ -265,7 +265,8 @@ def totals_of(entries: list[Followed]) -> Totals:
     )
 
 
-def _refused(entry: Followed) -> RefusedDecision:
+def refused_decision(entry: Followed) -> RefusedDecision:
+    """A refused instruction with every reason."""
     it = entry.instruction
     return RefusedDecision(
         instruction_id=it.id,

@@ -17,8 +17,9 @@ from .evidence_commands import check, checkpoint, keys, prove
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .mirror_commands import mirror, query
 from .paper import paper
-from .reading_commands import events, limits, report, show, status
+from .reading_commands import events, limits, show, status
 from .replay_command import replay
+from .report_commands import explain, report, review
 from .running_commands import run
 from .surveillance_command import surveillance
 from .verify_command import verify
@@ -68,6 +69,8 @@ app.command()(mirror)
 app.command()(query)
 app.command()(paper)
 app.command()(surveillance)
+app.command()(explain)
+app.command()(review)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""``status``, ``show``, ``report``, ``limits`` and ``events``: what a log tells."""
+"""``status``, ``show``, ``limits`` and ``events``: what a log tells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from .options import AsOfOption, JsonOption, StoreOption, store_of
 
-PERIOD_DAYS_MAX: Final = 3_660
 EVENT_BYTES_WRITTEN: Final = 1 << 20
 
 IdArgument = Annotated[
@@ -54,35 +53,6 @@ def show(
         output.print_json(story_json(story))
     else:
         output.show(story_view(story))
-
-
-def report(
-    store: StoreOption = None,
-    period_days: Annotated[
-        int,
-        typer.Option(
-            "--period-days",
-            metavar="N",
-            min=1,
-            max=PERIOD_DAYS_MAX,
-            help="How many of the last exchange sessions to cover.",
-        ),
-    ] = 1,
-    as_of: AsOfOption = None,
-    json_output: JsonOption = False,
-) -> None:
-    """Make the execution report from the log: totals, cost, limits, refusals, alerts."""
-    from . import output
-    from .overview import report_view
-    from .views import open_views
-
-    output.log_to_stderr()
-    views = open_views(store_of(store), as_of)
-    made = views.report(period_days)
-    if json_output:
-        output.print_json(made)
-    else:
-        output.show(report_view(made, views))
 
 
 def limits(

@@ -9,5 +9,16 @@ from __future__ import annotations
 
 from .base import OPS_CATALOGUE, OPS_UPCASTERS, OpsRecord
 from .integrity import Anchored, VerificationDone
+from .reporting import REPORT_KINDS, CommentaryWritten, ReportIssued, ReviewRecorded
 
-__all__ = ["OPS_CATALOGUE", "OPS_UPCASTERS", "Anchored", "OpsRecord", "VerificationDone"]
+__all__ = [
+    "OPS_CATALOGUE",
+    "OPS_UPCASTERS",
+    "REPORT_KINDS",
+    "Anchored",
+    "CommentaryWritten",
+    "OpsRecord",
+    "ReportIssued",
+    "ReviewRecorded",
+    "VerificationDone",
+]

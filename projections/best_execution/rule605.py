@@ -195,10 +195,11 @@ def classified(orders: pl.DataFrame) -> pl.DataFrame:
     )
     return orders.with_columns(
         covered_type=kind, order_value=pl.col("quantity") * mid
-    ).with_columns(size_code=_size_code(pl.col("order_value")))
+    ).with_columns(size_code=size_code_of(pl.col("order_value")))
 
 
-def _size_code(value: pl.Expr) -> pl.Expr:
+def size_code_of(value: pl.Expr) -> pl.Expr:
+    """The code of the bucket of an order's value (USD), null where it is unknown or nothing."""
     found: Any = pl.when(value <= 0).then(None)
     for bound, code in zip(SIZE_BOUNDS_USD[1:], SIZE_CODES[:-1], strict=True):
         found = found.when(value < bound).then(pl.lit(code))

@@ -1,0 +1,284 @@
+"""``report``, ``explain`` and ``review``: reports from a log, where their figures are from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from .options import ConfigOption, JsonOption, StoreOption, store_of
+
+if TYPE_CHECKING:
+    from ...projections.best_execution.document import Report
+    from ..reporting.source import Source
+
+PERIOD_DAYS_MAX: Final = 3_660
+
+
+class Kind(StrEnum):
+    """Which report."""
+
+    EXECUTION = "execution"
+    BEST_EXECUTION = "best-execution"
+    RULE605 = "rule605"
+    RULE606 = "rule606"
+    FINRA5310 = "finra5310"
+    LIMITS = "limits"
+    EXCEPTIONS = "exceptions"
+
+
+class Form(StrEnum):
+    """How it is written."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+    HTML = "html"
+    XLSX = "xlsx"
+
+
+class Decided(StrEnum):
+    """What a review decided on routing."""
+
+    KEEP = "keep"
+    MODIFY = "modify"
+    ESCALATE = "escalate"
+
+
+ActorOption = Annotated[
+    str,
+    typer.Option("--actor", metavar="NAME", help="Who makes it, as the record names them."),
+]
+PositionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--position",
+        metavar="N",
+        min=1,
+        help="Make it as of this position of the log. Default: its head now.",
+        show_default=False,
+    ),
+]
+
+
+def report(
+    store: StoreOption = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            "--kind",
+            help="Which report. Without it: the summary of the last sessions.",
+            show_default=False,
+        ),
+    ] = None,
+    from_session: Annotated[
+        str | None,
+        typer.Option("--from", metavar="DATE", help="First session, YYYY-MM-DD."),
+    ] = None,
+    to_session: Annotated[
+        str | None,
+        typer.Option("--to", metavar="DATE", help="Last session, YYYY-MM-DD."),
+    ] = None,
+    form: Annotated[
+        Form, typer.Option("--format", help="How it is written; csv and parquet: one table.")
+    ] = Form.TERMINAL,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="Write to this file; csv and parquet to a folder write every table.",
+            show_default=False,
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="Which table, for csv and parquet."),
+    ] = None,
+    position: PositionOption = None,
+    record: Annotated[
+        bool,
+        typer.Option("--record/--no-record", help="Put on record that it was issued."),
+    ] = True,
+    actor: ActorOption = "fillwright",
+    config: ConfigOption = None,
+    period_days: Annotated[
+        int,
+        typer.Option(
+            "--period-days",
+            metavar="N",
+            min=1,
+            max=PERIOD_DAYS_MAX,
+            help="Without --kind: how many of the last exchange sessions to cover.",
+        ),
+    ] = 1,
+    json_output: JsonOption = False,
+) -> None:
+    """Make a report from the log and the market data bound to it.
+
+    Without --kind: totals, cost, limits, refusals and alerts of the last sessions. With it: a
+    report that states its log range and hash, is named by the SHA-256 of its bytes, and is put on
+    record; the same inputs give the same bytes. `fillwright explain` drills a figure down.
+    """
+    from . import output
+
+    output.log_to_stderr()
+    if kind is None:
+        _summary(store_of(store), period_days, json_output=json_output)
+        return
+    from .reporting import make, present
+
+    where = store_of(store)
+    wanted = Form.JSON if json_output else form
+    source, made = make(where, kind.value, (from_session, to_session), position, config)
+    if record:
+        _issue(where, source, made, actor)
+    present(source, made, wanted.value, out, table)
+
+
+def _summary(store: str, period_days: int, *, json_output: bool) -> None:
+    from . import output
+    from .overview import report_view
+    from .views import open_views
+
+    views = open_views(store)
+    made = views.report(period_days)
+    if json_output:
+        output.print_json(made)
+    else:
+        output.show(report_view(made, views))
+
+
+def _issue(store: str, source: Source, made: Report, actor: str) -> None:
+    from ...domain.errors import StoreError
+    from ..clocks import SystemClock
+    from ..reporting import records
+    from . import output
+
+    try:
+        ops = records.open_ops(store, writer=True)
+        if ops is None:
+            return
+        with ops:
+            issued = records.issue(ops, made, actor=actor, at=SystemClock().now())
+    except StoreError as error:
+        output.note(f"not put on record: {error}")
+        return
+    old = f", restates {issued.supersedes}" if issued.supersedes else ""
+    new = "issued as" if issued.is_new else "issued before as"
+    output.note(f"{new} {issued.id}{old}")
+
+
+def explain(
+    report: Annotated[
+        str,
+        typer.Argument(
+            metavar="REPORT",
+            help="The id of an issued report, a unique beginning of one, or its JSON file.",
+            show_default=False,
+        ),
+    ],
+    cell: Annotated[
+        str,
+        typer.Argument(
+            metavar="CELL",
+            help="TABLE:ROW:COLUMN, such as by_strategy:twap:shortfall_bps; rows without a key "
+            "are `all`, keys of several parts have commas between them.",
+            show_default=False,
+        ),
+    ],
+    store: StoreOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Drill a figure of an issued report down to its events, and make it anew from them.
+
+    The report is made again from the log at its own position and must come out with its own id.
+    Exits 4 when a figure made anew from its events alone is not what the report says.
+    """
+    from . import output
+    from .failures import Difference
+    from .reporting import drill, explained_json, explained_view
+
+    output.log_to_stderr()
+    found = drill(store_of(store), report, cell)
+    if json_output:
+        output.print_json(explained_json(found))
+    else:
+        output.show(*explained_view(found))
+    if not found.agrees:
+        raise Difference(
+            f"{cell}: the report says {found.value}, its events give {found.recomputed}"
+        )
+
+
+def review(
+    report: Annotated[
+        str,
+        typer.Argument(
+            metavar="REPORT",
+            help="The issued report that was looked at: its id or a unique beginning.",
+            show_default=False,
+        ),
+    ],
+    decision: Annotated[
+        Decided, typer.Option("--decision", help="What follows for routing.", show_default=False)
+    ],
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            help="Why routing is kept or modified; kept encrypted.",
+            show_default=False,
+        ),
+    ],
+    reviewer: Annotated[
+        str,
+        typer.Option("--reviewer", metavar="NAME", help="Who reviewed.", show_default=False),
+    ],
+    factor: Annotated[
+        list[str],
+        typer.Option(
+            "--factor",
+            metavar="NAME=FINDING",
+            help="A factor weighed and what was found. Repeat it; at least one.",
+            show_default=False,
+        ),
+    ],
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", metavar="SYMBOL", help="Default: all.")
+    ] = None,
+    order_type: Annotated[
+        str | None, typer.Option("--order-type", metavar="TYPE", help="Default: all.")
+    ] = None,
+    store: StoreOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Record a regular and rigorous review of execution quality (FINRA Rule 5310).
+
+    It is bound to an issued finra5310 or best-execution report, whose comparison it judges; the
+    next finra5310 report shows it, and which securities and order types are still to be reviewed.
+    """
+    from . import output
+    from .reporting import record_review
+
+    output.log_to_stderr()
+    found = record_review(
+        store_of(store),
+        report,
+        decision=decision.value,
+        reason=reason,
+        reviewer=reviewer,
+        factors=factor,
+        symbol=symbol,
+        order_type=order_type,
+    )
+    if json_output:
+        output.print_json(found)
+    else:
+        output.print_line(
+            f"review {found['position']} of report {found['report']}: {decision.value}"
+        )

@@ -1,0 +1,89 @@
+"""What a report is made from: a store read once, at one position of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ...domain import events as e
+from ...domain.errors import InvalidInput
+from ...projections.daily_limits import DailyLimits
+from ...projections.reconciliation import Reconciliation
+from ...projections.runner import follow
+from ...projections.tca.log_rows import TcaRows
+from ..end_facts import SEGMENTS_SUFFIX
+from ..storage.location import parse_location
+from ..storage.log import Log
+from ..tca_inputs import LogTables, tables_of_rows
+
+EXTRA: Final = "pip install 'fillwright[analysis]'"
+
+
+class EventRef(NamedTuple):
+    """An event that a figure came from: where it is in the log, what it is, the chain's hash."""
+
+    position: int
+    topic: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Everything told from one store at one position.
+
+    ``events`` names by instruction id its events in the log; ``last_at`` is the record time of the
+    last one (ns UTC).
+    """
+
+    store: str
+    logged: LogTables
+    book: TcaRows
+    limits: DailyLimits
+    reconciliation: Reconciliation
+    events: Mapping[str, tuple[EventRef, ...]]
+    simulated: bool
+    last_at: int
+
+
+def read_source(store: str, *, position: int | None = None) -> Source:
+    """Read a store up to a position, by default its head now.
+
+    Raises:
+        StoreError: it cannot be read.
+        InvalidInput: it has no such position.
+    """
+    path = parse_location(store)
+    folder = path.with_name(path.name + SEGMENTS_SUFFIX) if path else None
+    with Log.open(store, writer=False) as log:
+        return read_log(log, store, folder, position)
+
+
+def read_log(log: Log, store: str, folder: Path | None, position: int | None = None) -> Source:
+    """Read an open log; see :func:`read_source`."""
+    head = log.head().position
+    if position is not None and not 0 <= position <= head:
+        raise InvalidInput("position", position, f"0 to {head}, the log's head")
+    rows, limits, reconciliation = TcaRows(), DailyLimits(), Reconciliation()
+    projections = [rows, limits, reconciliation]
+    refs: dict[str, list[EventRef]] = {}
+    simulated, last_at = False, 0
+    for recorded in log.events(upto=head if position is None else position):
+        follow(projections, [recorded])
+        event = recorded.event
+        last_at = event.record_time
+        ref = EventRef(recorded.position, event.stored_topic(), recorded.hash.hex())
+        refs.setdefault(str(event.originator_id), []).append(ref)
+        if isinstance(event, e.EngineStarted):
+            simulated = event.broker == "simulated"
+    return Source(
+        store,
+        tables_of_rows(rows, folder),
+        rows,
+        limits,
+        reconciliation,
+        {id: tuple(found) for id, found in refs.items()},
+        simulated,
+        last_at,
+    )

@@ -1,0 +1,300 @@
+"""The execution and the best-execution report: what trading cost, looked at in every way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from ..tca.schema import HORIZONS_NS
+from .document import Column, Key, Table, Value
+from .facts import Facts, FrameMembers, RowMembers
+from .measures import BPS, GRID, How, Measure, grouped
+
+ROWS_MAX: Final = 5_000
+"""Rows of single instructions in a report; what is beyond is said, and is in the groups."""
+OUTLIERS_MAX: Final = 20
+
+COST_PARTS: Final = (
+    ("delay_cost", "delay"),
+    ("spread_cost", "spread"),
+    ("impact_cost", "impact"),
+    ("timing_cost", "timing"),
+    ("opportunity_cost", "opportunity"),
+    ("fees", "fees"),
+)
+"""Wagner's parts of the shortfall, in the order of time; they add up to it."""
+
+INSTRUCTION_MEASURES: Final = (
+    Measure("instructions", "instructions", "count", How.ROWS),
+    Measure("ordered", "ordered", "shares", How.SUM, "quantity"),
+    Measure("executed", "executed", "shares", How.SUM, "executed"),
+    Measure("completion", "completion", "ratio", How.RATIO, "executed", "quantity"),
+    Measure("notional", "notional", "usd", How.SUM, "notional"),
+    Measure("shortfall", "shortfall", "usd", How.SUM, "shortfall"),
+    Measure("shortfall_known", "with shortfall", "count", How.KNOWN, "shortfall"),
+    Measure("shortfall_bps", "shortfall", "bps", How.RATIO, "shortfall", "paper_value", BPS),
+    *(
+        Measure(f"{name}_bps", title, "bps", How.RATIO, name, "paper_value", BPS)
+        for name, title in COST_PARTS
+    ),
+    Measure(
+        "slippage_arrival_bps", "vs arrival", "bps", How.MEAN, "slippage_arrival_bps", "notional"
+    ),
+    Measure("slippage_vwap_bps", "vs VWAP", "bps", How.MEAN, "slippage_vwap_bps", "notional"),
+    Measure("slippage_twap_bps", "vs TWAP", "bps", How.MEAN, "slippage_twap_bps", "notional"),
+    Measure("slippage_close_bps", "vs close", "bps", How.MEAN, "slippage_close_bps", "notional"),
+    Measure("arrival_known", "with arrival", "count", How.KNOWN, "slippage_arrival_bps"),
+    Measure("participation", "participation", "ratio", How.RATIO, "executed", "market_volume"),
+    Measure("participation_known", "with volume", "count", How.KNOWN, "market_volume"),
+    Measure("time_to_fill_ms", "time to fill", "ms", How.MEAN, "time_to_fill_ms", "executed"),
+    Measure("fees", "fees", "usd", How.SUM, "fees"),
+    Measure("added_value_bps", "added value", "bps", How.MEAN, "added_value_bps", "notional"),
+)
+
+FILL_MEASURES: Final = (
+    Measure("fills", "fills", "count", How.ROWS),
+    Measure("shares", "shares", "shares", How.SUM, "quantity"),
+    Measure("notional", "notional", "usd", How.SUM, "notional"),
+    Measure("fees", "fees", "usd", How.SUM, "fees"),
+    Measure("fee_per_share", "fee", "usd/share", How.RATIO, "fees", "quantity"),
+    Measure("quoted_spread_bps", "quoted", "bps", How.MEAN, "quoted_spread_bps", "quantity"),
+    Measure(
+        "effective_spread_bps", "effective", "bps", How.MEAN, "effective_spread_bps", "quantity"
+    ),
+    Measure("effective_known", "with a quote", "count", How.KNOWN, "effective_spread_bps"),
+    Measure("e_over_q", "E/Q", "ratio", How.RATIO, "effective_x", "quoted_x"),
+    Measure("price_improvement", "price improvement", "usd", How.SUM, "price_improvement"),
+    Measure("improved_share", "improved", "ratio", How.RATIO, "improved", "quantity"),
+    Measure("inside_share", "inside the quote", "ratio", How.RATIO, "inside_shares", "quantity"),
+    Measure("at_share", "at the quote", "ratio", How.RATIO, "at_shares", "quantity"),
+    Measure("outside_share", "outside the quote", "ratio", How.RATIO, "outside_shares", "quantity"),
+    *(
+        Measure(
+            f"realised_{name}_bps",
+            f"realised {name}",
+            "bps",
+            How.MEAN,
+            f"realised_spread_{name}_bps",
+            "quantity",
+        )
+        for name in HORIZONS_NS
+    ),
+    *(
+        Measure(
+            f"markout_{name}_bps",
+            f"mark-out {name}",
+            "bps",
+            How.MEAN,
+            f"markout_{name}_bps",
+            "notional",
+        )
+        for name in HORIZONS_NS
+    ),
+    Measure("time_to_fill_ms", "time to fill", "ms", How.MEAN, "time_to_fill_ms", "quantity"),
+    Measure("added_share", "added liquidity", "ratio", How.RATIO, "added", "quantity"),
+)
+
+ORDER_MEASURES: Final = (
+    Measure("orders", "orders", "count", How.ROWS),
+    Measure("ordered", "routed", "shares", How.SUM, "quantity"),
+    Measure("executed", "executed", "shares", How.SUM, "executed"),
+    Measure("fill_rate", "fill rate", "ratio", How.RATIO, "executed", "quantity"),
+    Measure("time_to_fill_ms", "time to fill", "ms", How.MEAN, "time_to_fill_ms", "executed"),
+    Measure("queue_ms", "queue", "ms", How.MEAN, "queue_ms", "executed"),
+    Measure("open_ms", "open", "ms", How.MEAN, "open_ms", "quantity"),
+    Measure("slippage_limit_bps", "vs limit", "bps", How.MEAN, "slippage_limit_bps", "notional"),
+    Measure("e_over_q_known", "with E/Q", "count", How.KNOWN, "e_over_q"),
+)
+
+KEY_TITLES: Final = {
+    "strategy": "strategy",
+    "symbol": "symbol",
+    "account": "account",
+    "session_date": "session",
+    "size": "order size from, USD",
+    "hour": "hour",
+    "venue": "venue",
+    "order_type": "order type",
+    "liquidity": "liquidity",
+    "side_name": "side",
+    "month": "month",
+    "currency": "currency",
+}
+
+
+def group_table(
+    name: str,
+    title: str,
+    frame: pl.DataFrame,
+    by: Sequence[str],
+    measures: Sequence[Measure],
+    note: str = "",
+) -> Table:
+    """A table of figures by group; in several currencies, money is never added across them."""
+    if "currency" in frame.columns and frame["currency"].n_unique() > 1:
+        frame = frame.with_columns(pl.col("currency").fill_null("not given"))
+        by = [*by, "currency"]
+    columns = [Column(key, KEY_TITLES[key], "text", "group") for key in by]
+    return Table(
+        name,
+        title,
+        (*columns, *(measure.column for measure in measures)),
+        tuple(grouped(frame, by, measures)),
+        keys=len(by),
+        note=note,
+        members=FrameMembers(frame, by, measures),
+    )
+
+
+def execution_tables(facts: Facts) -> list[Table]:
+    """Totals, every way of grouping, phases, single instructions and the dearest of them."""
+    parents, fills = facts.instructions, facts.fills
+    found = [group_table("totals", "Totals", parents, (), INSTRUCTION_MEASURES)]
+    for key in ("strategy", "symbol", "account", "session_date", "size", "hour", "side_name"):
+        title = f"By {KEY_TITLES[key]}"
+        found.append(group_table(f"by_{_short(key)}", title, parents, [key], INSTRUCTION_MEASURES))
+    for key in ("venue", "order_type", "liquidity"):
+        title = f"Fills by {KEY_TITLES[key]}"
+        found.append(group_table(f"fills_by_{key}", title, fills, [key], FILL_MEASURES))
+    found.append(group_table("fills_by_hour", "Fills by hour", fills, ["hour"], FILL_MEASURES))
+    found.append(
+        group_table(
+            "orders_by_type", "Orders by type", facts.orders, ["order_type"], ORDER_MEASURES
+        )
+    )
+    found += [phases_table(facts), instructions_table(facts), outliers_table(facts)]
+    return found
+
+
+def best_execution_tables(facts: Facts) -> list[Table]:
+    """Results per symbol, order type, venue and month, by venue and size, and fill rates."""
+    fills, orders = facts.fills, facts.orders
+    return [
+        group_table("totals", "All fills", fills, (), FILL_MEASURES),
+        group_table(
+            "by_symbol",
+            "By symbol, order type, venue and month",
+            fills,
+            ["symbol", "order_type", "venue", "month"],
+            FILL_MEASURES,
+        ),
+        group_table("by_venue", "By venue", fills, ["venue"], FILL_MEASURES),
+        group_table(
+            "by_venue_size", "By venue and order size", fills, ["venue", "size"], FILL_MEASURES
+        ),
+        group_table("by_order_type", "By order type", fills, ["order_type"], FILL_MEASURES),
+        group_table("by_hour", "By hour", fills, ["hour"], FILL_MEASURES),
+        group_table(
+            "fill_rates",
+            "Likelihood and speed of execution",
+            orders,
+            ["symbol", "order_type", "venue", "month"],
+            ORDER_MEASURES,
+        ),
+        group_table(
+            "by_strategy",
+            "Cost by strategy",
+            facts.instructions,
+            ["strategy"],
+            INSTRUCTION_MEASURES,
+        ),
+    ]
+
+
+def _short(key: str) -> str:
+    return {"session_date": "session", "side_name": "side"}.get(key, key)
+
+
+_SHOWN: Final = (
+    ("symbol", "symbol", "text"),
+    ("side_name", "side", "text"),
+    ("account", "account", "text"),
+    ("strategy", "strategy", "text"),
+    ("session_date", "session", "text"),
+    ("state", "state", "text"),
+    ("quantity", "ordered", "shares"),
+    ("executed", "executed", "shares"),
+    ("average_price", "average price", "usd/share"),
+    ("arrival_price", "arrival", "usd/share"),
+    ("notional", "notional", "usd"),
+    ("shortfall", "shortfall", "usd"),
+    ("shortfall_bps", "shortfall", "bps"),
+    *((f"{name}_bps", title, "bps") for name, title in COST_PARTS),
+    ("slippage_arrival_bps", "vs arrival", "bps"),
+    ("slippage_vwap_bps", "vs VWAP", "bps"),
+    ("slippage_twap_bps", "vs TWAP", "bps"),
+    ("participation", "participation", "ratio"),
+    ("fill_rate", "fill rate", "ratio"),
+    ("time_to_fill_ms", "time to fill", "ms"),
+    ("fees", "fees", "usd"),
+    ("fills", "fills", "count"),
+    ("fills_without_quote", "fills without quote", "count"),
+    ("feed", "feed", "text"),
+)
+
+
+def instructions_table(facts: Facts) -> Table:
+    """One row for each instruction, in order of their first event."""
+    frame = facts.instructions.sort("first_position", "instruction_id", nulls_last=True)
+    note = ""
+    if frame.height > ROWS_MAX:
+        note = f"the first {ROWS_MAX} of {frame.height}; the groups have all"
+    return _listed("instructions", "Instructions", frame.head(ROWS_MAX), note)
+
+
+def outliers_table(facts: Facts) -> Table:
+    """The instructions whose shortfall in bps is furthest from nothing, dearest first."""
+    frame = facts.instructions.filter(pl.col("shortfall_bps").is_not_null())
+    frame = frame.with_columns(_far=pl.col("shortfall_bps").abs())
+    frame = frame.sort("_far", "instruction_id", descending=[True, False]).head(OUTLIERS_MAX)
+    return _listed("outliers", "Furthest from the arrival price", frame, "")
+
+
+def _listed(name: str, title: str, frame: pl.DataFrame, note: str) -> Table:
+    columns = (
+        Column("instruction_id", "instruction", "text", "id of the parent order"),
+        *(Column(key, title, unit, "of cost analysis") for key, title, unit in _SHOWN),
+    )
+    picked = frame.select("instruction_id", *(key for key, _, _ in _SHOWN))
+    rows = tuple(tuple(_value(value) for value in row) for row in picked.iter_rows())
+    ids: dict[Key, Key] = {(str(row[0]),): (str(row[0]),) for row in rows}
+    return Table(name, title, columns, rows, keys=1, note=note, members=RowMembers(ids))
+
+
+def phases_table(facts: Facts) -> Table:
+    """Cost by phase of instructions whose strategy was switched."""
+    switched = facts.phases.filter(pl.col("phase").max().over("instruction_id") > 0)
+    shown = (
+        ("phase", "phase", "text"),
+        ("strategy", "strategy", "text"),
+        ("rule", "why", "text"),
+        ("executed", "executed", "shares"),
+        ("average_price", "average price", "usd/share"),
+        ("trading_cost", "trading cost", "usd"),
+        ("trading_cost_bps", "trading cost", "bps"),
+        ("slippage_start_bps", "vs its start", "bps"),
+    )
+    frame = switched.sort("instruction_id", "phase").head(ROWS_MAX)
+    picked = frame.select("instruction_id", *(key for key, _, _ in shown))
+    rows = tuple(
+        (str(row[0]), str(row[1]), *(_value(value) for value in row[2:]))
+        for row in picked.iter_rows()
+    )
+    columns = (
+        Column("instruction_id", "instruction", "text", "id of the parent order"),
+        *(Column(key, title, unit, "of cost analysis") for key, title, unit in shown),
+    )
+    ids: dict[Key, Key] = {(str(row[0]), str(row[1])): (str(row[0]),) for row in rows}
+    title = "Cost by phase of a switched strategy"
+    return Table("phases", title, columns, rows, keys=2, members=RowMembers(ids))
+
+
+def _value(value: Any) -> Value:
+    """A cell; floats are rounded as every figure of a report is."""
+    if isinstance(value, float):
+        return Decimal(value).quantize(GRID) if value == value else None
+    found: Value = value
+    return found

@@ -1,0 +1,424 @@
+"""Reports in the form of Rules 605 and 606(b)(3) and of FINRA Rule 5310, from the facts of a log.
+
+Only a broker-dealer or market center makes these as a duty; in any other capacity they are
+statistics on own flow in the same form, and say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+
+from ..tca.schema import HORIZONS_NS
+from ..tca.tables import MONEY
+from . import rule606
+from .document import Column, Key, Members, Table, Value
+from .execution import FILL_MEASURES, ORDER_MEASURES, group_table
+from .facts import NOT_GIVEN, Facts
+from .measures import GRID
+from .reporter import Reporter
+from .rule605 import classified
+from .rule605_rows import detailed_rows, summary_rows
+from .rule605_terms import (
+    COMBINED_SIZE,
+    DETAILED_COLUMNS,
+    SIZE_CODES,
+    SUMMARY_COLUMNS,
+    SUMMARY_TYPES,
+)
+
+# -- Rule 605 ------------------------------------------------------------------------------------
+
+
+def covered_orders(facts: Facts, reporter: Reporter) -> pl.DataFrame:
+    """Child orders with the quote at receipt and whether their symbol is in the S&P 500."""
+    orders = facts.orders.select(
+        "order_id",
+        "instruction_id",
+        "symbol",
+        "side",
+        "quantity",
+        "order_type",
+        "time_in_force",
+        "limit_price",
+        "month",
+        "ended_at",
+        received_at=pl.coalesce("received_at", "placed_at"),
+        sp500=pl.col("symbol").is_in(list(reporter.sp500)),
+    )
+    quotes = facts.tables.quotes
+    names = ("bid", "ask", "bid_size", "ask_size")
+    if quotes is None or not quotes.height:
+        none = [pl.lit(None, MONEY).alias(name) for name in names]
+        return orders.with_columns(*none, executable_at=pl.lit(None, pl.Int64))
+    timed = orders.filter(pl.col("received_at").is_not_null()).sort("received_at")
+    found = timed.join_asof(
+        quotes.select("symbol", "at", *names).sort("at"),
+        left_on="received_at",
+        right_on="at",
+        by="symbol",
+        check_sortedness=False,
+    )
+    good = (pl.col("bid") > 0) & (pl.col("ask") >= pl.col("bid"))
+    found = found.drop("at").with_columns(
+        pl.when(good).then(pl.col(name)).alias(name) for name in names
+    )
+    return found.with_columns(executable_at=executable_at(found, quotes))
+
+
+def executable_at(orders: pl.DataFrame, quotes: pl.DataFrame) -> pl.Series:
+    """When limits that stood outside the quote at receipt were first inside it, else null.
+
+    That is the first quote during the order's life whose near side the limit reaches.
+    """
+    near = pl.when(pl.col("side") > 0).then("bid").otherwise("ask")
+    outside = pl.col("side").cast(MONEY) * (pl.col("limit_price") - near) < 0
+    chosen = orders.with_row_index("n").filter(outside)
+    found: list[int | None] = [None] * orders.height
+    for (symbol,), waiting in chosen.group_by("symbol"):
+        book = quotes.filter(pl.col("symbol") == symbol).sort("at", maintain_order=True)
+        at = book["at"].to_numpy()
+        for n, side, limit, since, until in waiting.select(
+            "n", "side", "limit_price", "received_at", "ended_at"
+        ).iter_rows():
+            first = int(at.searchsorted(since, side="right"))
+            last = len(at) if until is None else int(at.searchsorted(until, side="right"))
+            part = book[first:last]
+            reached = part["bid"] <= limit if side > 0 else part["ask"] >= limit
+            place = reached.arg_true().head(1).to_list()
+            if place:
+                found[n] = int(at[first + place[0]])
+    return pl.Series(found, dtype=pl.Int64)
+
+
+def covered_executions(facts: Facts) -> pl.DataFrame:
+    """Executions with the mid at each horizon, taken back from the realised spread."""
+    side = pl.col("side").cast(MONEY)
+    return facts.fills.select(
+        "order_id",
+        "instruction_id",
+        "at",
+        "quantity",
+        "price",
+        **{
+            f"mid_{name}": pl.col("price")
+            - side * (pl.col(f"realised_spread_{name}") / 2).round(9).cast(MONEY)
+            for name in HORIZONS_NS
+        },
+    )
+
+
+def rule605_tables(facts: Facts, reporter: Reporter) -> list[Table]:
+    """The summary, the detailed statistics, and what is not covered, month by month."""
+    orders, executions = covered_orders(facts, reporter), covered_executions(facts)
+    typed = classified(orders)
+    summary: list[dict[str, Any]] = []
+    detail: list[dict[str, Any]] = []
+    for month in sorted(orders["month"].unique().to_list()):
+        of_month = orders.filter(pl.col("month") == month)
+        who: dict[str, Any] = {
+            "participant": reporter.participant,
+            "entity": reporter.entity,
+            "month": month,
+        }
+        summary += summary_rows(of_month, executions, **who)
+        detail += detailed_rows(of_month, executions, **who)
+    return [
+        _rows_table(
+            "summary", "Rule 605 summary", SUMMARY_COLUMNS, summary, 6, Covered605(typed, 6)
+        ),
+        _rows_table(
+            "detailed", "Rule 605 statistics", DETAILED_COLUMNS, detail, 7, Covered605(typed, 7)
+        ),
+        _coverage(typed, facts),
+    ]
+
+
+class Covered605(Members):
+    """Which instructions a row of a Rule 605 table is of, by the columns of its key."""
+
+    def __init__(self, orders: pl.DataFrame, keys: int) -> None:
+        self._orders = orders.filter(pl.col("covered_type").is_not_null())
+        self._is_summary = keys == 6
+
+    def instructions(self, key: Key) -> tuple[str, ...]:
+        """Ids of the instructions whose orders are in the row."""
+        size = pl.col("size_code")
+        if self._is_summary:
+            _, _, month, listed, code, kind = key
+            types = [long for long, short in SUMMARY_TYPES.items() if short == kind]
+            chosen = pl.col("sp500") == (listed == "Y")
+        else:
+            _, _, month, symbol, _, code, kind = key
+            types, chosen = [kind], pl.col("symbol") == symbol
+        inside = size.is_in(SIZE_CODES[:-1]) if code == COMBINED_SIZE else size == code
+        rows = self._orders.filter(
+            chosen & inside & (pl.col("month") == month) & pl.col("covered_type").is_in(types)
+        )
+        return tuple(rows["instruction_id"].drop_nulls().unique(maintain_order=True).to_list())
+
+
+def _rows_table(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    keys: int,
+    members: Members,
+) -> Table:
+    return Table(
+        name,
+        title,
+        tuple(
+            Column(column, column, "text" if n < keys else "figure", "as Rule 605 defines it")
+            for n, column in enumerate(columns)
+        ),
+        tuple(tuple(_rounded(row[column]) for column in columns) for row in rows),
+        keys=keys,
+        members=members,
+    )
+
+
+def _coverage(orders: pl.DataFrame, facts: Facts) -> Table:
+    counted = (
+        orders.with_columns(pl.col("covered_type").fill_null("not covered"))
+        .group_by("covered_type")
+        .agg(orders=pl.len(), shares=pl.col("quantity").sum())
+        .sort("covered_type")
+    )
+    in_summary = [*SUMMARY_TYPES]
+    rows = tuple(
+        (kind, n, shares, "yes" if kind in in_summary else "no")
+        for kind, n, shares in counted.iter_rows()
+    )
+    columns = (
+        Column("covered_type", "type", "text", "code of the order type"),
+        Column("orders", "orders", "count", "child orders of the type"),
+        Column("shares", "shares", "shares", "their shares"),
+        Column("in_summary", "in the summary", "text", "whether the summary has them"),
+    )
+    note = "Orders without a quote at receipt are not covered: what they were cannot be told."
+    return Table("coverage", "Orders by type, and what is not covered", columns, rows, note=note)
+
+
+# -- Rule 606(b)(3) ------------------------------------------------------------------------------
+
+
+def rule606_tables(facts: Facts, reporter: Reporter) -> list[Table]:
+    """Per customer account: the summary of what was sent, and the columns for each venue."""
+    orders = facts.orders.select(
+        "order_id",
+        "instruction_id",
+        "account",
+        "month",
+        "venue",
+        "quantity",
+        "time_in_force",
+        "ended_at",
+        directed=pl.lit(reporter.directed),
+        further_routable=pl.lit(None, pl.Boolean),
+        received_at=pl.coalesce("received_at", "placed_at"),
+    )
+    fills = facts.fills.select(
+        "order_id",
+        "at",
+        "quantity",
+        "price",
+        "side",
+        "bid",
+        "ask",
+        fee=pl.col("fees"),
+        liquidity=pl.when(pl.col("liquidity") != NOT_GIVEN).then(pl.col("liquidity")),
+    )
+    rows = rule606.venue_rows(orders, fills)
+    keys = rule606.KEYS
+    extra = ("further_unknown", "quote_unknown", "liquidity_unknown", "fee_unknown")
+    columns = (
+        *(Column(key, key, "text", "group") for key in keys),
+        *(
+            Column(name, name.replace("_", " "), "figure", f"{ref} {about}")
+            for name, ref, about in rule606.COLUMNS
+        ),
+        *(
+            Column(name, name.replace("_", " "), "shares", "shares of which it is not known")
+            for name in extra
+        ),
+    )
+    names = [column.name for column in columns]
+    by_venue = Table(
+        "venues",
+        "Orders by venue, Rule 606(b)(3)",
+        columns,
+        tuple(
+            tuple(_rounded(_word(row[name]) if name == "directed" else row[name]) for name in names)
+            for row in rows
+        ),
+        keys=len(keys),
+        members=Keyed606(orders),
+    )
+    return [_sent(facts), by_venue]
+
+
+class Keyed606(Members):
+    """Which instructions a row of the venues' table is of."""
+
+    def __init__(self, orders: pl.DataFrame) -> None:
+        self._orders = orders
+
+    def instructions(self, key: Key) -> tuple[str, ...]:
+        """Ids of the instructions whose orders are in the row."""
+        account, month, _, venue = key
+        rows = self._orders.filter(
+            (pl.col("account") == account) & (pl.col("month") == month) & (pl.col("venue") == venue)
+        )
+        return tuple(rows["instruction_id"].drop_nulls().unique(maintain_order=True).to_list())
+
+
+def _sent(facts: Facts) -> Table:
+    """What a customer sent; whether we acted as principal or showed it to others is not ours."""
+    counted = (
+        facts.instructions.group_by("account", "month")
+        .agg(
+            instructions=pl.len(),
+            shares=pl.col("quantity").sum(),
+            notional=pl.col("notional").sum(),
+        )
+        .sort("account", "month")
+    )
+    columns = (
+        Column("account", "customer", "text", "account"),
+        Column("month", "month", "text", "YYYYMM"),
+        Column("instructions", "orders sent", "count", "parent orders"),
+        Column("sent_shares", "shares sent", "shares", "sentShr: total shares sent"),
+        Column("notional", "executed", "usd", "value executed"),
+        Column("principal_shares", "as principal", "shares", "executedAsPrincipalShr: not given"),
+        Column("ioi_orders", "exposed by IOI", "count", "ioiExposedOrd: not given"),
+    )
+    rows = tuple((*row, None, None) for row in counted.iter_rows())
+    return Table(
+        "sent",
+        "Orders sent, by customer and month",
+        columns,
+        rows,
+        keys=2,
+        note="Fields that the broker does not give are empty.",
+    )
+
+
+def _word(value: Any) -> str:
+    return "directed" if value else "non-directed"
+
+
+def _rounded(value: Any) -> Value:
+    """A figure at six places, a missing one as None."""
+    if isinstance(value, Decimal):
+        return value.quantize(GRID) if value.as_tuple().exponent < -6 else value  # type: ignore[operator]
+    found: Value = value
+    return found
+
+
+# -- FINRA 5310 ----------------------------------------------------------------------------------
+
+FACTORS: Final[Mapping[str, str]] = {
+    "price improvement": "price_improvement, improved_share of the comparison",
+    "price disimprovement": "outside_share of the comparison",
+    "likelihood of execution": "fill_rate of likelihood and speed",
+    "speed of execution": "time_to_fill_ms of both",
+    "size of execution": "size improvement of Rule 605's statistics",
+    "transaction costs": "fees, fee_per_share of the comparison",
+    "customer needs and expectations": "the reviewer's own words",
+    "internalisation and payment for order flow": "the reviewer's own words",
+}
+"""What a regular and rigorous review compares (Rule 5310, Supplementary Material .09(b)), and where
+the figures are."""
+
+
+class Review(NamedTuple):
+    """A review on the record; ``at`` is its position in the second stream."""
+
+    at: int
+    reviewer: str
+    from_session: str
+    to_session: str
+    symbol: str
+    order_type: str
+    decision: str
+    factors: str
+    report: str
+
+
+def finra5310_tables(facts: Facts, reviews: Sequence[Review]) -> list[Table]:
+    """The comparison by security, type of order, venue and month; factors; reviews on record."""
+    by = ["symbol", "order_type", "venue", "month"]
+    factors = Table(
+        "factors",
+        "Factors of a regular and rigorous review",
+        (
+            Column("factor", "factor", "text", "Supplementary Material .09(b)"),
+            Column("where", "where its figures are", "text", "columns of this report"),
+        ),
+        tuple(FACTORS.items()),
+    )
+    columns = tuple(
+        Column(name, name.replace("_", " "), "text", "of the record") for name in Review._fields
+    )
+    due = _due(facts, reviews)
+    return [
+        group_table(
+            "comparison",
+            "Comparison by security, type, venue and month",
+            facts.fills,
+            by,
+            FILL_MEASURES,
+        ),
+        group_table("likelihood", "Likelihood and speed", facts.orders, by, ORDER_MEASURES),
+        factors,
+        Table(
+            "reviews", "Reviews on the record", columns, tuple((str(r.at), *r[1:]) for r in reviews)
+        ),
+        due,
+    ]
+
+
+def _due(facts: Facts, reviews: Sequence[Review]) -> Table:
+    """Securities and types of order of each quarter, and whether a review covers them."""
+    traded = facts.orders.select(
+        quarter=pl.col("session_date").str.slice(0, 4)
+        + "Q"
+        + ((pl.col("session_date").str.slice(5, 2).cast(pl.Int32) + 2) // 3).cast(pl.String),
+        symbol="symbol",
+        order_type="order_type",
+        first="session_date",
+    )
+    grouped = traded.group_by("quarter", "symbol", "order_type").agg(
+        first=pl.col("first").min(), last=pl.col("first").max()
+    )
+    rows = []
+    for quarter, symbol, kind, first, last in grouped.sort(
+        "quarter", "symbol", "order_type"
+    ).iter_rows():
+        by = [
+            review
+            for review in reviews
+            if review.symbol in ("", symbol)
+            and review.order_type in ("", kind)
+            and review.from_session <= str(first)
+            and str(last) <= review.to_session
+        ]
+        rows.append((quarter, symbol, kind, str(by[-1].at) if by else None))
+    return Table(
+        "due",
+        "Quarterly, security by security and by type of order",
+        (
+            Column("quarter", "quarter", "text", "calendar quarter"),
+            Column("symbol", "symbol", "text", "security"),
+            Column("order_type", "order type", "text", "type"),
+            Column("review", "reviewed in record", "text", "position of the last review, if any"),
+        ),
+        tuple(rows),
+        keys=3,
+        note="An empty review is one that is still to be done: `fillwright review`.",
+    )
