@@ -12,7 +12,6 @@ from .options import ConfigOption, JsonOption, StoreOption, store_of
 
 if TYPE_CHECKING:
     from ...projections.best_execution.document import Report
-    from ..reporting.source import Source
 
 PERIOD_DAYS_MAX: Final = 3_660
 
@@ -36,7 +35,6 @@ class Form(StrEnum):
     JSON = "json"
     CSV = "csv"
     PARQUET = "parquet"
-    HTML = "html"
     XLSX = "xlsx"
 
 
@@ -133,10 +131,10 @@ def report(
 
     where = store_of(store)
     wanted = Form.JSON if json_output else form
-    source, made = make(where, kind.value, (from_session, to_session), position, config)
+    made = make(where, kind.value, (from_session, to_session), position, config)
     if record:
-        _issue(where, source, made, actor)
-    present(source, made, wanted.value, out, table)
+        _issue(where, made, actor)
+    present(made, wanted.value, out, table)
 
 
 def _summary(store: str, period_days: int, *, json_output: bool) -> None:
@@ -152,7 +150,7 @@ def _summary(store: str, period_days: int, *, json_output: bool) -> None:
         output.show(report_view(made, views))
 
 
-def _issue(store: str, source: Source, made: Report, actor: str) -> None:
+def _issue(store: str, made: Report, actor: str) -> None:
     from ...domain.errors import StoreError
     from ..clocks import SystemClock
     from ..reporting import records

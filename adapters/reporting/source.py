@@ -18,7 +18,8 @@ from ..storage.location import parse_location
 from ..storage.log import Log
 from ..tca_inputs import LogTables, tables_of_rows
 
-EXTRA: Final = "pip install 'fillwright[analysis]'"
+SIMULATED: Final = "simulated"
+"""What a log calls the simulated exchange."""
 
 
 class EventRef(NamedTuple):
@@ -43,8 +44,13 @@ class Source:
     limits: DailyLimits
     reconciliation: Reconciliation
     events: Mapping[str, tuple[EventRef, ...]]
-    simulated: bool
+    broker: str
     last_at: int
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it was traded on the simulated exchange."""
+        return self.broker == SIMULATED
 
 
 def read_source(store: str, *, position: int | None = None) -> Source:
@@ -68,7 +74,7 @@ def read_log(log: Log, store: str, folder: Path | None, position: int | None = N
     rows, limits, reconciliation = TcaRows(), DailyLimits(), Reconciliation()
     projections = [rows, limits, reconciliation]
     refs: dict[str, list[EventRef]] = {}
-    simulated, last_at = False, 0
+    broker, last_at = "", 0
     for recorded in log.events(upto=head if position is None else position):
         follow(projections, [recorded])
         event = recorded.event
@@ -76,7 +82,7 @@ def read_log(log: Log, store: str, folder: Path | None, position: int | None = N
         ref = EventRef(recorded.position, event.stored_topic(), recorded.hash.hex())
         refs.setdefault(str(event.originator_id), []).append(ref)
         if isinstance(event, e.EngineStarted):
-            simulated = event.broker == "simulated"
+            broker = event.broker
     return Source(
         store,
         tables_of_rows(rows, folder),
@@ -84,6 +90,6 @@ def read_log(log: Log, store: str, folder: Path | None, position: int | None = N
         limits,
         reconciliation,
         {id: tuple(found) for id, found in refs.items()},
-        simulated,
+        broker,
         last_at,
     )

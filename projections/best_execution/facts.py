@@ -36,11 +36,19 @@ class Facts:
     sessions: tuple[str, ...] = field(default=())
 
 
-def facts_of(tables: Tables, analysis: Analysis, *, time_zone: str = TIME_ZONE) -> Facts:
+def facts_of(
+    tables: Tables, analysis: Analysis, *, route: str = NOT_GIVEN, time_zone: str = TIME_ZONE
+) -> Facts:
     """The facts, with ``hour`` (of arrival, receipt or execution), ``month`` and ``size``.
 
     ``size`` is the bucket of the order's value in USD (that of Rule 605): of an instruction at its
     decision price, of a child order at its average price or else its limit.
+
+    Args:
+        tables: what went into the analysis.
+        analysis: its results.
+        route: where orders went whose own venue is not known, such as the broker.
+        time_zone: the exchange's, for hours.
     """
     instructions = analysis.instructions.with_columns(
         **_keys("arrival_at", time_zone),
@@ -56,9 +64,10 @@ def facts_of(tables: Tables, analysis: Analysis, *, time_zone: str = TIME_ZONE) 
         ).fill_null(NOT_GIVEN),
         month=_month(),
         side_name=_side(),
+        venue=pl.col("venue").fill_null(route),
     )
     fills = analysis.fills.join(
-        orders.select("order_id", "size", order_venue="venue", tif="time_in_force"),
+        orders.select("order_id", "size", route="venue"),
         on="order_id",
         how="left",
         maintain_order="left",
@@ -66,11 +75,10 @@ def facts_of(tables: Tables, analysis: Analysis, *, time_zone: str = TIME_ZONE) 
         **_keys("at", time_zone),
         month=_month(),
         side_name=_side(),
-        venue=pl.coalesce("venue", "order_venue"),
+        venue=pl.coalesce("venue", "route"),
         size=pl.col("size").fill_null(NOT_GIVEN),
         **_products(),
     )
-    orders = _with_venue(orders, fills)
     named = ("venue", "order_type", "strategy", "account", "liquidity", "symbol", "session_date")
     frames = [
         frame.with_columns(
@@ -81,14 +89,6 @@ def facts_of(tables: Tables, analysis: Analysis, *, time_zone: str = TIME_ZONE) 
     days = instructions["session_date"].drop_nulls().unique().sort().to_list()
     return Facts(
         tables, frames[0], frames[1], frames[2], analysis.phases, analysis.problems, tuple(days)
-    )
-
-
-def _with_venue(orders: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
-    """Orders with the venue they were sent to, else the one they executed at."""
-    executed = fills.group_by("order_id").agg(fill_venue=pl.col("venue").drop_nulls().first())
-    return orders.join(executed, on="order_id", how="left", maintain_order="left").with_columns(
-        venue=pl.coalesce("venue", "fill_venue")
     )
 
 
@@ -156,7 +156,7 @@ class FrameMembers(Members):
         rows = self.rows(key)
         names = [n for n in ("fill_id", "order_id", "instruction_id") if n in rows.columns]
         wanted = [*names, *(n for n in (measure.over, measure.under) if n)] if measure else names
-        return rows.select(dict.fromkeys(wanted)).to_dicts()
+        return rows.select(list(dict.fromkeys(wanted))).to_dicts()
 
     def computed(self, key: Key, column: str) -> Value:
         """The figure once more, row by row in plain decimals."""

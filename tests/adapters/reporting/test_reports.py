@@ -1,0 +1,192 @@
+"""Reports of a run: what they state, that they repeat, and that every figure drills down."""
+
+import io
+import json
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from fillwright.adapters.reporting.building import Request, build
+from fillwright.adapters.reporting.explaining import explain
+from fillwright.adapters.reporting.source import Source, read_source
+from fillwright.domain.errors import InvalidInput
+from fillwright.domain.ops import REPORT_KINDS
+from fillwright.projections.best_execution.document import Report, report_bytes, report_id
+from fillwright.projections.best_execution.reporter import Capacity, Reporter
+from tests.adapters.entrypoints.conftest import SESSION, Cli, Run
+
+D = Decimal
+
+
+@pytest.fixture(scope="module")
+def reports(source: Source) -> dict[str, Report]:
+    return {kind: build(source, Request(kind)) for kind in REPORT_KINDS}
+
+
+@pytest.mark.parametrize("kind", REPORT_KINDS)
+def test_the_same_log_gives_the_same_bytes(kind: str, told_run: Run, source: Source) -> None:
+    again = build(read_source(str(told_run.store)), Request(kind))
+    assert report_bytes(again) == report_bytes(build(source, Request(kind)))
+
+
+@pytest.mark.parametrize("kind", REPORT_KINDS)
+def test_a_report_states_what_it_stands_on(kind: str, reports: Any, source: Source) -> None:
+    told = json.loads(report_bytes(reports[kind]))
+    assert told["log"]["last_position"] == source.logged.position
+    assert told["log"]["head_hash"] == source.logged.head_hash
+    assert told["log"]["segments"]
+    assert told["code_version"]
+    assert told["sessions"] == [SESSION]
+    assert set(told["parameters"]) >= {"from", "to"}
+
+
+@pytest.mark.parametrize("kind", REPORT_KINDS)
+def test_figures_of_every_table_are_made_anew_from_their_events(
+    kind: str, reports: Any, source: Source
+) -> None:
+    report = reports[kind]
+    checked = 0
+    for table in report.tables:
+        for row in table.rows[:1] + table.rows[1:][-1:]:
+            figures = range(table.keys, len(table.columns))
+            for place in (figures[0], figures[len(figures) // 2], figures[-1]):
+                column = table.columns[place].name
+                cell = f"{table.name}:{','.join(table.key_of(row))}:{column}"
+                found = explain(source, Request(kind), report, cell)
+                assert found.agrees, found
+                assert found.value == row[place]
+                if found.instructions:
+                    assert {event.position for event in found.events}
+                checked += 1
+    assert checked
+
+
+def test_every_figure_by_strategy_is_what_its_rows_give_by_hand(
+    reports: Any, source: Source
+) -> None:
+    table = reports["execution"].table("by_strategy")
+    for row in table.rows:
+        for column in table.columns[1:]:
+            cell = f"by_strategy:{row[0]}:{column.name}"
+            found = explain(source, Request("execution"), reports["execution"], cell)
+            assert found.has_parts
+            assert found.by_hand == found.value, cell
+
+
+def test_an_event_behind_a_figure_is_the_logs_own(
+    reports: Any, source: Source, told_run: Run, cli: Cli
+) -> None:
+    report = reports["execution"]
+    row = report.table("instructions").rows[0]
+    found = explain(source, Request("execution"), report, f"instructions:{row[0]}:shortfall")
+    lines = cli("events", "--store", told_run.store, "--json", "--instruction", row[0]).out
+    logged = [json.loads(line) for line in lines.splitlines()]
+    assert [(e.position, e.hash) for e in found.events] == [
+        (line["position"], line["hash"]) for line in logged
+    ]
+
+
+def test_totals_are_the_sum_of_every_grouping(reports: Any) -> None:
+    report = reports["execution"]
+    (totals,) = report.table("totals").rows
+    for name in ("by_strategy", "by_symbol", "by_account", "by_session", "by_hour", "by_size"):
+        table = report.table(name)
+        for column in ("instructions", "ordered", "executed", "notional", "shortfall", "fees"):
+            whole = totals[report.table("totals").place(column)]
+            assert sum(row[table.place(column)] for row in table.rows) == whole, (name, column)
+
+
+def test_the_parts_of_the_cost_add_up_to_it(reports: Any, source: Source) -> None:
+    from fillwright.projections.best_execution.execution import COST_PARTS
+
+    frame = source.logged.tables
+    assert frame.fills.height
+    table = reports["execution"].table("instructions")
+    for row in table.rows:
+        parts = [row[table.place(f"{name}_bps")] for name, _ in COST_PARTS]
+        if None not in parts:
+            assert abs(sum(parts) - row[table.place("shortfall_bps")]) <= D("0.00001")
+
+
+def test_a_period_takes_in_its_sessions_only(source: Source) -> None:
+    inside = build(source, Request("execution", SESSION, SESSION))
+    outside = build(source, Request("execution", "2024-06-13", None))
+    assert inside.table("totals").rows == build(source, Request("execution")).table("totals").rows
+    assert outside.table("totals").rows[0][0] == 0
+    assert outside.sessions == ()
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (Request("rule999"), "kind"),
+        (Request("execution", "June"), "from"),
+        (Request("execution", "2024-06-13", "2024-06-12"), "from"),
+    ],
+)
+def test_a_report_that_there_is_not_is_refused_by_name(
+    source: Source, request_: Request, field: str
+) -> None:
+    with pytest.raises(InvalidInput, match=field):
+        build(source, request_)
+
+
+def test_outside_a_reporting_capacity_the_form_says_what_it_is_not(source: Source) -> None:
+    own = build(source, Request("rule605"))
+    assert "not a regulatory report" in own.label
+    broker = Reporter(Capacity.BROKER_DEALER, "T", "ACME", frozenset({"AAPL"}))
+    dealt = build(source, Request("rule605", reporter=broker))
+    assert "broker dealer" in dealt.label
+    assert {row[0] for row in dealt.table("detailed").rows} == {"T"}
+    assert report_id(own) != report_id(dealt)
+
+
+def test_a_report_of_a_store_comes_in_every_format(store: Path, cli: Cli, tmp_path: Path) -> None:
+    base = ("report", "--store", store, "--kind", "execution")
+    told = cli(*base, "--format", "json").json
+    tables = {table["name"]: table for table in told["tables"]}
+    csv = cli(*base, "--format", "csv", "--table", "by_strategy").out.decode().splitlines()
+    assert csv[0].split(",") == [c["name"] for c in tables["by_strategy"]["columns"]]
+    assert len(csv) == 1 + len(tables["by_strategy"]["rows"])
+    frame = pl.read_parquet(
+        io.BytesIO(cli(*base, "--format", "parquet", "--table", "by_strategy").out)
+    )
+    place = [c["name"] for c in tables["by_strategy"]["columns"]].index("shortfall")
+    assert [f"{D(v).normalize():f}" for v in frame["shortfall"]] == [
+        f"{D(row[place]).normalize():f}" for row in tables["by_strategy"]["rows"]
+    ]
+    book = zipfile.ZipFile(io.BytesIO(cli(*base, "--format", "xlsx").out))
+    assert len([n for n in book.namelist() if n.startswith("xl/worksheets/sheet")]) == 1 + len(
+        tables
+    )
+    shown = cli(*base).out.decode()
+    assert told["log"]["head_hash"] in shown
+    assert "By strategy" in shown
+    assert cli(*base, "--format", "csv", "--out", tmp_path / "all").code == 0
+    assert {path.stem for path in (tmp_path / "all").glob("*.csv")} == set(tables)
+
+
+def test_the_rule_605_file_is_valid_by_the_secs_own_schema(
+    store: Path, cli: Cli, shared_dir: Path
+) -> None:
+    from fillwright.projections.best_execution.rule605_files import problems
+
+    schema = json.loads((shared_dir / "vectors" / "rule605_oes_schema.csvw.json").read_text())
+    text = cli("report", "--store", store, "--kind", "rule605", "--format", "csv").out.decode()
+    assert problems(text, schema) == []
+
+
+def test_bad_options_are_named(store: Path, cli: Cli, tmp_path: Path) -> None:
+    base = ("report", "--store", store, "--kind", "execution")
+    for arguments, word in (
+        (("--format", "csv", "--table", "none"), "table"),
+        (("--from", "2024-6-1"), "from"),
+        (("--out", tmp_path / "x"), "out"),
+        (("--position", "999999999"), "position"),
+    ):
+        done = cli(*base, *arguments)
+        assert (done.code, word in done.err) == (2, True), done.err
