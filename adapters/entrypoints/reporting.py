@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ...domain.errors import InvalidInput, StoreError
 from ...projections.best_execution.document import Report, Table, text
-from ...projections.best_execution.regulatory import FACTORS
+from ...projections.best_execution.finra5310 import FACTORS
 from ...projections.canonical import from_canonical, to_json
 from ..clocks import SystemClock
 from ..reporting import records

@@ -14,10 +14,10 @@ from ... import __version__
 from ...domain.errors import InvalidInput
 from ...domain.ops import REPORT_KINDS
 from ...projections.alerts import current_alerts
-from ...projections.best_execution import controls, execution, regulatory
+from ...projections.best_execution import controls, execution, finra5310, regulatory
 from ...projections.best_execution.document import Bound, Report, Table
 from ...projections.best_execution.facts import NOT_GIVEN, Facts, facts_of
-from ...projections.best_execution.regulatory import Review
+from ...projections.best_execution.finra5310 import Review
 from ...projections.best_execution.reporter import Capacity, Reporter, label_for
 from ...projections.instruction_book import Followed
 from ...projections.reports import SIMULATED_NOTE
@@ -190,7 +190,7 @@ def _tables(
     if request.kind == "rule606":
         return regulatory.rule606_tables(facts, request.reporter)
     if request.kind == "finra5310":
-        return regulatory.finra5310_tables(facts, request.reviews)
+        return finra5310.finra5310_tables(facts, request.reviews)
     alerts = current_alerts(source.book, source.limits, source.reconciliation, source.last_at)
     reasons = Counter(
         str(entry.instruction.end_reason)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from ...domain.errors import InvalidInput
 from ...domain.ops import CommentaryWritten, ReportIssued, ReviewRecorded
 from ...projections.best_execution.document import Report, report_id
-from ...projections.best_execution.regulatory import Review
+from ...projections.best_execution.finra5310 import Review
 from ...projections.canonical import canonical_bytes, from_canonical
 from ..storage.keystore import REDACTED, Keystore
 from ..storage.location import parse_location
