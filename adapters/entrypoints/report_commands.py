@@ -50,6 +50,12 @@ ActorOption = Annotated[
     str,
     typer.Option("--actor", metavar="NAME", help="Who makes it, as the record names them."),
 ]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="DATE", help="First session, YYYY-MM-DD.")
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", metavar="DATE", help="Last session, YYYY-MM-DD.")
+]
 PositionOption = Annotated[
     int | None,
     typer.Option(
@@ -72,14 +78,8 @@ def report(
             show_default=False,
         ),
     ] = None,
-    from_session: Annotated[
-        str | None,
-        typer.Option("--from", metavar="DATE", help="First session, YYYY-MM-DD."),
-    ] = None,
-    to_session: Annotated[
-        str | None,
-        typer.Option("--to", metavar="DATE", help="Last session, YYYY-MM-DD."),
-    ] = None,
+    from_session: FromOption = None,
+    to_session: ToOption = None,
     form: Annotated[
         Form, typer.Option("--format", help="How it is written; csv and parquet: one table.")
     ] = Form.TERMINAL,

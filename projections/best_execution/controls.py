@@ -141,6 +141,16 @@ def exceptions_tables(
         ),
         tuple(sorted(reasons.items())),
     )
+    return [
+        refused_table(entries),
+        ends,
+        _anomalies(entries),
+        _breaks(reconciliation),
+        _alerts(alerts),
+    ]
+
+
+def _alerts(alerts: Sequence[Alert]) -> Table:
     found = [
         (
             str(n),
@@ -155,7 +165,7 @@ def exceptions_tables(
         )
         for n, alert in enumerate(alerts)
     ]
-    watch = Table(
+    return Table(
         "alerts",
         "To look at",
         (
@@ -171,7 +181,10 @@ def exceptions_tables(
         ),
         tuple(found),
     )
-    breaks = Table(
+
+
+def _breaks(reconciliation: Reconciliation) -> Table:
+    return Table(
         "breaks",
         "Differences between own record and broker's",
         (
@@ -185,7 +198,10 @@ def exceptions_tables(
             for n, each in enumerate(reconciliation.breaks())
         ),
     )
-    anomalies = Table(
+
+
+def _anomalies(entries: Sequence[Followed]) -> Table:
+    return Table(
         "anomalies",
         "What the market did and we would not",
         (
@@ -208,4 +224,3 @@ def exceptions_tables(
             }
         ),
     )
-    return [refused_table(entries), ends, anomalies, breaks, watch]
