@@ -23,12 +23,14 @@ from fillwright.domain.ports import (
     ReportKind,
     SubmitOrder,
 )
+from tests.contract.paper_world import PaperWorld
 from tests.contract.worlds import LookupProviderWorld, Loss, ProviderWorld, SimulatedWorld, World
 
 WORLDS: dict[str, type[World]] = {
     "simulated": SimulatedWorld,
     "provider": ProviderWorld,
     "provider-with-look-up": LookupProviderWorld,
+    "paper-over-alpaca-py": PaperWorld,
 }
 WHILE = 60 * NANOS
 
@@ -90,7 +92,10 @@ def world_class(request: pytest.FixtureRequest) -> type[World]:
 
 
 @pytest.fixture(autouse=True)
-def _no_sleeping() -> Iterator[None]:
+def _no_sleeping(world_class: type[World]) -> Iterator[None]:
+    if world_class is PaperWorld:  # a real server, which sleeps between its turns
+        yield
+        return
     with patch("asyncio.sleep", new_callable=AsyncMock):
         yield
 
@@ -100,13 +105,20 @@ def tell(world_class: type[World]) -> Tell:
     """Run a story with a client of a fresh world."""
 
     def run(story: Story) -> None:
-        asyncio.run(story(Client(world_class())))  # type: ignore[arg-type]
+        _told(world_class(), story)
 
     return run
 
 
 def tell_with_loss(world_class: type[World], loss: Loss, story: Story) -> None:
-    asyncio.run(story(Client(world_class(loss))))  # type: ignore[call-arg, arg-type]
+    _told(world_class(loss), story)  # type: ignore[call-arg]
+
+
+def _told(world: World, story: Story) -> None:
+    try:
+        asyncio.run(story(Client(world)))  # type: ignore[arg-type]
+    finally:
+        world.close()
 
 
 # -- orders ----------------------------------------------------------------------------------------

@@ -63,6 +63,9 @@ class World(ABC):
         """An order that the venue refuses."""
         return replace(_buy(name, 100, "10.01"), quantity=Decimal(1_000_000))
 
+    def close(self) -> None:  # noqa: B027 - most worlds hold nothing
+        """Let go of what the world holds."""
+
     @abstractmethod
     async def heal(self) -> None:
         """Have answers arrive again."""

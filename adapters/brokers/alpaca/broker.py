@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -56,6 +57,8 @@ NOT_UNIQUE_OR_UNREADABLE: Final = 40010001
 FOREIGN_TOLD_MAX: Final = 1_000
 _logger = structlog.get_logger(__name__)
 T = TypeVar("T")
+Told = tuple[str, Decimal]
+"""The broker's order id and the cumulative quantity after a fill: its identity (ruling 6)."""
 
 
 class AlpacaBroker:
@@ -73,6 +76,7 @@ class AlpacaBroker:
         self._inbox: list[ExecutionReport] = []
         self._submitting: dict[str, Future[None]] = {}
         self._foreign: set[str] = set()
+        self._told: dict[Told, str] = {}
         self._connections = 0
         self._gap = False
         self._closed = False
@@ -240,10 +244,19 @@ class AlpacaBroker:
         if report is None:
             _logger.warning("a trade update cannot be read", message=str(message)[:300])
             self._missed()
-        elif is_own_client_order_id(report.client_order_id):
+        elif self._is_ours(report.client_order_id):
+            self._remember(report)
             self._put([report])
         else:
             self._tell_foreign(report)
+
+    def _remember(self, report: ExecutionReport) -> None:
+        """Know a fill again when REST tells of it under another id."""
+        if report.execution_id and report.cum_qty is not None and report.venue_order_id:
+            self._told[report.venue_order_id, report.cum_qty] = report.execution_id
+
+    def _is_ours(self, client_order_id: str) -> bool:
+        return client_order_id in self._submitting or is_own_client_order_id(client_order_id)
 
     def _tell_foreign(self, report: ExecutionReport) -> None:
         """An order that is not ours is left alone and reported once."""
@@ -334,7 +347,9 @@ class AlpacaBroker:
             return [
                 report
                 for order in orders
-                for report in reports_of_order(order, fills[text_of(order, "id") or ""], now)
+                for report in reports_of_order(
+                    order, fills[text_of(order, "id") or ""], now, self._told
+                )
             ]
 
         return await self._ask(read, "orders")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 from ....domain.money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
@@ -48,6 +49,7 @@ ENDED: Final = frozenset(
     {ReportKind.CANCELED, ReportKind.EXPIRED, ReportKind.REJECTED, ReportKind.REPLACED}
 )
 CLOSED_STATUSES: Final = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
+NOTHING_TOLD: Final[Mapping[tuple[str, Decimal], str]] = MappingProxyType({})
 _TRADES: Final = frozenset({ReportKind.TRADE, ReportKind.TRADE_CORRECT, ReportKind.TRADE_BUST})
 _EVENT_TIMES: Final = ("canceled_at", "expired_at", "failed_at", "replaced_at", "updated_at")
 
@@ -109,26 +111,33 @@ def report_of_update(data: Json, receive_time: int) -> ExecutionReport | None:
     )
 
 
-def reports_of_order(order: Json, fills: list[Json], receive_time: int) -> list[ExecutionReport]:
+def reports_of_order(
+    order: Json,
+    fills: list[Json],
+    receive_time: int,
+    told: Mapping[tuple[str, Decimal], str] = NOTHING_TOLD,
+) -> list[ExecutionReport]:
     """An order's life as REST tells it: taken, each fill, what of them is missing, its end.
 
     ``fills`` are its FILL activities. What ``filled_qty`` has and they do not becomes one trade
-    priced ``(avg₂·q₂ - avg₁·q₁) / (q₂ - q₁)`` and marked derived (ruling 30).
+    priced ``(avg₂·q₂ - avg₁·q₁) / (q₂ - q₁)`` and marked derived (ruling 30). ``told`` has the
+    execution id under which the socket told of a fill, by the broker's order id and CumQty: that
+    the two channels use the same id is documented nowhere.
     """
     client_order_id = text_of(order, "client_order_id")
     if client_order_id is None:
         return []
     status = (text_of(order, "status") or "").lower()
     kind = KINDS.get(status, ReportKind.STATUS)
-    trades = [made for row in fills if (made := _trade(order, row, receive_time)) is not None]
+    trades = [made for row in fills if (made := _trade(order, row, receive_time, told)) is not None]
     trades.sort(key=lambda report: report.cum_qty or ZERO)
     missing = _derived(order, trades, receive_time)
     taken = _plain(order, ReportKind.ACCEPTED, receive_time, nanos(order.get("submitted_at")))
-    told = [*([] if kind is ReportKind.REJECTED else [taken]), *trades, *missing]
+    life = [*([] if kind is ReportKind.REJECTED else [taken]), *trades, *missing]
     ended = kind in ENDED or kind in (ReportKind.DONE_FOR_DAY, ReportKind.STATUS)
     if ended and status not in ("filled", "partially_filled"):
-        told.append(_plain(order, kind, receive_time, event_time(order)))
-    return told
+        life.append(_plain(order, kind, receive_time, event_time(order)))
+    return life
 
 
 def broker_order(order: Json) -> BrokerOrder | None:
@@ -198,17 +207,20 @@ def activity_execution_id(row: Json) -> str | None:
     return None if id is None else id.rpartition("::")[2]
 
 
-def _trade(order: Json, row: Json, receive_time: int) -> ExecutionReport | None:
+def _trade(
+    order: Json, row: Json, receive_time: int, told: Mapping[tuple[str, Decimal], str]
+) -> ExecutionReport | None:
     quantity, price = amount(row, "qty", QUANTITY_MAX), amount(row, "price", PRICE_MAX)
     if not quantity or not price:
         return None
+    identity = (text_of(order, "id") or "", amount(row, "cum_qty", QUANTITY_MAX) or ZERO)
     return ExecutionReport(
         kind=ReportKind.TRADE,
         client_order_id=text_of(order, "client_order_id") or "",
         market_time=nanos(row.get("transaction_time")) or receive_time,
         receive_time=receive_time,
         venue_order_id=text_of(order, "id"),
-        execution_id=activity_execution_id(row),
+        execution_id=told.get(identity) or activity_execution_id(row),
         last_qty=quantity,
         last_price=price,
         order_qty=amount(order, "qty", QUANTITY_MAX),
