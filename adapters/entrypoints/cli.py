@@ -14,6 +14,7 @@ from .config_command import config
 from .demo_command import demo
 from .evaluate import evaluate
 from .evidence_commands import check, checkpoint, keys, prove
+from .export_command import export
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .mirror_commands import mirror, query
 from .paper import paper
@@ -65,6 +66,7 @@ app.command()(keys)
 app.command()(checkpoint)
 app.command()(prove)
 app.command()(check)
+app.command()(export)
 app.command()(mirror)
 app.command()(query)
 app.command()(paper)

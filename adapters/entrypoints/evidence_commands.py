@@ -12,6 +12,7 @@ from .options import (
     ConfigOption,
     JsonOption,
     ProgressOption,
+    SigningKeyOption,
     StoreOption,
     VerifierKeyOption,
     store_of,
@@ -78,15 +79,7 @@ def keys(
 
 def checkpoint(
     store: StoreOption = None,
-    signing_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--signing-key",
-            metavar="FILE",
-            help="The private key. Default: integrity.signing_key.",
-            show_default=False,
-        ),
-    ] = None,
+    signing_key: SigningKeyOption = None,
     anchor: AnchorOption = None,
     config: ConfigOption = None,
     json_output: JsonOption = False,
@@ -184,7 +177,7 @@ def check(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="What `prove` or `export` has written.",
+            help="What `prove` or `export` has written: a file, or an exported folder.",
             show_default=False,
         ),
     ],
@@ -192,20 +185,23 @@ def check(
     anchor: AnchorOption = None,
     config: ConfigOption = None,
     json_output: JsonOption = False,
+    progress: ProgressOption = None,
 ) -> None:
-    """Check a proof, offline and without the log.
+    """Check a proof, an exported range or a dossier, offline and without the log.
 
     Exits 4 and says why when it does not show what it says, and 5 when it holds but no public key
     was given to believe it by.
     """
     from ..settings import Settings
     from . import output
-    from .evidence_inputs import check_document, read_document
+    from .evidence_inputs import check_document
     from .failures import NotAnchored
+    from .progress_bar import bar
 
     output.log_to_stderr()
     settings = Settings.read(file=config)
-    told, lines, signed = check_document(read_document(proof), key, anchor, settings.integrity)
+    with bar(progress, "checking") as advance:
+        told, lines, signed = check_document(proof, key, anchor, settings.integrity, advance)
     if json_output:
         output.print_json({"file": str(proof), "ok": True, **told})
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..integrity.checkpoints import SignedCheckpoint
     from ..integrity.notes import VerifierKey
     from ..integrity.terms import IntegritySettings
+    from ..integrity.tree import OnProgress
 
 DOCUMENT_BYTES_MAX: Final = 1 << 30
 
@@ -118,27 +119,55 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def check_document(
-    document: Mapping[str, Any], key: Path | None, anchor: str | None, settings: IntegritySettings
+    path: Path,
+    key: Path | None,
+    anchor: str | None,
+    settings: IntegritySettings,
+    on_progress: OnProgress | None = None,
 ) -> tuple[dict[str, Any], list[str], bool]:
-    """Check a proof: what it shows as fields and as lines, and whether a key vouches for it.
+    """Check what a path holds: what it shows as fields and as lines, and whether a key vouches.
 
     Raises:
         ProofError: it does not show what it says.
+        InvalidInput: it is nothing that can be checked.
     """
-    from dataclasses import asdict
+    from ..handover import dossier, ranges
+    from ..integrity import proofs
 
-    from ..integrity.proofs import FORMAT, check_proof
-
+    if path.is_dir():
+        path = path / ranges.MANIFEST
+    document = read_document(path)
     public = verifier(key, settings)
     anchored = anchored_checkpoints(anchor, settings)
-    if document.get("format") != FORMAT:
-        raise InvalidInput("format", document.get("format"), FORMAT)
-    found = check_proof(document, public, anchored)
+    format = document.get("format")
+    if format == proofs.FORMAT:
+        one = proofs.check_proof(document, public, anchored)
+        told, signed, outside = asdict(one), one.signed, one.anchored
+        lines = [
+            f"{one.topic} is event {one.position} of {one.size} in the log {one.origin}",
+            one.state,
+        ]
+    elif format == ranges.FORMAT:
+        part = ranges.check_range(path.parent, document, public, anchored, on_progress)
+        told, signed, outside = part._asdict(), part.signed, part.anchored
+        lines = [
+            f"{part.last - part.first + 1} events are {part.first} to {part.last} of {part.size} "
+            f"in the log {part.origin}"
+        ]
+    elif format == dossier.FORMAT:
+        whole = dossier.check_dossier(document, public, anchored)
+        told, signed, outside = asdict(whole), whole.signed, whole.anchored
+        lines = [
+            f"{whole.decision_id} ({whole.instruction}): {whole.events} events of {whole.size} in "
+            f"the log {whole.origin}, {whole.segments} segments of market data",
+            "its analysis comes out of them again"
+            if whole.analysis_agrees
+            else "its analysis was made by another version of fillwright",
+        ]
+    else:
+        raise InvalidInput(
+            "format", format, ", ".join((proofs.FORMAT, ranges.FORMAT, dossier.FORMAT))
+        )
     by = f"signed by {public.label}" if public is not None else "signature not checked"
-    kept = "its checkpoint lies outside" if found.anchored else "its checkpoint was not looked up"
-    lines = [
-        f"{found.topic} is event {found.position} of {found.size} in the log {found.origin}",
-        f"{by}; {kept}",
-        found.state,
-    ]
-    return asdict(found), lines, found.signed
+    kept = "its checkpoint lies outside" if outside else "its checkpoint was not looked up"
+    return told, [*lines, f"{by}; {kept}"], signed

@@ -61,6 +61,15 @@ VerifierKeyOption = Annotated[
         show_default=False,
     ),
 ]
+SigningKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--signing-key",
+        metavar="FILE",
+        help="The private key. Default: integrity.signing_key.",
+        show_default=False,
+    ),
+]
 AnchorOption = Annotated[
     str | None,
     typer.Option(

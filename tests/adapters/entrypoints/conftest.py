@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -110,3 +111,63 @@ def finished_run(store: Path, arguments: Sequence[str] = PORTFOLIO) -> Run:
 def portfolio_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The portfolio, run once; only for reading."""
     return finished_run(tmp_path_factory.mktemp("portfolio") / "log.db")
+
+
+class Vouched:
+    """A finished run whose checkpoints lie outside its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = folder / "store" / "log.db"
+        self.keys = folder / "keys"
+        self.anchor = folder / "outside" / "anchor"
+
+    @property
+    def signing(self) -> list[object]:
+        """Who exports, and from what."""
+        return ["--store", self.store, "--anchor", self.anchor, *self._signer]
+
+    @property
+    def _signer(self) -> list[object]:
+        return ["--signing-key", self.keys / "signing.key"]
+
+    @property
+    def outside(self) -> list[object]:
+        """What somebody else has: the public key and the checkpoints."""
+        return ["--key", self.keys / "verifier.pub", "--anchor", self.anchor]
+
+    @property
+    def here(self) -> list[object]:
+        """The store and what vouches for it."""
+        return ["--store", self.store, *self.outside]
+
+
+def done_with(more: dict[str, str], *arguments: object) -> bytes:
+    """What a command prints that runs with more in its environment."""
+    done = subprocess.run(
+        command(*arguments), env={**environment(), **more}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def vouched(tmp_path_factory: pytest.TempPathFactory) -> Vouched:
+    """The portfolio, run once with checkpoints; only for reading."""
+    found = Vouched(tmp_path_factory.mktemp("vouched"))
+    found.store.parent.mkdir()
+    made = json.loads(done_with({}, "keys", found.keys, "--name", "fund/one", "--json"))
+    integrity = {
+        "FILLWRIGHT_INTEGRITY__SIGNING_KEY": made["signing_key"],
+        "FILLWRIGHT_INTEGRITY__ANCHOR": str(found.anchor),
+        "FILLWRIGHT_INTEGRITY__CHECKPOINT_EVENTS": "100",
+    }
+    done_with(integrity, "run", *PORTFOLIO, "--store", found.store)
+    return found
+
+
+@pytest.fixture
+def vouched_copy(vouched: Vouched, tmp_path: Path) -> Vouched:
+    """The same, to be changed."""
+    shutil.copytree(vouched.folder, tmp_path / "copy")
+    return Vouched(tmp_path / "copy")

@@ -4,63 +4,13 @@ import json
 import shutil
 import sqlite3
 import stat
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fillwright.adapters.integrity.checkpoints import parse_checkpoint
-from tests.adapters.entrypoints.conftest import PORTFOLIO, Cli, Run, command, environment
-
-
-class Vouched:
-    """A finished run whose checkpoints lie outside its folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.store = folder / "store" / "log.db"
-        self.keys = folder / "keys"
-        self.anchor = folder / "outside" / "anchor"
-
-    @property
-    def outside(self) -> list[object]:
-        return ["--key", self.keys / "verifier.pub", "--anchor", self.anchor]
-
-    @property
-    def here(self) -> list[object]:
-        return ["--store", self.store, *self.outside]
-
-
-def process(*arguments: object, **more: str) -> subprocess.CompletedProcess[bytes]:
-    done = subprocess.run(
-        command(*arguments), env={**environment(), **more}, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return done
-
-
-@pytest.fixture(scope="module")
-def vouched(tmp_path_factory: pytest.TempPathFactory) -> Vouched:
-    found = Vouched(tmp_path_factory.mktemp("vouched"))
-    found.store.parent.mkdir()
-    made = json.loads(process("keys", found.keys, "--name", "fund/one", "--json").stdout)
-    process(
-        "run",
-        *PORTFOLIO,
-        "--store",
-        found.store,
-        FILLWRIGHT_INTEGRITY__SIGNING_KEY=made["signing_key"],
-        FILLWRIGHT_INTEGRITY__ANCHOR=str(found.anchor),
-        FILLWRIGHT_INTEGRITY__CHECKPOINT_EVENTS="100",
-    )
-    return found
-
-
-@pytest.fixture
-def copy(vouched: Vouched, tmp_path: Path) -> Vouched:
-    shutil.copytree(vouched.folder, tmp_path / "copy")
-    return Vouched(tmp_path / "copy")
+from tests.adapters.entrypoints.conftest import Cli, Run, Vouched
 
 
 def changed(store: Path, *statements: str) -> None:
@@ -119,12 +69,12 @@ def test_verify_has_a_code_of_its_own_for_consistent_and_not_anchored(
     assert (half.code, "--key" in half.err) == (2, True)
 
 
-def test_a_tail_that_was_cut_off_is_found(copy: Vouched, cli: Cli) -> None:
-    changed(copy.store, "DELETE FROM stored_events WHERE position > 50")
-    done = cli("verify", *copy.here)
+def test_a_tail_that_was_cut_off_is_found(vouched_copy: Vouched, cli: Cli) -> None:
+    changed(vouched_copy.store, "DELETE FROM stored_events WHERE position > 50")
+    done = cli("verify", *vouched_copy.here)
     assert done.code == 4
     assert "position 51 is missing: the log ends at 50" in done.err
-    kept = sqlite3.connect(copy.store)
+    kept = sqlite3.connect(vouched_copy.store)
     record = json.loads(
         kept.execute("SELECT state FROM ops_records ORDER BY position DESC LIMIT 1").fetchone()[0]
     )
@@ -132,17 +82,17 @@ def test_a_tail_that_was_cut_off_is_found(copy: Vouched, cli: Cli) -> None:
     assert (record["outcome"], record["first_bad_position"]) == ("failed", 51)
 
 
-def test_edited_counters_are_found(copy: Vouched, cli: Cli) -> None:
-    changed(copy.store, "UPDATE counters SET used = used + 1 WHERE key LIKE 'turnover:%'")
-    assert cli("verify", *copy.here).code == 0
-    done = cli("verify", *copy.here, "--counters")
+def test_edited_counters_are_found(vouched_copy: Vouched, cli: Cli) -> None:
+    changed(vouched_copy.store, "UPDATE counters SET used = used + 1 WHERE key LIKE 'turnover:%'")
+    assert cli("verify", *vouched_copy.here).code == 0
+    done = cli("verify", *vouched_copy.here, "--counters")
     assert done.code == 4
     assert "counter turnover:main:2024-06-12" in done.err
 
 
-def test_an_edited_second_stream_is_found(copy: Vouched, cli: Cli) -> None:
-    changed(copy.store, "UPDATE ops_records SET topic = 'Anchored.v2' WHERE position = 1")
-    done = cli("verify", *copy.here)
+def test_an_edited_second_stream_is_found(vouched_copy: Vouched, cli: Cli) -> None:
+    changed(vouched_copy.store, "UPDATE ops_records SET topic = 'Anchored.v2' WHERE position = 1")
+    done = cli("verify", *vouched_copy.here)
     assert done.code == 4
     assert "second stream's record at position 1" in done.err
 
@@ -212,24 +162,36 @@ def test_what_is_no_proof_is_bad_input(tmp_path: Path, cli: Cli) -> None:
     assert cli("check", tmp_path / "none.json").code == 2
 
 
-def test_nothing_is_proved_from_a_log_that_was_changed(copy: Vouched, cli: Cli) -> None:
-    changed(copy.store, "UPDATE stored_events SET hash = zeroblob(32) WHERE position = 3")
-    done = cli("prove", 17, *copy.here)
+def test_nothing_is_proved_from_a_log_that_was_changed(vouched_copy: Vouched, cli: Cli) -> None:
+    changed(vouched_copy.store, "UPDATE stored_events SET hash = zeroblob(32) WHERE position = 3")
+    done = cli("prove", 17, *vouched_copy.here)
     assert done.code == 4
     assert "nothing can be proved" in done.err
 
 
-def test_a_checkpoint_can_be_made_by_hand(copy: Vouched, cli: Cli, tmp_path: Path) -> None:
+def test_a_checkpoint_can_be_made_by_hand(vouched_copy: Vouched, cli: Cli, tmp_path: Path) -> None:
     place = tmp_path / "by-hand"
     done = cli(
-        *("checkpoint", "--store", copy.store, "--signing-key", copy.keys / "signing.key"),
+        *(
+            "checkpoint",
+            "--store",
+            vouched_copy.store,
+            "--signing-key",
+            vouched_copy.keys / "signing.key",
+        ),
         *("--anchor", place),
     )
     assert done.code == 0, done.err
     assert place.read_bytes() == done.out + b"\n"
     near = cli(
-        *("checkpoint", "--store", copy.store, "--signing-key", copy.keys / "signing.key"),
-        *("--anchor", copy.store.parent / "anchor"),
+        *(
+            "checkpoint",
+            "--store",
+            vouched_copy.store,
+            "--signing-key",
+            vouched_copy.keys / "signing.key",
+        ),
+        *("--anchor", vouched_copy.store.parent / "anchor"),
     )
     assert (near.code, "integrity.anchor" in near.err) == (2, True)
-    assert cli("checkpoint", "--store", copy.store).code == 2
+    assert cli("checkpoint", "--store", vouched_copy.store).code == 2

@@ -1,0 +1,171 @@
+"""``export``: a range of the log, or everything about one instruction, for somebody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...domain.errors import InvalidInput
+from .options import (
+    AnchorOption,
+    ConfigOption,
+    JsonOption,
+    ProgressOption,
+    SigningKeyOption,
+    StoreOption,
+    VerifierKeyOption,
+    store_of,
+)
+
+if TYPE_CHECKING:
+    from ..integrity.terms import IntegritySettings
+    from ..integrity.tree import OnProgress
+    from ..storage.log import Log
+
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="PATH",
+        help="A folder that does not exist yet, or with --dossier a file.",
+        show_default=False,
+    ),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="TIME|POSITION",
+        help="The first event. Default: the first of the log.",
+        show_default=False,
+    ),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="TIME|POSITION",
+        help="The last event. Default: the last of the log.",
+        show_default=False,
+    ),
+]
+DossierOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dossier",
+        metavar="INSTRUCTION",
+        help="Everything about this instruction (id, its beginning, or a decision id).",
+        show_default=False,
+    ),
+]
+
+
+def export(
+    out: OutOption,
+    store: StoreOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    format: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="jsonl, parquet or csv.")
+    ] = "jsonl",
+    dossier: DossierOption = None,
+    key: VerifierKeyOption = None,
+    anchor: AnchorOption = None,
+    signing_key: SigningKeyOption = None,
+    config: ConfigOption = None,
+    json_output: JsonOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Hand over part of the log, with what proves that it is of the log: `check` needs no more.
+
+    A range is a folder with the events and a manifest: hashes, a signed checkpoint from the anchor
+    and the Merkle nodes around the range. A dossier is one signed file with the instruction's
+    events, raw broker messages, captured market data, cost analysis and proofs. The same log,
+    checkpoint and key give the same bytes.
+    """
+    from ..settings import Settings
+    from ..storage.log import Log
+    from . import output
+    from .progress_bar import bar
+
+    output.log_to_stderr()
+    settings = Settings.read(file=config)
+    where = store_of(store, settings)
+    given = {"signing_key": signing_key, "verifier_key": key, "anchor": anchor}
+    terms = settings.integrity.model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+    with Log.open(where, writer=False) as log, bar(progress, "exporting") as advance:
+        if dossier is not None:
+            if since is not None or until is not None:
+                raise InvalidInput("dossier", dossier, "without --from and --to")
+            told = _dossier(log, where, dossier, out, terms, advance)
+        else:
+            told = _range(log, (since, until), format, out, terms, advance)
+    if json_output:
+        output.print_json(told)
+    else:
+        output.print_line("\n".join(f"{name} {value}" for name, value in told.items()))
+
+
+def _range(
+    log: Log,
+    between: tuple[str | None, str | None],
+    format: str,
+    out: Path,
+    terms: IntegritySettings,
+    advance: OnProgress,
+) -> dict[str, object]:
+    from ..as_of import parse_as_of
+    from ..handover.ranges import Format, export_range, positions_between
+    from .evidence_inputs import covering
+
+    try:
+        kind = Format(format)
+    except ValueError:
+        raise InvalidInput("format", format, ", ".join(Format)) from None
+    since, until = (None if text is None else parse_as_of(text) for text in between)
+    first, last = positions_between(log, since, until)
+    mark = covering(None, None, terms, last)
+    made = export_range(log, first, last, kind, out, mark, advance)
+    return {
+        "folder": str(out),
+        "file": made["file"],
+        "from": first,
+        "to": last,
+        "bytes": made["bytes"],
+        "sha256": made["sha256"],
+    }
+
+
+def _dossier(
+    log: Log, where: str, named: str, out: Path, terms: IntegritySettings, advance: OnProgress
+) -> dict[str, object]:
+    from ..end_facts import SEGMENTS_SUFFIX
+    from ..handover.dossier import make_dossier
+    from ..integrity.notes import read_signer
+    from .evidence_inputs import covering, write_document
+    from .views import read_views
+
+    if terms.signing_key is None:
+        raise InvalidInput("signing key", "nothing", "--signing-key, or integrity.signing_key")
+    if out.exists():
+        raise InvalidInput("out", out, "a file that does not exist yet")
+    key = read_signer(terms.signing_key)
+    row = read_views(log, where).one(named)
+    mark = covering(None, None, terms, row.last_position)
+    path = Path(log.name)
+    segments = path.with_name(path.name + SEGMENTS_SUFFIX)
+    document = make_dossier(log, row.instruction_id, segments, mark, key, advance)
+    write_document(document, out)
+    return {
+        "file": str(out),
+        "instruction": row.instruction_id,
+        "decision_id": row.decision_id,
+        "events": len(document["events"]),
+        "raw_messages": len(document["raw_messages"]),
+        "segments": len(document["segments"]),
+        "bytes": out.stat().st_size,
+    }
