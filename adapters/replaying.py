@@ -8,11 +8,9 @@ what is on the record (design §3, ruling 21).
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -23,6 +21,7 @@ from ..projections.daily_limits import DailyLimits
 from ..projections.execution_quality import ExecutionQuality
 from ..projections.reconciliation import Reconciliation
 from ..projections.runner import Difference, Projection, compare, compare_values, follow
+from .collector import without_collector
 from .deciding_again import Decided, decide_again
 from .lean_reading import lean_events
 from .storage.log import Log
@@ -134,22 +133,10 @@ def rebuild(
     """
     views = AllViews()
     records = lean_events(log, upto)
-    with _without_collector():
+    with without_collector():
         while batch := list(islice(records, PROGRESS_EVERY)):
             on_progress(views.follow(batch))
     return views
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Keep the collector from walking what is only ever added to; views make no cycles."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def replay_decisions(log: Log, on_progress: OnProgress = lambda done, total: None) -> Replay:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import twap_day
+from bench import replay, twap_day
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX = 3_600
@@ -58,10 +58,12 @@ def main() -> None:
     brief = [*rounds, "--seconds", "1"] if options.quick else []
     together = [*rounds, *peer]
     apart = [*together, "--stagger-seconds", "1", "--parents", "1000"]
+    sizes = ["--events", "100000"] if options.quick else ["--events", "100000,1000000"]
     tables = [
         ("Durable lifecycles", lifecycle_rows(run("lifecycles", brief))),
         ("TWAP day, all at once", twap_day.summary(run("twap_day", together))),
         ("TWAP day, a second apart", twap_day.summary(run("twap_day", apart))),
+        ("Replay, mirror, queries", replay.summary(run("replay", [*rounds, *sizes]))),
     ]
     width = max(len(what) for _, rows in tables for what, _ in rows) + 2
     for title, rows in tables:

@@ -24,6 +24,7 @@ from ...projections.execution_quality import (
     volume_of,
 )
 from ...projections.reports import Totals
+from ..collector import without_collector
 from .effects import counter_key
 from .query import Tables
 
@@ -62,6 +63,11 @@ class Figures:
 
 def figures(tables: Tables) -> Figures:
     """The figures up to the last event of the tables."""
+    with without_collector():
+        return _figures(tables)
+
+
+def _figures(tables: Tables) -> Figures:
     outcomes = [_outcome(row) for row in tables.ask(_INSTRUCTIONS).rows()]
     ((orders, fills, indeterminate),) = tables.ask(_ORDERS).rows()
     states = Counter(one.state for one in outcomes)

@@ -1,0 +1,273 @@
+"""Replay, mirror and queries beside their peers and limits, over logs of rising size.
+
+    python -m bench.replay [--events 100000,1000000] [--rounds 3] [--json]
+
+Each measurement has a process of its own, so that its memory is its own, and all of one size take
+turns. Ratios inside one run count; see ``bench/README.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from bench.lifecycle_contenders import EVENTS_PER_LIFECYCLE, Plain, lifecycles
+from bench.log_of_any_size import make
+from fillwright.adapters.mirror.checking import check
+from fillwright.adapters.mirror.figures import figures
+from fillwright.adapters.mirror.query import open_tables
+from fillwright.adapters.mirror.segments import read_manifest
+from fillwright.adapters.mirror.writing import update
+from fillwright.adapters.replaying import rebuild, replay_decisions
+from fillwright.adapters.storage.log import Log
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+RUN_SECONDS_MAX: Final = 36_000
+PLAIN_EVENTS: Final = 18_000
+MIRROR: Final = "mirror"
+SCAN: Final = (
+    "sum(executed), sum(notional), sum(fees), max(position), count(DISTINCT instruction_id)"
+)
+
+
+def library_reads(store: Path) -> int:
+    """The library's own log, its own events, read and decoded by its own means."""
+    del store
+    with (
+        tempfile.TemporaryDirectory(prefix="fillwright-bench-") as folder,
+        closing(Plain(Path(folder), 0)) as plain,
+    ):
+        plain.run(lifecycles(PLAIN_EVENTS // EVENTS_PER_LIFECYCLE, 1), threads=1, per_event=False)
+        return _timed(lambda: _read_by_library(plain.app))
+
+
+def _read_by_library(app: Any) -> int:
+    start, count = 1, 0
+    while page := app.recorder.select_notifications(start, 1_000):
+        for notification in page:
+            app.mapper.to_domain_event(notification)
+        count += len(page)
+        start = page[-1].id + 1
+    return count
+
+
+def read_and_decode(store: Path) -> int:
+    """Every event as its class."""
+    with Log.open(store, writer=False) as log:
+        return _timed(lambda: sum(1 for _ in log.events()))
+
+
+def hash_bytes(store: Path) -> int:
+    """sha256 of the same bytes, one by one, read as they lie."""
+    with Log.open(store, writer=False) as log:
+        states = [raw.state for raw in log.raw_events(upto=100_000)]
+    return _timed(lambda: sum(len(hashlib.sha256(state).digest()) // 32 for state in states))
+
+
+def rebuild_all(store: Path) -> int:
+    """All projections from nothing, with the chain checked."""
+    with Log.open(store, writer=False) as log:
+        head = log.head().position
+        rebuild(log, min(head, 1_000))
+        return _timed(lambda: rebuild(log, head).limits.position)
+
+
+def decide_all(store: Path) -> int:
+    """Every recorded decision decided again."""
+    with Log.open(store, writer=False) as log:
+        return _timed(lambda: replay_decisions(log).position)
+
+
+def write_mirror(store: Path) -> int:
+    """The mirror written from nothing."""
+    with Log.open(store, writer=False) as log:
+        return _timed(lambda: update(log, store.with_name(MIRROR), rebuild=True).position)
+
+
+def check_mirror(store: Path) -> int:
+    """Files and chain of the mirror, without the log."""
+    return _timed(lambda: check(store.with_name(MIRROR), None).events)
+
+
+def figures_from_mirror(store: Path) -> int:
+    """The report's figures and the limits' counters from columns."""
+    with open_tables(store.with_name(MIRROR), None) as tables:
+        return _timed(lambda: figures(tables).position)
+
+
+def ask_mirror(store: Path) -> int:
+    """A question to a view, opening included."""
+
+    def ask() -> int:
+        with open_tables(store.with_name(MIRROR), None) as tables:
+            sql = "SELECT symbol, strategy, count(*), sum(notional) FROM instructions GROUP BY ALL"
+            list(tables.ask(sql).rows())
+            return tables.position
+
+    return _timed(ask)
+
+
+def scan_by_duckdb(store: Path) -> int:
+    """DuckDB alone over the columns that the figures need most."""
+    import duckdb
+
+    folder = store.with_name(MIRROR)
+    files = [str(path) for path in read_manifest(folder).paths(folder)]
+    connection = duckdb.connect(":memory:")
+    sql = f"SELECT count(*), {SCAN} FROM read_parquet({files})"
+    return _timed(lambda: int(connection.execute(sql).fetchall()[0][0]))
+
+
+MEASURES: Final[dict[str, Callable[[Path], int]]] = {
+    "library reads its log": library_reads,
+    "read and decode": read_and_decode,
+    "sha256 of the same bytes": hash_bytes,
+    "rebuild all, chain checked": rebuild_all,
+    "decide all again": decide_all,
+    "write the mirror": write_mirror,
+    "check the mirror's chain": check_mirror,
+    "figures from the mirror": figures_from_mirror,
+    "one question to the mirror": ask_mirror,
+    "plain DuckDB scan": scan_by_duckdb,
+}
+
+AIMS: Final = (
+    # (what, its measure, against, at least)
+    ("events a second, all projections from SQLite", "rebuild all, chain checked", None, 100_000),
+    ("events a second, figures from the mirror", "figures from the mirror", None, 1_000_000),
+    ("rebuild / library's reading", "rebuild all, chain checked", "library reads its log", 1.0),
+    ("figures / plain scan", "figures from the mirror", "plain DuckDB scan", 0.1),
+)
+
+_took: list[float] = []
+
+
+def _timed(action: Callable[[], int]) -> int:
+    began = time.perf_counter()
+    count = action()
+    _took.append(time.perf_counter() - began)
+    return count
+
+
+def run_one(name: str, store: Path) -> dict[str, Any]:
+    """One measurement in this process."""
+    count = MEASURES[name](store)
+    return {
+        "events": count,
+        "seconds": _took[-1],
+        "per_second": count / _took[-1],
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def measure(sizes: Sequence[int], rounds: int, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Every size, measurements in turn, medians of rounds."""
+    found = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="fillwright-bench-") as folder:
+            store = Path(folder) / "log.db"
+            count = make(store, size)
+            runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+            for _ in range(rounds):
+                for name in names:
+                    _say(f"{count:,} events: {name}")
+                    runs[name].append(_child(name, store))
+        medians = {
+            name: statistics.median_low([run["per_second"] for run in of])
+            for name, of in runs.items()
+        }
+        found.append(
+            {
+                "events": count,
+                "per_second": {name: round(rate) for name, rate in medians.items()},
+                "peak_mb": {name: max(run["peak_mb"] for run in of) for name, of in runs.items()},
+            }
+        )
+    return found
+
+
+def _child(name: str, store: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.replay", "--one", name, "--store", str(store)]
+    done = subprocess.run(
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=RUN_SECONDS_MAX
+    )
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def ratios(sizes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each aim at the largest size, and how time and memory grow from the smallest to it."""
+    rates = sizes[-1]["per_second"]
+    rows: list[dict[str, Any]] = []
+    for what, name, against, aim in AIMS:
+        if name in rates and (against is None or against in rates):
+            value = rates[name] if against is None else rates[name] / rates[against]
+            met = value >= aim
+            rows.append({"what": what, "value": round(value, 2), "aim": aim, "met": met})
+    if len(sizes) > 1:
+        first, last = sizes[0], sizes[-1]
+        for name in ("rebuild all, chain checked", "write the mirror", "decide all again"):
+            if name in rates:
+                growth = first["per_second"][name] / last["per_second"][name]
+                what = f"time per event, {last['events']:,} against {first['events']:,}: {name}"
+                rows.append(
+                    {"what": what, "value": round(growth, 2), "aim": 1.3, "met": growth <= 1.3}
+                )
+    return rows
+
+
+def summary(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows for the table of all benchmarks."""
+    rows = []
+    for size in result["sizes"]:
+        for name, rate in size["per_second"].items():
+            figure = f"{rate:,.0f} events/s, peak {size['peak_mb'][name]} MB"
+            rows.append((f"{size['events']:,}: {name}", figure))
+    for row in result["ratios"]:
+        verdict = "met" if row["met"] else "SHORT"
+        rows.append((row["what"], f"{row['value']:,g}, aim {row['aim']:,g}, {verdict}"))
+    return rows
+
+
+def _say(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--events", default="100000,1000000", help="sizes, rising")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", action="append", choices=list(MEASURES))
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--one", choices=list(MEASURES), help=argparse.SUPPRESS)
+    parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(run_one(options.one, options.store)))
+        return
+    sizes = [int(size) for size in options.events.split(",")]
+    found = measure(sizes, options.rounds, options.only or list(MEASURES))
+    result = {"sizes": found, "ratios": ratios(found)}
+    _say("")
+    if options.json:
+        print(json.dumps(result, indent=1))
+        return
+    for what, figure in summary(result):
+        print(f"{what:70}{figure}")
+
+
+if __name__ == "__main__":
+    main()
