@@ -21,6 +21,7 @@ from fillwright.adapters.mirror.writing import update
 from fillwright.adapters.storage.chain import GENESIS
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.errors import StoreDamaged, StoreError
+from tests.adapters.integrity.evidence import Evidence
 from tests.adapters.mirror.logs import BUSY, Batch, told
 from tests.adapters.storage.helpers import Sample
 from tests.power_loss.images import Disk, Entry, Image, images, put
@@ -172,6 +173,27 @@ def test_losing_a_synced_write_would_be_noticed(recording: Recording, tmp_path: 
         check_image(
             image, Recording(forgetful, recording.hashes, recording.counters), point, tmp_path / "x"
         )
+
+
+def test_a_log_cut_off_below_a_sync_is_tampering_and_named(
+    recording: Recording, tmp_path: Path
+) -> None:
+    """The write-ahead log is cut where no power cut can cut it; the checkpoint outside tells."""
+    acks = [n for n, entry in enumerate(recording.entries) if entry[0] == "ack"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder, point in ((whole, acks[30]), (cut, acks[20])):
+        folder.mkdir()
+        (image, *_) = images(recording.entries, point, seeds=())
+        put(image, folder)
+    evidence = Evidence(whole / STORE, tmp_path / "anchor")
+    evidence.checkpoint()
+    assert evidence.verify().outcome == "anchored"
+    with Log.open(cut / STORE, writer=False) as log:
+        assert log.verify().ok, "a shorter log is a valid one, taken by itself"
+    found = Evidence(cut / STORE, tmp_path / "anchor").verify()
+    assert found.outcome == "failed"
+    assert found.first_bad_position == recording.acknowledged(acks[20]) + 1
+    assert "its end was cut off" in found.what
 
 
 def test_a_log_cut_off_below_a_sync_is_found_against_its_mirror(tmp_path: Path) -> None:
