@@ -35,6 +35,7 @@ class Form(StrEnum):
     JSON = "json"
     CSV = "csv"
     PARQUET = "parquet"
+    HTML = "html"
     XLSX = "xlsx"
 
 
@@ -131,10 +132,10 @@ def report(
 
     where = store_of(store)
     wanted = Form.JSON if json_output else form
-    made = make(where, kind.value, (from_session, to_session), position, config)
+    source, made = make(where, kind.value, (from_session, to_session), position, config)
     if record:
         _issue(where, made, actor)
-    present(made, wanted.value, out, table)
+    present(source, made, wanted.value, out, table)
 
 
 def _summary(store: str, period_days: int, *, json_output: bool) -> None:

@@ -19,7 +19,7 @@ from ..reporting import records
 from ..reporting.building import Request, build
 from ..reporting.explaining import NO_EVENTS, Explained, explain, rebuilt
 from ..reporting.formats import heading, rendered, write_tables
-from ..reporting.source import read_source
+from ..reporting.source import Source, read_source
 from ..settings import Settings
 from . import output
 
@@ -35,7 +35,7 @@ def make(
     sessions: tuple[str | None, str | None],
     position: int | None,
     config: Path | None,
-) -> Report:
+) -> tuple[Source, Report]:
     """Read the store and build the report.
 
     Raises:
@@ -51,10 +51,11 @@ def make(
             with ops:
                 upto = ops.head().position
                 request = Request(kind, *sessions, reporter, records.reviews(ops, upto), upto)
-    return build(read_source(store, position=position), request)
+    source = read_source(store, position=position)
+    return source, build(source, request)
 
 
-def present(report: Report, form: str, out: Path | None, table: str | None) -> None:
+def present(source: Source, report: Report, form: str, out: Path | None, table: str | None) -> None:
     """Write the report where it was asked for."""
     if form == "terminal":
         if out is not None:
@@ -67,13 +68,31 @@ def present(report: Report, form: str, out: Path | None, table: str | None) -> N
         written = write_tables(report, form, out)
         output.note(f"{len(written)} files in {out}")
         return
-    data = rendered(report, form, table)
+    data = _data(source, report, form, table)
     if out is None:
         output.write_bytes(data)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(data)
         output.note(f"written to {out}")
+
+
+def _data(source: Source, report: Report, form: str, table: str | None) -> bytes:
+    if form == "html":
+        from ..reporting.page import page
+
+        return page(source, report, commentary=_commentary(source.store, report)).encode()
+    return rendered(report, form, table)
+
+
+def _commentary(store: str, report: Report) -> tuple[str, str] | None:
+    from ...projections.best_execution.document import report_id
+
+    ops = records.open_ops(store, writer=False)
+    if ops is None:
+        return None
+    with ops:
+        return records.commentary_of(ops, report_id(report), records.keystore_beside(store))
 
 
 def view(report: Report, table: str | None) -> list[RenderableType]:

@@ -5,30 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from ..drawing import STYLE, bars, lines
 from . import plots
 from .examples import Example
 from .parallel import Evaluation
 from .policies import BASELINE
 from .tables import conditions, number, percent
-
-STYLE: Final = """
-:root{color-scheme:light dark;--ink:#1d2733;--soft:#5b6773;--line:#d5dbe1;--paper:#fff}
-@media(prefers-color-scheme:dark){:root{--ink:#e4e8ec;--soft:#9aa5b0;--line:#38424c;--paper:#14191f}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);
-max-width:62rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}th{font-weight:600;color:var(--soft)}
-svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--soft)}
-.grid{stroke:var(--line)}.zero{stroke:var(--soft)}.whisker{stroke:var(--ink);stroke-width:1.5}
-polyline{fill:none}.line{stroke-width:2}.thin{stroke-width:1}.rest{stroke-width:1.5;opacity:.55}
-.legend{color:var(--soft);font-size:13px}.legend span{margin-right:1.2rem}
-.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.35em;border-radius:2px}
-.note{color:var(--soft)}
-"""
 
 
 def write_page(
@@ -153,7 +137,7 @@ def _split(split: str, paired: Mapping[str, Any]) -> str:
         series[name] = [one.get("saving_share_of_half_spread") or 0.0 for one in each]
         errors[name] = [one.get("saving_share_se") or 0.0 for one in each]
     rows = [[name, *(percent(value) for value in values)] for name, values in series.items()]
-    return _table(["policy", *keys], rows) + plots.bars(split, keys, series, errors)
+    return _table(["policy", *keys], rows) + bars(split, keys, series, errors)
 
 
 def _cells(summary: Mapping[str, Any]) -> str:
@@ -168,7 +152,7 @@ def _cells(summary: Mapping[str, Any]) -> str:
     # One policy that is far dearer than the others would flatten them all.
     base = max(series.get(BASELINE, [0.0]))
     near = {name: values for name, values in series.items() if max(values) <= 5 * base}
-    return _table(["policy", *places], rows) + plots.lines("cost", places, near or series)
+    return _table(["policy", *places], rows) + lines("cost", places, near or series)
 
 
 def _bounded(policies: Mapping[str, Any]) -> str:

@@ -126,7 +126,13 @@ def grouped(
             measure.figure(sums[2 * n], sums[2 * n + 1]) for n, measure in enumerate(measures)
         )
         rows.append((*key, *figures))
-    return sorted(rows, key=lambda row: tuple("" if v is None else str(v) for v in row[: len(by)]))
+    return sorted(rows, key=lambda row: tuple(_order(value) for value in row[: len(by)]))
+
+
+def _order(key: Value) -> tuple[int, str]:
+    """Keys that are numbers in their order, then words in theirs."""
+    words = "" if key is None else str(key)
+    return (int(words), "") if words.isdecimal() else (1 << 62, words)
 
 
 def _exact(value: Any) -> Decimal:
