@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,39 +12,44 @@ import numpy as np
 
 from ...domain.errors import InvalidInput
 from ...domain.ports import NANOS, Session
+from ..calendar import AlwaysOpenCalendar
 from ..exchange.tape import INSTRUMENTS_FILE, MarketFolderError, SymbolDay, load_symbol_day
 from ..market_data.sessions import SessionCalendar
 from .findings import Skipped
+from .grid import Stretch, round_the_clock, within
 
 CROSSED_MAX: Final = 0.01
 """More crossed states than this, as a share of a session's quotes, and a day is not believed."""
 QUOTES_MIN: Final = 100
+OUTSIDE_MIN: Final = 0.5
+"""With more than this share of its regular prints outside the session, it is not the exchange's."""
 
 
 def listed(folder: Path, symbols: Sequence[str] = ()) -> list[tuple[str, str]]:
     """(symbol, date) of every symbol-day that a folder lists, sorted.
 
-    A folder of Parquet files with ``instruments.json`` one level up (``core/``) lists its own.
+    A folder of Parquet files with ``instruments.json`` one level up (``core/``) lists its own:
+    those of its name, or, when the list names other folders only, those that it has files of.
 
     Raises:
         MarketFolderError: there is no readable list.
         InvalidInput: a symbol that was asked for is not listed.
     """
+    folder = folder.resolve()
     own = (folder / INSTRUMENTS_FILE).is_file()
     path = folder / INSTRUMENTS_FILE if own else folder.parent / INSTRUMENTS_FILE
     if not path.is_file():
         raise MarketFolderError(f"{folder}: no {INSTRUMENTS_FILE} here; is it a market folder?")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        days = sorted(
-            {
-                (str(entry["symbol"]), str(entry["date"]))
-                for entry in entries
-                if own or entry.get("dir", folder.name) == folder.name
-            }
-        )
+        named = [(str(each["symbol"]), str(each["date"]), each.get("dir")) for each in entries]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MarketFolderError(f"{path}: cannot be read: {error!r}") from error
+    if not own:
+        mine = [each for each in named if each[2] in (None, folder.name)]
+        files = _files_of(folder)
+        named = mine or [each for each in named if each[:2] in files]
+    days = sorted({(symbol, date) for symbol, date, _ in named})
     missing = sorted(set(symbols) - {symbol for symbol, _ in days})
     if missing:
         have = ", ".join(sorted({symbol for symbol, _ in days})) or "none"
@@ -51,23 +57,66 @@ def listed(folder: Path, symbols: Sequence[str] = ()) -> list[tuple[str, str]]:
     return [day for day in days if not symbols or day[0] in symbols]
 
 
+def unlisted(folder: Path, days: Sequence[tuple[str, str]]) -> list[Skipped]:
+    """Symbol-days that the folder has files of and ``instruments.json`` does not list."""
+    why = f"{INSTRUMENTS_FILE} does not list it"
+    return [Skipped(*day, why) for day in sorted(_files_of(folder) - set(days))]
+
+
+def _files_of(folder: Path) -> set[tuple[str, str]]:
+    """(symbol, date) of the files of quotes and prints that lie in the folder itself."""
+    found = set()
+    for path in folder.glob("*_*_*.parquet"):
+        kind, _, rest = path.stem.partition("_")
+        symbol, _, date = rest.rpartition("_")
+        if kind in ("quotes", "trades") and symbol and date.isdecimal():
+            found.add((symbol, date))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A symbol-day that can be evaluated, with its calendar, session and where parents lie."""
+
+    day: SymbolDay
+    calendar: SessionCalendar
+    session: Session
+    stretch: Stretch
+
+
 def read_day(
     folder: Path, symbol: str, date: str, calendar: SessionCalendar, *, named: bool
-) -> tuple[SymbolDay, Session] | Skipped:
+) -> Ready | Skipped:
     """A symbol-day that can be evaluated, or why it cannot.
 
-    ``named`` says that the symbol was asked for by name: quotes of one-second resolution, which
-    are too coarse to tell a good execution from a lucky one, are then let through.
+    What mostly prints outside the session of ``calendar`` trades round the clock: its session is
+    the UTC day, and its parents lie where there is data. ``named`` says that the symbol was asked
+    for by name: quotes of one-second resolution, which are too coarse to tell a good execution from
+    a lucky one, are then let through.
     """
     try:
         day = load_symbol_day(folder, symbol, date)
         session = calendar.session_on(date)
     except (MarketFolderError, InvalidInput) as error:
         return Skipped(symbol, date, str(error))
-    if session is None:
+    if trades_round_the_clock(day, session):
+        calendar = AlwaysOpenCalendar()
+        session = calendar.session_on(date)
+        ready = Ready(day, calendar, session, round_the_clock(day, session))
+    elif session is None:
         return Skipped(symbol, date, "the exchange has no session on this date")
-    why = _unfit(day, session, named=named)
-    return (day, session) if why is None else Skipped(symbol, date, why)
+    else:
+        ready = Ready(day, calendar, session, within(session))
+    why = _unfit(day, ready.session, named=named)
+    return ready if why is None else Skipped(symbol, date, why)
+
+
+def trades_round_the_clock(day: SymbolDay, session: Session | None) -> bool:
+    """Whether most regular prints lie outside the session, where a listed share has none."""
+    times = day.t_ts[day.regular]
+    if session is None or not len(times):
+        return bool(len(times))
+    return bool(np.mean((times < session.open) | (times >= session.close)) > OUTSIDE_MIN)
 
 
 def _unfit(day: SymbolDay, session: Session, *, named: bool) -> str | None:

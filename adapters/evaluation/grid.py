@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -75,25 +75,47 @@ def step_seconds(horizon_seconds: int) -> int:
     return next(fitting, STEP_SECONDS[-1][1])
 
 
-def starts_of(session: Session, horizon_seconds: int) -> range:
-    """When parents of a horizon start in a session, ns UTC."""
-    first = session.open + EDGE_NS
-    last = session.close - EDGE_NS - horizon_seconds * NANOS
-    return range(first, last + 1, step_seconds(horizon_seconds) * NANOS)
+class Stretch(NamedTuple):
+    """Where the windows of parents lie: ``[start, end]``, ns UTC."""
+
+    start: int
+    end: int
+
+
+def within(session: Session) -> Stretch:
+    """A session without its first and last five minutes."""
+    return Stretch(session.open + EDGE_NS, session.close - EDGE_NS)
+
+
+def round_the_clock(day: SymbolDay, session: Session) -> Stretch:
+    """From the first to the last quote of a session that nothing opens or closes, in seconds."""
+    inside = day.q_ts[(day.q_ts >= session.open) & (day.q_ts < session.close)]
+    if not len(inside):
+        return Stretch(session.open, session.open)
+    return Stretch(-(-int(inside[0]) // NANOS) * NANOS, int(inside[-1]) // NANOS * NANOS)
+
+
+def starts_of(stretch: Stretch, horizon_seconds: int) -> range:
+    """When parents of a horizon start, ns UTC."""
+    last = stretch.end - horizon_seconds * NANOS
+    return range(stretch.start, last + 1, step_seconds(horizon_seconds) * NANOS)
 
 
 def parents_of(
     day: SymbolDay,
-    session: Session,
+    stretch: Stretch,
     horizons: Sequence[int] = HORIZONS_SECONDS,
     sizes: Sequence[Decimal] = SIZES,
 ) -> tuple[list[Parent], list[Skipped]]:
     """All parents of a symbol-day in a fixed order, and what had to be left out, with reasons."""
-    reader = _Reader(day, session)
+    reader = _Reader(day, stretch)
     parents: list[Parent] = []
     left_out: dict[str, int] = {}
     for horizon in horizons:
-        for start in starts_of(session, horizon):
+        starts = starts_of(stretch, horizon)
+        if not starts:
+            left_out[f"no window of {horizon} s fits"] = 0
+        for start in starts:
             for size in sizes:
                 made = reader.pair(start, horizon, size)
                 if isinstance(made, str):
@@ -107,7 +129,7 @@ def parents_of(
 class _Reader:
     """Reads benchmarks of intervals from one symbol-day."""
 
-    def __init__(self, day: SymbolDay, session: Session) -> None:
+    def __init__(self, day: SymbolDay, stretch: Stretch) -> None:
         self._day = day
         regular = np.flatnonzero(day.regular & np.isfinite(day.t_sz) & np.isfinite(day.t_px))
         self._ts = day.t_ts[regular]
@@ -118,7 +140,7 @@ class _Reader:
         with np.errstate(invalid="ignore"):
             valid = np.flatnonzero((bid > 0) & (ask > bid))
         self._q_ts, self._bid, self._ask = day.q_ts[valid], bid[valid], ask[valid]
-        self._gaps = list(gaps_of(day, session))
+        self._gaps = list(gaps_of(day, stretch))
 
     def pair(self, start: int, horizon: int, size: Decimal) -> list[Parent] | str:
         """The buy and the sell of one window and size, or why there are none."""
@@ -164,11 +186,13 @@ def _quantity(volume: float, size: Decimal, lot: Decimal) -> Decimal:
     return round_lot(wanted, lot)
 
 
-def gaps_of(day: SymbolDay, session: Session) -> Iterator[tuple[int, int]]:
-    """Stretches of the evaluated part of the session that are too long without a quote."""
-    first, last = session.open + EDGE_NS, session.close - EDGE_NS
-    inside = day.q_ts[(day.q_ts > session.open) & (day.q_ts < session.close)]
-    times = np.concatenate(([session.open], inside, [session.close]))
+def gaps_of(day: SymbolDay, stretch: Stretch) -> Iterator[tuple[int, int]]:
+    """Stretches of the evaluated time that are too long without a quote."""
+    first, last = stretch
+    from_row = max(int(day.q_ts.searchsorted(first, side="right")) - 1, 0)
+    to_row = int(day.q_ts.searchsorted(last, side="left")) + 1
+    times = day.q_ts[from_row:to_row]
+    times = np.concatenate((times[:1].clip(max=first), times, times[-1:].clip(min=last)))
     for row in np.flatnonzero(np.diff(times) > GAP_NS_MAX):
         before, after = int(times[row]), int(times[row + 1])
         if after > first and before < last:

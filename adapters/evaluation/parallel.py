@@ -17,7 +17,7 @@ from ..exchange.scaled import ScaledDay
 from ..exchange.tape import SymbolDay
 from ..market_data.history import BarHistory
 from .findings import Skipped
-from .folder import listed, read_day
+from .folder import listed, read_day, unlisted
 from .grid import HORIZONS_SECONDS, SIZES, Parent, parents_of
 from .outcome import Outcome
 from .policies import Policy, Stress
@@ -91,17 +91,16 @@ def evaluate(
         MarketFolderError: the folder has no readable list of symbol-days.
         InvalidInput: a symbol or policy is not known.
     """
-    days = [
-        day
-        for day in listed(request.folder, request.symbols)
-        if not request.dates or day[1] in request.dates
-    ]
+    listing = listed(request.folder, request.symbols)
+    days = [day for day in listing if not request.dates or day[1] in request.dates]
     tasks = [_Task(request, *day, part) for day in days for part in range(PARTS_PER_DAY)]
     skipped: list[Skipped] = [
         Skipped("", "", f"size {size} is more than the whole volume")
         for size in request.sizes
         if size > 1
     ]
+    if not request.symbols and not request.dates:
+        skipped += unlisted(request.folder, listing)
     found: dict[tuple[str, str, int], _Done] = {}
     _LAST.clear()
     progress(0, len(tasks))
@@ -188,16 +187,15 @@ def _prepare(
     read = read_day(request.folder, symbol, date, calendar, named=symbol in request.symbols)
     if isinstance(read, Skipped):
         return read
-    day, session = read
     sizes = [size for size in request.sizes if size <= 1]
-    parents, skipped = parents_of(day, session, request.horizons, sizes)
-    day = _stressed(day, request.stress)
-    history = BarHistory.from_folder(request.folder, calendar)
-    market = GridMarket([day], calendar, history=history)
+    parents, skipped = parents_of(read.day, read.stretch, request.horizons, sizes)
+    day = _stressed(read.day, request.stress)
+    history = BarHistory.from_folder(request.folder, read.calendar)
+    market = GridMarket([day], read.calendar, history=history)
     bench = Bench(
         market,
         ScaledDay(day),
-        session,
+        read.session,
         latency_ns=request.latency_ms * NANOS_PER_MS,
         messages_per_minute=request.messages_per_minute,
         stress=request.stress,

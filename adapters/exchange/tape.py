@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -141,7 +142,7 @@ def load_symbol_day(folder: str | Path, symbol: str, date: str) -> SymbolDay:
     quotes = _read(root, entry, "quotes")
     trades = _read(root, entry, "trades")
     where = f"{root}: {symbol} {date}"
-    levels = int(entry.get("levels", 1))
+    levels = _levels(entry, quotes, where)
     sides = {
         f"{side}_{kind}": _book(quotes, f"{side}_{kind}", levels, where)
         for side in ("bid", "ask")
@@ -176,7 +177,8 @@ def _first_decrease(times: Int64Array) -> int | None:
 
 
 def _instruments(root: Path) -> list[Mapping[str, Any]]:
-    path = next((p / INSTRUMENTS_FILE for p in (root, root.parent) if _holds(p)), None)
+    places = (root, root.resolve().parent)
+    path = next((p / INSTRUMENTS_FILE for p in places if _holds(p)), None)
     if path is None:
         raise MarketFolderError(f"{root}: no {INSTRUMENTS_FILE} here; is it a market folder?")
     try:
@@ -197,9 +199,10 @@ def _holds(folder: Path) -> bool:
 
 def _entry(root: Path, symbol: str, date: str) -> Mapping[str, Any]:
     entries = _instruments(root)
-    for entry in entries:
-        if entry["symbol"] == symbol and entry["date"] == date:
-            return entry
+    found = [each for each in entries if each["symbol"] == symbol and each["date"] == date]
+    if found:
+        # Several folders may hold the same symbol-day; a folder's own entry goes first.
+        return min(found, key=lambda each: each.get("dir") != root.resolve().name)
     dates = sorted(entry["date"] for entry in entries if entry["symbol"] == symbol)
     if dates:
         have = f"{symbol} is there on {', '.join(dates)}"
@@ -233,11 +236,43 @@ def _column(table: pa.Table, name: str, dtype: type[np.generic], where: str) -> 
     column = table.column(name)
     if dtype is not np.float64 and column.null_count:
         raise MarketFolderError(f"{where}: column {name} holds {column.null_count} nulls")
+    import pyarrow as pa
+
     try:
-        values: NDArray[Any] = column.to_numpy().astype(dtype)
-    except (TypeError, ValueError) as error:
+        values: NDArray[Any] = _plain(column, dtype)
+    except (TypeError, ValueError, ArithmeticError, pa.ArrowException) as error:
         raise MarketFolderError(f"{where}: column {name} is not {dtype.__name__}") from error
     return values
+
+
+def _plain(column: pa.ChunkedArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """A column as numbers; whatever would have to be rounded, cut or guessed is an error."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("ns", column.type.tz))
+    given = column.to_numpy()
+    if dtype is np.bool_ and given.dtype.kind not in "bui":
+        raise TypeError("neither true nor false")
+    with np.errstate(invalid="raise"):
+        values = given.astype(dtype)
+    if dtype is np.float64:
+        if np.isinf(values).any():
+            raise ValueError("infinite")
+    elif given.dtype.kind == "f" and np.any(values.astype(np.float64) != given):
+        raise ValueError("not whole")
+    return values
+
+
+def _levels(entry: Mapping[str, Any], quotes: pa.Table, where: str) -> int:
+    """How many levels to read: as many as are said, else as many as the columns have."""
+    levels = entry.get("levels")
+    if levels is None:
+        deeper = (f"bid_px_{level}" in quotes.column_names for level in range(1, LEVELS_MAX))
+        return 1 + sum(takewhile(bool, deeper))
+    if not isinstance(levels, int) or not 1 <= levels <= LEVELS_MAX:
+        raise MarketFolderError(f"{where}: levels must be 1 to {LEVELS_MAX}, not {levels!r}")
+    return levels
 
 
 def _book(table: pa.Table, name: str, levels: int, where: str) -> Float64Array:

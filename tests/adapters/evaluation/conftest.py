@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fillwright.adapters.evaluation.grid import Parent, parents_of
+from fillwright.adapters.evaluation.grid import Parent, parents_of, within
 from fillwright.adapters.evaluation.policies import Stress
 from fillwright.adapters.evaluation.runner import Bench, GridMarket
 from fillwright.adapters.exchange.scaled import ScaledDay
@@ -50,5 +50,5 @@ def bench(folder: Path) -> Bench:
 @pytest.fixture(scope="session")
 def parents(bench: Bench) -> list[Parent]:
     """Every tenth parent of five minutes and half an hour, at a twentieth of the volume."""
-    made, _ = parents_of(bench.scaled.day, bench.session, (300, 1_800), (Decimal("0.05"),))
+    made, _ = parents_of(bench.scaled.day, within(bench.session), (300, 1_800), (Decimal("0.05"),))
     return made[::20]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fillwright.adapters.calendar import ExchangeCalendar
-from fillwright.adapters.evaluation.grid import SIZES, parents_of, starts_of
+from fillwright.adapters.evaluation.grid import SIZES, parents_of, starts_of, within
 from fillwright.adapters.exchange.tape import SymbolDay, load_symbol_day
 from fillwright.domain.ports import NANOS, Session, Side
 
@@ -33,14 +33,14 @@ def session() -> Session:
 def test_parents_start_on_their_grid_between_0935_and_1555(
     session: Session, horizon: int, starts: int
 ) -> None:
-    found = starts_of(session, horizon)
+    found = starts_of(within(session), horizon)
     assert len(found) == starts
     assert found[0] == session.open + 300 * NANOS
     assert found[-1] + horizon * NANOS <= session.close - 300 * NANOS
 
 
 def test_each_window_has_both_sides_of_every_size(day: SymbolDay, session: Session) -> None:
-    parents, skipped = parents_of(day, session)
+    parents, skipped = parents_of(day, within(session))
     assert len(parents) == (76 + 24 + 9) * 3 * 2
     assert not skipped
     assert {p.side for p in parents} == {Side.BUY, Side.SELL}
@@ -50,7 +50,7 @@ def test_each_window_has_both_sides_of_every_size(day: SymbolDay, session: Sessi
 def test_a_size_is_of_the_regular_volume_of_its_window_and_at_least_a_hundred(
     day: SymbolDay, session: Session
 ) -> None:
-    parents, _ = parents_of(day, session, (300,), (Decimal("0.05"), Decimal("0.000001")))
+    parents, _ = parents_of(day, within(session), (300,), (Decimal("0.05"), Decimal("0.000001")))
     for parent in parents[:40]:
         inside = (day.t_ts >= parent.start) & (day.t_ts < parent.end) & day.regular
         volume = float(day.t_sz[inside].sum())
@@ -61,7 +61,7 @@ def test_a_size_is_of_the_regular_volume_of_its_window_and_at_least_a_hundred(
 
 
 def test_arrival_is_the_last_valid_quote_at_the_start(day: SymbolDay, session: Session) -> None:
-    parent = parents_of(day, session, (300,))[0][0]
+    parent = parents_of(day, within(session), (300,))[0][0]
     row = day.quote_index(parent.start)
     assert parent.arrival_mid == pytest.approx((day.bid_px[row, 0] + day.ask_px[row, 0]) / 2)
     assert parent.half_spread_bps > 0
@@ -72,7 +72,7 @@ def test_windows_that_touch_a_gap_are_left_out_by_name(day: SymbolDay, session: 
     keep = (day.q_ts < start) | (day.q_ts > start + 600 * NANOS)
     books = {name: getattr(day, name)[keep] for name in ("bid_px", "bid_sz", "ask_px", "ask_sz")}
     gappy = replace(day, q_ts=day.q_ts[keep], **books)
-    parents, skipped = parents_of(gappy, session, (300,), (Decimal("0.05"),))
+    parents, skipped = parents_of(gappy, within(session), (300,), (Decimal("0.05"),))
     assert len(skipped) == 1
     assert "no quotes for" in skipped[0].why
     assert skipped[0].parents + len(parents) == 76 * 2
@@ -82,13 +82,13 @@ def test_windows_that_touch_a_gap_are_left_out_by_name(day: SymbolDay, session: 
 def test_windows_without_prints_and_sizes_above_the_volume_are_left_out(
     day: SymbolDay, session: Session
 ) -> None:
-    first = starts_of(session, 300)[0]
+    first = starts_of(within(session), 300)[0]
     quiet = np.flatnonzero((day.t_ts < first) | (day.t_ts >= first + 300 * NANOS))
     cut = {name: getattr(day, name)[quiet] for name in ("t_px", "t_sz", "aggressor")}
     cut |= {name: getattr(day, name)[quiet] for name in ("lit", "regular")}
     silent = replace(day, t_ts=day.t_ts[quiet], venue=None, **cut)
-    _, skipped = parents_of(silent, session, (300,), (Decimal("0.05"),))
+    _, skipped = parents_of(silent, within(session), (300,), (Decimal("0.05"),))
     assert [(each.why, each.parents) for each in skipped] == [("nothing printed in the window", 2)]
-    _, skipped = parents_of(day, session, (300,), (Decimal("1.5"),))
+    _, skipped = parents_of(day, within(session), (300,), (Decimal("1.5"),))
     assert skipped[0].why == "size 1.5 is more than the volume of the window"
     assert skipped[0].parents == 76 * 2
