@@ -7,12 +7,17 @@ import polars as pl
 
 from . import formulas as f
 from .market import UNKNOWN_AT, Floats, Int64s, Needles, times_of
-from .preparing import KEY, Prepared
+from .preparing import Prepared, joined_fills
 from .results import FILL_RESULTS
 from .schema import HORIZONS_NS
 from .tables import MONEY, conformed, real
 
 _OF_PARENT = (
+    "instruction_id",
+    "symbol",
+    "side",
+    "account",
+    "session_date",
     "decision_price",
     "arrival_price",
     "release_price",
@@ -24,11 +29,9 @@ _OF_PARENT = (
 )
 
 
-def measure_fills(ready: Prepared) -> pl.DataFrame:
-    """The fills with all their measures, in the order of ``ready.fills``."""
-    frame = ready.fills.join(
-        ready.instructions.select(KEY, *_OF_PARENT), on=KEY, how="left", maintain_order="left"
-    )
+def measure_fills(ready: Prepared, fills: pl.DataFrame) -> pl.DataFrame:
+    """Fills, some or all of ``ready``'s, with all their measures, in their order."""
+    frame = joined_fills(ready, fills, _OF_PARENT)
     frame = frame.with_columns(received_at=pl.coalesce("received_at", "placed_at", "arrival_at"))
     at = times_of(frame, "at")
     needles = Needles(frame["symbol"], at)
@@ -52,7 +55,7 @@ def _with_quotes(
     made = {}
     for suffix, times in (("_at_receipt", times_of(frame, "received_at")), ("", at)):
         rows = ready.quotes.rows_at(needles, times)
-        bid, ask = ready.quotes.exact(rows, "bid", "ask")
+        bid, ask, _ = ready.quotes.exact(rows)
         age = (
             np.where(rows >= 0, times - ready.quotes.at[np.maximum(rows, 0)], -1)
             if len(ready.quotes.at)

@@ -12,7 +12,7 @@ from .placing import spans_of
 from .preparing import KEY, Prepared
 from .results import BENCHMARKS, BPS_PARTS, INSTRUCTION_RESULTS
 from .schema import HORIZONS_NS, PARTICIPATION_FLAG, PWP_RATES
-from .summing import MEANS, MONEY_COLUMNS, sum_up
+from .summing import MEANS, MONEY_COLUMNS
 from .tables import MONEY, conformed, real, reals
 
 ZERO = pl.lit(0).cast(MONEY)
@@ -20,10 +20,10 @@ _RATIOS = ("e_over_q", "spread_capture", "queue_ms", "added_share")
 
 
 def measure_instructions(
-    ready: Prepared, fills: pl.DataFrame, *, own_in_prints: bool
+    ready: Prepared, sums: pl.DataFrame, *, own_in_prints: bool
 ) -> pl.DataFrame:
-    """The instructions with all their measures."""
-    sums = sum_up(fills, KEY).drop("first_fill_at", "last_fill_at")
+    """The instructions with all their measures; ``sums`` are of their fills."""
+    sums = sums.drop("first_fill_at", "last_fill_at")
     frame = ready.instructions.rename({"fees": "_own_fees"}).join(
         sums, on=KEY, how="left", maintain_order="left"
     )
@@ -40,7 +40,7 @@ def measure_instructions(
     frame = _with_shortfall(frame)
     frame = _with_averages(frame)
     needles = Needles(frame["symbol"], times_of(frame, "arrival_at"))
-    frame = _with_benchmarks(frame, ready, fills, needles, own_in_prints=own_in_prints)
+    frame = _with_benchmarks(frame, ready, needles, own_in_prints=own_in_prints)
     frame = _with_slippages(frame)
     frame = _with_index(frame, ready)
     frame = _with_reversion(frame, ready, needles)
@@ -93,13 +93,11 @@ def _with_averages(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_benchmarks(
-    frame: pl.DataFrame,
-    ready: Prepared,
-    fills: pl.DataFrame,
-    needles: Needles,
-    *,
-    own_in_prints: bool,
+    frame: pl.DataFrame, ready: Prepared, needles: Needles, *, own_in_prints: bool
 ) -> pl.DataFrame:
+    fills = ready.fills.select(
+        KEY, "at", "quantity", "price", notional=pl.col("quantity") * pl.col("price")
+    )
     start, planned = spans_of(frame, "arrival_at", "_window_end")
     prints = ready.prints
     window = _traded(prints, needles, start, planned, frame, fills, own_in_prints=own_in_prints)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from .formulas import mid_of
+from .schema import PLACES
 from .tables import MONEY, reals
 
 Int64s = np.ndarray[Any, np.dtype[np.int64]]
@@ -50,9 +51,9 @@ class Book:
     """Rows of many symbols in order of time; of equal times the later row is the later one."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
-        self.frame = frame.sort("symbol", "at", maintain_order=True)
+        counts = frame.group_by("symbol").len().sort("symbol")
+        self.frame = frame.sort("symbol", "at", maintain_order=True).drop("symbol")
         self.at: Int64s = self.frame["at"].to_numpy()
-        counts = self.frame.group_by("symbol").len().sort("symbol")
         ends = np.cumsum(counts["len"].to_numpy()).astype(np.int64)
         starts = ends - counts["len"].to_numpy()
         self.slices = {
@@ -96,15 +97,19 @@ class QuoteBook(Book):
     def __init__(self, frame: pl.DataFrame, age_ns_max: int = QUOTE_AGE_NS_MAX) -> None:
         super().__init__(frame.select("symbol", "at", "bid", "ask"))
         good = (pl.col("bid") > 0) & (pl.col("ask") >= pl.col("bid"))
-        mid = pl.when(good).then(mid_of(pl.col("bid"), pl.col("ask")))
-        self.frame = self.frame.with_columns(
-            mid=mid,
-            bid=pl.when(good).then("bid"),
-            ask=pl.when(good).then("ask"),
+        # As whole units of the last decimal place they take half the memory.
+        units = self.frame.select(
+            (pl.when(good).then(n).otherwise(0)).to_physical().cast(pl.Int64).alias(n)
+            for n in ("bid", "ask")
         )
-        self.mids: Floats = reals(self.frame["mid"])
+        self.frame = self.frame.select("at")
+        self._bids: Int64s = units["bid"].to_numpy()
+        self._asks: Int64s = units["ask"].to_numpy()
+        self.mids: Floats = np.where(
+            self._asks > 0, (self._bids + self._asks) / (2 * 10**PLACES), np.nan
+        )
         self.age_ns_max = age_ns_max
-        self.crossed = int((self.frame["mid"].is_null()).sum())
+        self.crossed = int((self._asks == 0).sum())
         self._integral: tuple[pl.Series, Int64s] | None = None
 
     def rows_at(
@@ -131,11 +136,15 @@ class QuoteBook(Book):
             return np.full(len(rows), np.nan)
         return np.where(rows >= 0, self.mids[np.maximum(rows, 0)], np.nan)
 
-    def exact(self, rows: Int64s, *names: str) -> list[pl.Series]:
-        """Columns of the quotes (``bid``, ``ask``, ``mid``) at rows, null where there is none."""
-        index = pl.Series(rows).cast(pl.Int64)
-        index = index.set(index < 0, None)
-        return [self.frame[name].gather(index) for name in names]
+    def exact(self, rows: Int64s) -> tuple[pl.Series, pl.Series, pl.Series]:
+        """Bid, ask and mid of rows, null where there is none."""
+        if not len(self.at):
+            none = pl.Series("", [None], MONEY).new_from_index(0, len(rows))
+            return none, none, none
+        safe = np.maximum(rows, 0)
+        none = pl.Series((rows < 0) | (self._asks[safe] == 0))
+        bid, ask = (_decimals(x[safe]).set(none, None) for x in (self._bids, self._asks))
+        return bid, ask, mid_of(bid, ask)
 
     def mean_mid(self, needles: Needles, start: Int64s, end: Int64s) -> Floats:
         """The mean of the mid over time from ``start`` to ``end``; NaN without a mid in it."""
@@ -150,7 +159,8 @@ class QuoteBook(Book):
             has_mid = known & ~np.isnan(self.mids[safe])
             beyond = np.where(has_mid, at - self.at[safe], 0)
             index = pl.Series(safe)
-            more = self.frame["mid"].gather(index).fill_null(0).cast(MONEY) * pl.Series(beyond)
+            _, _, mid = self.exact(safe)
+            more = mid.fill_null(0) * pl.Series(beyond)
             nothing = pl.Series(~known)
             parts.append(
                 (
@@ -177,9 +187,14 @@ class QuoteBook(Book):
                 lasts[end - 1] = 0
             lasts[np.isnan(self.mids)] = 0
             time = np.cumsum(lasts) - lasts
-            pieces = self.frame["mid"].fill_null(0) * pl.Series(lasts)
+            pieces = _decimals(self._bids + self._asks) / 2 * pl.Series(lasts)
             self._integral = pieces.cum_sum() - pieces, time
         return self._integral
+
+
+def _decimals(units: Int64s) -> pl.Series:
+    """Whole units of the last decimal place as decimals."""
+    return pl.Series(units).cast(MONEY) / 10**PLACES
 
 
 class PrintBook(Book):
@@ -194,6 +209,7 @@ class PrintBook(Book):
             notional=paid.cum_sum(),
             prices=pl.col("price").cum_sum(),
         )
+        self.frame = self.frame.select("at")
         zero = pl.DataFrame({name: [0] for name in sums.columns}).cast(MONEY)
         self.sums = pl.concat([zero, sums.cast(MONEY)])
         self.volumes: Floats = reals(self.sums["volume"])
@@ -228,8 +244,10 @@ class PrintBook(Book):
         whole = self.sums["notional"].gather(safe) - self.sums["notional"].gather(
             pl.Series(np.where(known, first, 0))
         )
-        price = reals(self.frame["price"]) if len(self.at) else np.zeros(1)
+        at_last, before = pl.Series(np.where(known, row, 0)), pl.Series(np.where(known, row - 1, 0))
+        prices = self.sums["prices"]
+        price = reals(prices.gather(at_last) - prices.gather(before))
         excess = self.volumes[np.where(known, row, 0)] - wanted
-        paid = reals(whole) - excess * price[np.where(known, row - 1, 0)]
+        paid = reals(whole) - excess * price
         good = known & (shares > 0)
         return np.where(good, paid / np.where(good, shares, 1.0), np.nan)

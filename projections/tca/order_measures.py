@@ -9,14 +9,12 @@ from .instruction_measures import ZERO
 from .market import Needles, times_of
 from .preparing import KEY, ORDER, Prepared
 from .results import ORDER_RESULTS, PHASE_RESULTS
-from .summing import MONEY_COLUMNS, sum_up
+from .summing import MONEY_COLUMNS
 from .tables import conformed, real
 
 
-def measure_orders(ready: Prepared, fills: pl.DataFrame) -> pl.DataFrame:
+def measure_orders(ready: Prepared, sums: pl.DataFrame) -> pl.DataFrame:
     """The result's table of orders; one without a fill has costs of zero and no averages."""
-    own = fills.filter(pl.col(ORDER).is_not_null())
-    sums = sum_up(own, ORDER)
     frame = ready.orders.join(sums, on=ORDER, how="left", maintain_order="left")
     nothing = pl.col("fills").is_null()
     frame = frame.with_columns(
@@ -45,19 +43,13 @@ def measure_orders(ready: Prepared, fills: pl.DataFrame) -> pl.DataFrame:
     return conformed(frame, ORDER_RESULTS)
 
 
-def measure_phases(
-    ready: Prepared, fills: pl.DataFrame, instructions: pl.DataFrame
-) -> pl.DataFrame:
+def measure_phases(ready: Prepared, sums: pl.DataFrame, instructions: pl.DataFrame) -> pl.DataFrame:
     """The result's table of phases; the trading costs of an instruction's phases add up to its.
 
     A fill belongs to the phase that its order was placed in, whenever it executed.
     """
     if not ready.phases.height:
         return conformed(ready.phases.clear(), PHASE_RESULTS)
-    keyed = fills.with_columns(_phase=pl.struct(KEY, "phase")).sort(
-        KEY, "phase", maintain_order=True
-    )
-    sums = sum_up(keyed, "_phase").unnest("_phase")
     parents = instructions.select(
         KEY, "symbol", "side", "currency", "paper_value", "end_at", "_quotes_until"
     )
@@ -75,7 +67,7 @@ def measure_phases(
     )
     since = times_of(frame, "since")
     needles = Needles(frame["symbol"], since)
-    (start,) = ready.quotes.exact(ready.quotes.rows_at(needles, since), "mid")
+    _, _, start = ready.quotes.exact(ready.quotes.rows_at(needles, since))
     executed = real("executed")
     average = real("notional") / executed
     side = real("side")

@@ -110,7 +110,7 @@ def _with_prices(
 
     def mid_at(name: str) -> pl.Series:
         at = times_of(frame, name)
-        bid, ask, mid = ready.quotes.exact(ready.quotes.rows_at(needles, at), "bid", "ask", "mid")
+        bid, ask, mid = ready.quotes.exact(ready.quotes.rows_at(needles, at))
         return mid.set((bid == ask).fill_null(False), None).alias(name)
 
     made: dict[str, pl.Series | pl.Expr] = {}

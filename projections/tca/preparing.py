@@ -10,7 +10,8 @@ import polars as pl
 from .market import PrintBook, QuoteBook
 from .problems import Problems
 from .restating import effective_fills
-from .tables import Tables, empty
+from .schema import TABLES
+from .tables import TYPES, Tables, empty, typed_table
 
 KEY: Final = "_i"
 """Number of the instruction, in the order of the table."""
@@ -37,7 +38,7 @@ def prepare(tables: Tables) -> Prepared:
     instructions = _instructions(tables.instructions, problems)
     phases = _phases(tables, instructions)
     orders = _orders(tables.orders, instructions, phases, problems)
-    fills = _fills(tables, instructions, orders, phases, problems)
+    fills = _fills(tables, instructions, orders, problems)
     currencies = fills.group_by(KEY).agg(pl.col("currency").drop_nulls().first().alias("_of_fills"))
     instructions = (
         instructions.join(currencies, on=KEY, how="left", maintain_order="left")
@@ -49,13 +50,23 @@ def prepare(tables: Tables) -> Prepared:
 
 
 def _books(tables: Tables, problems: Problems) -> tuple[QuoteBook, PrintBook]:
-    given = tables.quotes if tables.quotes is not None else empty("quotes")
-    quotes = QuoteBook(given.drop_nulls(["symbol", "at"]))
+    quotes = QuoteBook(_market(tables.quotes, "quotes").drop_nulls(["symbol", "at"]))
     if quotes.crossed:
         detail = f"{quotes.crossed} of {len(quotes.at)} quotes are crossed or have no price"
         problems.add("crossed_quotes", "quotes", None, detail)
-    given = tables.prints if tables.prints is not None else empty("prints")
-    return quotes, PrintBook(given.drop_nulls(["symbol", "at", "price", "size"]))
+    prints = _market(tables.prints, "prints").drop_nulls(["symbol", "at", "price", "size"])
+    return quotes, PrintBook(prints)
+
+
+def _market(given: pl.DataFrame | pl.LazyFrame | None, name: str) -> pl.DataFrame:
+    """A table of the market, read only now where it was not read yet, without its sizes shown."""
+    if given is None:
+        return empty(name)
+    if isinstance(given, pl.LazyFrame):
+        wanted = [c.name for c in TABLES[name] if not c.name.endswith("_size")]
+        there = given.collect_schema().names()
+        return typed_table(name, given.select(n for n in wanted if n in there).collect())
+    return given
 
 
 def _instructions(given: pl.DataFrame, problems: Problems) -> pl.DataFrame:
@@ -96,11 +107,11 @@ def _orders(
     lost = pl.col(KEY).is_null()
     frame = _without(frame, lost, "order_without_instruction", "order_id", "orders", problems)
     frame = frame.with_columns(received_at=pl.coalesce("received_at", "placed_at"))
-    frame = _in_phase(frame, phases, pl.coalesce("placed_at", "received_at"))
+    frame = in_phase(frame, phases, pl.coalesce("placed_at", "received_at"))
     return frame.sort(KEY, maintain_order=True).with_row_index(ORDER)
 
 
-def _in_phase(frame: pl.DataFrame, phases: pl.DataFrame, at: pl.Expr) -> pl.DataFrame:
+def in_phase(frame: pl.DataFrame, phases: pl.DataFrame, at: pl.Expr) -> pl.DataFrame:
     """With the phase that was in force at a time, and its strategy."""
     if not phases.height:
         return frame.with_columns(phase=pl.lit(None, dtype=pl.Int64))
@@ -119,26 +130,36 @@ def _in_phase(frame: pl.DataFrame, phases: pl.DataFrame, at: pl.Expr) -> pl.Data
     )
 
 
-_OF_ORDER: Final = ("order_type", "received_at", "placed_at", "rule", "phase", "strategy")
-_OF_PARENT: Final = ("instruction_id", "symbol", "side", "account", "session_date")
+_QUOTED: Final = (
+    "bid",
+    "ask",
+    "mid",
+    "touch",
+    "trend",
+    "bid_at_receipt",
+    "ask_at_receipt",
+    "mid_at_receipt",
+    "positions",
+)
+"""What a fill may carry and mostly does not."""
 
 
 def _fills(
-    tables: Tables,
-    instructions: pl.DataFrame,
-    orders: pl.DataFrame,
-    phases: pl.DataFrame,
-    problems: Problems,
+    tables: Tables, instructions: pl.DataFrame, orders: pl.DataFrame, problems: Problems
 ) -> pl.DataFrame:
+    """Fills with the numbers of their instruction and order, and nothing else of these."""
     frame, found = effective_fills(tables.fills)
     problems.extend(found)
+    idle = [name for name in _QUOTED if frame[name].null_count() == frame.height]
+    frame = frame.drop("kind", "ref_fill_id", "derived", *idle)
     none = ~(pl.col("quantity") > 0).fill_null(False) | pl.col("at").is_null()
     frame = _without(frame, none, "zero_quantity", "fill_id", "fills", problems)
-    of_order = orders.select("order_id", ORDER, pl.col(KEY).alias("_of_order"), *_OF_ORDER)
+    of_order = orders.select("order_id", ORDER, pl.col(KEY).alias("_of_order"))
     frame = frame.join(of_order, on="order_id", how="left", maintain_order="left")
     keys = instructions.select("instruction_id", pl.col(KEY).alias("_named"))
-    frame = frame.join(keys, on="instruction_id", how="left", maintain_order="left").with_columns(
-        pl.coalesce("_of_order", "_named").alias(KEY)
+    frame = frame.join(keys, on="instruction_id", how="left", maintain_order="left")
+    frame = frame.with_columns(pl.coalesce("_of_order", "_named").alias(KEY)).drop(
+        "instruction_id", "_of_order", "_named"
     )
     frame = _without(
         frame, pl.col(KEY).is_null(), "fill_without_order", "fill_id", "fills", problems
@@ -148,40 +169,65 @@ def _fills(
         what = "its order is not there; it counts for its instruction"
         problems.add_all("fill_without_order", "fills", astray["fill_id"], [what] * astray.height)
     frame = _unique(frame, [KEY, "order_id", "fill_id"], "fill_id", "fills", problems)
-    parents = instructions.select(
-        KEY,
-        *_OF_PARENT,
-        pl.col("currency").alias("_parents_currency"),
-        pl.col("strategy").alias("_parents_strategy"),
-    )
-    frame = frame.drop("instruction_id", "_of_order", "_named").join(
-        parents, on=KEY, how="left", maintain_order="left"
-    )
-    frame = frame.with_columns(strategy=pl.coalesce("strategy", "_parents_strategy"))
-    alone = frame.filter(pl.col(ORDER).is_null())
-    if alone.height:
-        alone = _in_phase(alone.drop("phase"), phases, pl.col("at")).select(frame.columns)
-        frame = pl.concat([frame.filter(pl.col(ORDER).is_not_null()), alone])
-    frame = _money_or_nothing(frame, tables, problems)
+    frame = _money_or_nothing(frame, instructions, tables, problems)
     return frame.sort(KEY, ORDER, "at", "fill_id", maintain_order=True)
 
 
-def _money_or_nothing(frame: pl.DataFrame, tables: Tables, problems: Problems) -> pl.DataFrame:
+_OF_ORDER: Final = ("order_type", "received_at", "placed_at", "phase", "strategy")
+
+
+def joined_fills(ready: Prepared, fills: pl.DataFrame, of_parent: tuple[str, ...]) -> pl.DataFrame:
+    """Some fills with what they need of their order and instruction, in their order."""
+    lacking = [pl.lit(None, dtype=t).alias(n) for n, t in _OPTIONAL.items() if n not in fills]
+    frame = (
+        fills.with_columns(lacking)
+        .join(ready.orders.select(ORDER, *_OF_ORDER), on=ORDER, how="left", maintain_order="left")
+        .join(
+            ready.instructions.select(KEY, pl.col("strategy").alias("_parents"), *of_parent),
+            on=KEY,
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(strategy=pl.coalesce("strategy", "_parents"))
+        .drop("_parents")
+    )
+    alone = frame.filter(pl.col(ORDER).is_null())
+    if alone.height and ready.phases.height:
+        # Without an order the time of execution says in which phase it was.
+        alone = in_phase(alone.drop("phase"), ready.phases, pl.col("at")).select(frame.columns)
+        frame = pl.concat([frame.filter(pl.col(ORDER).is_not_null()), alone])
+        frame = frame.sort(KEY, ORDER, "at", "fill_id", maintain_order=True)
+    return frame
+
+
+_OPTIONAL: Final = {c.name: TYPES[c.kind] for c in TABLES["fills"] if c.name in _QUOTED}
+
+
+def _money_or_nothing(
+    frame: pl.DataFrame, instructions: pl.DataFrame, tables: Tables, problems: Problems
+) -> pl.DataFrame:
     """Prices and fees that cannot stand are null, so that no money is made of them."""
-    frame = frame.with_columns(currency=pl.coalesce("currency", "_parents_currency"))
-    own = pl.coalesce("_parents_currency", pl.col("currency").drop_nulls().first().over(KEY))
-    other = frame.filter((pl.col("currency") != own).fill_null(False))
-    for row in other.iter_rows(named=True):
-        problems.add("currency_mix", "fills", row["fill_id"], f"in {row['currency']}")
-    mixed = pl.col(KEY).is_in(other[KEY].unique().to_list())
     priced = (pl.col("price") > 0).fill_null(False)
     unpriced = frame.filter(~priced)
     problems.add_all("fill_without_price", "fills", unpriced["fill_id"])
-    frame = frame.with_columns(
-        price=pl.when(priced & ~mixed).then("price"), fee=pl.when(~mixed).then("fee")
-    ).drop("_parents_currency", "_parents_strategy")
+    frame = frame.with_columns(price=pl.when(priced).then("price"))
     if "fee" not in tables.given.get("fills", frozenset()):
-        return frame.with_columns(fee=pl.lit(0).cast(frame.schema["fee"]))
+        frame = frame.with_columns(fee=pl.lit(0).cast(frame.schema["fee"]))
+    named = instructions["currency"].null_count() < instructions.height
+    if not named and frame["currency"].null_count() == frame.height:
+        return frame
+    parents = instructions.select(KEY, pl.col("currency").alias("_parents"))
+    frame = frame.join(parents, on=KEY, how="left", maintain_order="left")
+    own = pl.coalesce("_parents", pl.col("currency").drop_nulls().first().over(KEY))
+    other = frame.filter((pl.col("currency") != own).fill_null(False))
+    for row in other.iter_rows(named=True):
+        problems.add("currency_mix", "fills", row["fill_id"], f"in {row['currency']}")
+    frame = frame.with_columns(currency=pl.coalesce("currency", "_parents")).drop("_parents")
+    if other.height:
+        mixed = pl.col(KEY).is_in(other[KEY].unique().to_list())
+        frame = frame.with_columns(
+            pl.when(~mixed).then(name).alias(name) for name in ("price", "fee")
+        )
     return frame
 
 

@@ -27,6 +27,8 @@ TYPES: Final[Mapping[Kind, pl.DataType]] = {
 }
 SIDES: Final[Mapping[str, int]] = {"buy": 1, "b": 1, "1": 1, "sell": -1, "s": -1, "-1": -1}
 """What a side may be called, in any case; ``sell_short`` and the like count as sells."""
+MARKET: Final = ("quotes", "prints")
+"""Tables that may be large and are read once."""
 YES: Final = ("true", "t", "yes", "y", "1")
 NO: Final = ("false", "f", "no", "n", "0")
 
@@ -36,19 +38,20 @@ class Tables:
     """The tables of :mod:`.schema`, typed; None where there is none.
 
     ``given`` names by table the columns that were there, for those that stand in for absent ones.
+    ``quotes`` and ``prints`` may be lazy: then they are read when they are needed, and let go.
     """
 
     instructions: pl.DataFrame
     orders: pl.DataFrame
     fills: pl.DataFrame
-    quotes: pl.DataFrame | None = None
-    prints: pl.DataFrame | None = None
+    quotes: pl.DataFrame | pl.LazyFrame | None = None
+    prints: pl.DataFrame | pl.LazyFrame | None = None
     sessions: pl.DataFrame | None = None
     phases: pl.DataFrame | None = None
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, **tables: pl.DataFrame | None) -> Tables:
+    def of(cls, **tables: pl.DataFrame | pl.LazyFrame | None) -> Tables:
         """Typed tables from frames by name; at least ``orders`` or ``instructions``, and ``fills``.
 
         Without ``instructions`` every order is its own instruction. Unknown columns are left out.
@@ -56,7 +59,8 @@ class Tables:
         Raises:
             InvalidInput: a table or required column is missing, or a value cannot be read.
         """
-        raw = {name: frame for name, frame in tables.items() if frame is not None}
+        lazy = {n: f for n, f in tables.items() if isinstance(f, pl.LazyFrame) and n in MARKET}
+        raw = {n: _eager(f) for n, f in tables.items() if f is not None and n not in lazy}
         unknown = set(raw) - set(TABLES)
         if unknown:
             raise InvalidInput("table", min(unknown), ", ".join(TABLES))
@@ -67,12 +71,17 @@ class Tables:
         given = {name: frozenset(frame.columns) for name, frame in raw.items()}
         typed = {name: typed_table(name, frame) for name, frame in raw.items()}
         typed.setdefault("orders", empty("orders"))
-        return cls(given=given, **typed)
+        frames: dict[str, Any] = {**typed, **lazy}
+        return cls(given=given, **frames)
 
     def with_table(self, name: str, frame: pl.DataFrame) -> Tables:
         """The same with another table in the place of one."""
         changed: Any = {name: frame}
         return replace(self, **changed)
+
+
+def _eager(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    return frame.collect() if isinstance(frame, pl.LazyFrame) else frame
 
 
 def _orders_alone(raw: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -141,7 +150,9 @@ def typed_table(name: str, frame: pl.DataFrame) -> pl.DataFrame:
             found = ", ".join(frame.columns)[:200]
             raise InvalidInput(f"{name}.{column.name}", found or "no column", "this column")
         else:
-            made.append(pl.Series(column.name, [None] * frame.height, dtype=TYPES[column.kind]))
+            made.append(
+                pl.Series(column.name, [None], TYPES[column.kind]).new_from_index(0, frame.height)
+            )
     return pl.DataFrame(made)
 
 
@@ -205,10 +216,13 @@ def conformed(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
 
 def _conformed(column: Column, present: bool) -> pl.Expr:
     it = (pl.col(column.name) if present else pl.lit(None)).cast(TYPES[column.kind])
-    if column.kind is Kind.FLOAT:
-        it = it.fill_nan(None).round(PLACES)
-        it = pl.when(it == 0).then(0.0).otherwise(it)  # no negative zero
-    return it.alias(column.name)
+    return (tidy(it) if column.kind is Kind.FLOAT else it).alias(column.name)
+
+
+def tidy(it: pl.Expr) -> pl.Expr:
+    """Floats on nine places, without NaN and negative zero."""
+    rounded = it.fill_nan(None).round(PLACES)
+    return pl.when(rounded == 0).then(0.0).otherwise(rounded)
 
 
 def concat(frames: Iterable[pl.DataFrame]) -> pl.DataFrame | None:
