@@ -9,14 +9,14 @@ from typing import Final
 import polars as pl
 
 from .fill_measures import fill_table, measure_fills
-from .instruction_measures import instruction_table, measure_instructions
+from .instruction_measures import instruction_table, measure_instructions, own_in_windows
 from .order_measures import measure_orders, measure_phases
 from .placing import place
-from .preparing import KEY, ORDER, prepare
+from .preparing import KEY, ORDER, Prepared, prepare
 from .summing import sum_up
 from .tables import Tables
 
-FILLS_AT_ONCE: Final = 1 << 17
+FILLS_AT_ONCE: Final = 1 << 16
 """How many fills are measured together, give or take an instruction; it bounds the memory."""
 
 
@@ -45,38 +45,51 @@ def analyse(tables: Tables, *, own_in_prints: bool = True) -> Analysis:
     """
     ready = prepare(tables)
     place(tables, ready)
-    fills, of_instructions, of_orders, of_phases = [], [], [], []
-    for some in _pieces(ready.fills):
+    fills, orders, sums, own, of_phases = [], [], [], [], []
+    for some, their_orders in _pieces(ready):
         measured = measure_fills(ready, some)
-        of_instructions.append(sum_up(measured, KEY))
-        of_orders.append(sum_up(measured.filter(pl.col(ORDER).is_not_null()), ORDER))
+        sums.append(sum_up(measured, KEY))
+        own.append(own_in_windows(measured))
         if ready.phases.height:
             of_phases.append(_sum_by_phase(measured))
+        of_orders = sum_up(measured.filter(pl.col(ORDER).is_not_null()), ORDER)
+        orders.append(measure_orders(ready, their_orders, of_orders))
         fills.append(fill_table(measured))
     instructions = measure_instructions(
-        ready, pl.concat(of_instructions), own_in_prints=own_in_prints
+        ready, pl.concat(sums), pl.concat(own), own_in_prints=own_in_prints
     )
-    ready.fills = ready.fills.clear()
     phases = pl.concat(of_phases) if of_phases else pl.DataFrame()
     return Analysis(
         instructions=instruction_table(instructions),
-        orders=measure_orders(ready, pl.concat(of_orders)),
+        orders=pl.concat(orders),
         fills=pl.concat(fills),
         phases=measure_phases(ready, phases, instructions),
         problems=ready.problems.table(),
     )
 
 
-def _pieces(fills: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Fills in pieces that never part an instruction; one empty piece of none."""
-    start = 0
-    while start < fills.height or start == 0:
+def _pieces(ready: Prepared) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Fills with the orders of their instructions, in pieces that never part an instruction.
+
+    There is always one piece, and every order is in one.
+    """
+    fills, orders = ready.fills, ready.orders
+    start = first_order = 0
+    while True:
         end = min(start + FILLS_AT_ONCE, fills.height)
+        end_order = orders.height
         if end < fills.height:
             last = fills[KEY][end - 1]
             end = int(fills[KEY].search_sorted(last, side="right"))
-        yield fills.slice(start, end - start)
-        start = max(end, 1)
+            if end < fills.height:
+                end_order = int(orders[KEY].search_sorted(last, side="right"))
+        yield (
+            fills.slice(start, end - start),
+            orders.slice(first_order, end_order - first_order),
+        )
+        start, first_order = end, end_order
+        if start >= fills.height:
+            return
 
 
 def _sum_by_phase(fills: pl.DataFrame) -> pl.DataFrame:

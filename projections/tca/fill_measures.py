@@ -26,6 +26,7 @@ _OF_PARENT = (
     "close",
     "feed",
     "_quotes_until",
+    "_window_end",
 )
 
 

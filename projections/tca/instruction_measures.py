@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
 from . import formulas as f
 from .fill_measures import later_mids
-from .market import Int64s, Needles, PrintBook, times_of
+from .market import Needles, times_of
 from .placing import spans_of
 from .preparing import KEY, Prepared
 from .results import BENCHMARKS, BPS_PARTS, INSTRUCTION_RESULTS
@@ -20,12 +19,17 @@ _RATIOS = ("e_over_q", "spread_capture", "queue_ms", "added_share")
 
 
 def measure_instructions(
-    ready: Prepared, sums: pl.DataFrame, *, own_in_prints: bool
+    ready: Prepared, sums: pl.DataFrame, own: pl.DataFrame, *, own_in_prints: bool
 ) -> pl.DataFrame:
-    """The instructions with all their measures; ``sums`` are of their fills."""
+    """The instructions with all their measures.
+
+    ``sums`` are of their fills, ``own`` is what :func:`own_in_windows` gives of them.
+    """
     sums = sums.drop("first_fill_at", "last_fill_at")
-    frame = ready.instructions.rename({"fees": "_own_fees"}).join(
-        sums, on=KEY, how="left", maintain_order="left"
+    frame = (
+        ready.instructions.rename({"fees": "_own_fees"})
+        .join(sums, on=KEY, how="left", maintain_order="left")
+        .join(own, on=KEY, how="left", maintain_order="left")
     )
     nothing = pl.col("fills").is_null()
     frame = frame.with_columns(
@@ -95,87 +99,93 @@ def _with_averages(frame: pl.DataFrame) -> pl.DataFrame:
 def _with_benchmarks(
     frame: pl.DataFrame, ready: Prepared, needles: Needles, *, own_in_prints: bool
 ) -> pl.DataFrame:
-    fills = ready.fills.select(
-        KEY, "at", "quantity", "price", notional=pl.col("quantity") * pl.col("price")
-    )
     start, planned = spans_of(frame, "arrival_at", "_window_end")
-    prints = ready.prints
-    window = _traded(prints, needles, start, planned, frame, fills, own_in_prints=own_in_prints)
-    covered = pl.col("_covered")
-    made: dict[str, pl.Series | pl.Expr] = {
+    # A window is open at its start; the prints of the first fill's own time belong to it.
+    first, last = times_of(frame, "first_fill_at") - 1, times_of(frame, "last_fill_at")
+    spans = {
+        "planned": (start, planned),
+        "life": (start, times_of(frame, "end_at")),
+        "worked": (first, last),
+    }
+    traded = {
+        name: _traded(
+            ready.prints.between(needles, *span), frame, name, own_in_prints=own_in_prints
+        )
+        for name, span in spans.items()
+    }
+    window, volume = traded["planned"], real("market_volume")
+    made: dict[str, pl.Series] = {
         "vwap": window["vwap"],
         "vwap_without_own": window["vwap_without_own"],
         "twap_prints": window["mean"],
         "twap_prints_without_own": window["mean_without_own"],
+        "twap": pl.Series(ready.quotes.mean_mid(needles, start, planned)).fill_nan(None),
     }
-    made["twap"] = pl.Series(ready.quotes.mean_mid(needles, start, planned)).fill_nan(None)
-    frame = frame.with_columns(**made, _own_share=window["own_share"]).with_columns(
-        pl.when(covered).then(name).alias(name) for name in made
+    frame = (
+        frame.with_columns(**made)
+        .with_columns(pl.when(pl.col("_covered")).then(name).alias(name) for name in made)
+        .with_columns(
+            vwap_executed=traded["worked"]["vwap"],
+            market_volume=traded["life"]["volume"],
+            vwap_influenced=window["own_share"] > PARTICIPATION_FLAG,
+        )
+        .with_columns(participation=pl.when(volume > 0).then(real("executed") / volume))
     )
-    first, last = spans_of(frame, "first_fill_at", "last_fill_at")
-    # A window is open at its start; the prints of the first fill's own time belong to it.
-    worked = _traded(prints, needles, first - 1, last, frame, fills, own_in_prints=own_in_prints)
-    life = _traded(
-        prints,
-        needles,
-        start,
-        times_of(frame, "end_at"),
-        frame,
-        fills,
-        own_in_prints=own_in_prints,
-    )
-    volume = real("market_volume")
-    frame = frame.with_columns(
-        worked["vwap"].alias("vwap_executed"), life["volume"].alias("market_volume")
-    ).with_columns(participation=pl.when(volume > 0).then(real("executed") / volume))
-    until = np.minimum(times_of(frame, "_day_end"), np.iinfo(np.int64).max)
-    ordered = reals(frame["quantity"])
+    ordered, until = reals(frame["quantity"]), times_of(frame, "_day_end")
     return frame.with_columns(
         pl.Series(
-            f"pwp_{rate}", prints.participation_price(needles, start, ordered / rate * 100, until)
+            f"pwp_{rate}",
+            ready.prints.participation_price(needles, start, ordered / rate * 100, until),
         ).fill_nan(None)
         for rate in PWP_RATES
-    ).with_columns(vwap_influenced=pl.col("_own_share") > PARTICIPATION_FLAG)
+    )
+
+
+def own_in_windows(fills: pl.DataFrame) -> pl.DataFrame:
+    """What fills themselves traded in their instruction's windows, which are open at the start.
+
+    Notional and prices are null where a price is not known.
+    """
+    after = pl.col("at") > pl.col("arrival_at")
+    inside = {
+        "planned": after & (pl.col("at") <= pl.col("_window_end")),
+        "life": after & (pl.col("at") <= pl.col("end_at")),
+        "worked": pl.lit(True),
+    }
+
+    def whole(name: str, rows: pl.Expr) -> pl.Expr:
+        chosen = pl.col(name).filter(rows)
+        return pl.when(chosen.null_count() == 0).then(chosen.sum())
+
+    return fills.group_by(KEY, maintain_order=True).agg(
+        each
+        for window, rows in inside.items()
+        for each in (
+            pl.col("quantity").filter(rows).sum().alias(f"_{window}_volume"),
+            whole("notional", rows).alias(f"_{window}_notional"),
+            whole("price", rows).alias(f"_{window}_prices"),
+            rows.fill_null(False).sum().cast(pl.Int64).alias(f"_{window}_trades")
+            if window != "worked"
+            else pl.len().cast(pl.Int64).alias("_worked_trades"),
+        )
+    )
 
 
 def _traded(
-    prints: PrintBook,
-    needles: Needles,
-    start: Int64s,
-    end: Int64s,
-    frame: pl.DataFrame,
-    fills: pl.DataFrame,
-    *,
-    own_in_prints: bool,
+    market: pl.DataFrame, frame: pl.DataFrame, window: str, *, own_in_prints: bool
 ) -> pl.DataFrame:
-    """What traded after ``start`` up to ``end``, with own executions in it and without."""
-    market = prints.between(needles, start, end)
-    row = fills[KEY].to_numpy().astype(np.int64)
-    at = fills["at"].to_numpy()
-    inside = pl.Series((at > start[row]) & (at <= end[row]))
-    own = (
-        fills.filter(inside)
-        .group_by(KEY)
-        .agg(
-            own_volume=pl.col("quantity").sum(),
-            own_notional=pl.when(pl.col("notional").null_count() == 0).then(
-                pl.col("notional").sum()
-            ),
-            own_prices=pl.col("price").sum(),
-            own_trades=pl.len().cast(pl.Int64),
-        )
-    )
-    both = (
-        pl.concat([frame.select(KEY), market], how="horizontal")
-        .join(own, on=KEY, how="left", maintain_order="left")
-        .with_columns(pl.col("^own_.*$").fill_null(0))
-    )
+    """What traded in a window, with own executions in it and without."""
     sums = ("volume", "notional", "prices", "trades")
-    others = [pl.col(n) - pl.col(f"own_{n}") if own_in_prints else pl.col(n) for n in sums]
-    all_of = [pl.col(n) if own_in_prints else pl.col(n) + pl.col(f"own_{n}") for n in sums]
+    nothing = pl.col("fills") == 0
+    own = {n: pl.when(nothing).then(0).otherwise(pl.col(f"_{window}_{n}")) for n in sums}
+    others = [pl.col(n) - own[n] if own_in_prints else pl.col(n) for n in sums]
+    all_of = [pl.col(n) if own_in_prints else pl.col(n) + own[n] for n in sums]
+    own_columns = ["fills", *(f"_{window}_{n}" for n in sums)]
+    known = frame.select(own_columns)
+    both = pl.concat([known, market.select(sums)], how="horizontal")
     return both.select(
         volume=all_of[0],
-        own_share=_quotient(pl.col("own_volume"), all_of[0]),
+        own_share=_quotient(own["volume"], all_of[0]),
         vwap=_quotient(all_of[1], all_of[0]),
         vwap_without_own=_quotient(others[1], others[0]),
         mean=_quotient(all_of[2], all_of[3]),

@@ -13,9 +13,12 @@ from .summing import MONEY_COLUMNS
 from .tables import conformed, real
 
 
-def measure_orders(ready: Prepared, sums: pl.DataFrame) -> pl.DataFrame:
-    """The result's table of orders; one without a fill has costs of zero and no averages."""
-    frame = ready.orders.join(sums, on=ORDER, how="left", maintain_order="left")
+def measure_orders(ready: Prepared, orders: pl.DataFrame, sums: pl.DataFrame) -> pl.DataFrame:
+    """The result's table of some orders, whose fills' sums are given.
+
+    One without a fill has costs of zero and no averages.
+    """
+    frame = orders.join(sums, on=ORDER, how="left", maintain_order="left")
     nothing = pl.col("fills").is_null()
     frame = frame.with_columns(
         *(pl.when(nothing).then(ZERO).otherwise(name).alias(name) for name in MONEY_COLUMNS),
