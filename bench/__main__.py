@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import replay, twap_day
+from bench import cost_analysis, replay, twap_day
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX = 3_600
@@ -52,6 +52,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="one round of each: rough figures")
     parser.add_argument("--peer-python", help=f"an interpreter with {twap_day.PEER_REQUIREMENT}")
+    requirement = cost_analysis.PEER_REQUIREMENT
+    parser.add_argument("--cost-peer-python", help=f"an interpreter with {requirement}")
     options = parser.parse_args()
     peer = ["--peer-python", options.peer_python] if options.peer_python else []
     rounds = ["--rounds", "1"] if options.quick else []
@@ -59,11 +61,14 @@ def main() -> None:
     together = [*rounds, *peer]
     apart = [*together, "--stagger-seconds", "1", "--parents", "1000"]
     sizes = ["--events", "100000"] if options.quick else ["--events", "100000,1000000"]
+    other = options.cost_peer_python
+    costs = [*rounds, *(["--peer-python", other] if other else [])]
     tables = [
         ("Durable lifecycles", lifecycle_rows(run("lifecycles", brief))),
         ("TWAP day, all at once", twap_day.summary(run("twap_day", together))),
         ("TWAP day, a second apart", twap_day.summary(run("twap_day", apart))),
         ("Replay, mirror, queries", replay.summary(run("replay", [*rounds, *sizes]))),
+        ("Cost of a month", cost_analysis.summary(run("cost_analysis", costs))),
     ]
     width = max(len(what) for _, rows in tables for what, _ in rows) + 2
     for title, rows in tables:

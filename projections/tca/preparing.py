@@ -108,7 +108,7 @@ def _orders(
     frame = _without(frame, lost, "order_without_instruction", "order_id", "orders", problems)
     frame = frame.with_columns(received_at=pl.coalesce("received_at", "placed_at"))
     frame = in_phase(frame, phases, pl.coalesce("placed_at", "received_at"))
-    return frame.sort(KEY, maintain_order=True).with_row_index(ORDER)
+    return frame.sort(KEY, "placed_at", "order_id").with_row_index(ORDER)
 
 
 def in_phase(frame: pl.DataFrame, phases: pl.DataFrame, at: pl.Expr) -> pl.DataFrame:
