@@ -50,23 +50,23 @@ def prepare(tables: Tables) -> Prepared:
 
 
 def _books(tables: Tables, problems: Problems) -> tuple[QuoteBook, PrintBook]:
-    quotes = QuoteBook(_market(tables.quotes, "quotes").drop_nulls(["symbol", "at"]))
+    quotes = QuoteBook(_market(tables, "quotes").drop_nulls(["symbol", "at"]))
     if quotes.crossed:
         detail = f"{quotes.crossed} of {len(quotes.at)} quotes are crossed or have no price"
         problems.add("crossed_quotes", "quotes", None, detail)
-    prints = _market(tables.prints, "prints").drop_nulls(["symbol", "at", "price", "size"])
+    prints = _market(tables, "prints").drop_nulls(["symbol", "at", "price", "size"])
     return quotes, PrintBook(prints)
 
 
-def _market(given: pl.DataFrame | pl.LazyFrame | None, name: str) -> pl.DataFrame:
+def _market(tables: Tables, name: str) -> pl.DataFrame:
     """A table of the market, read only now where it was not read yet, without its sizes shown."""
-    if given is None:
-        return empty(name)
-    if isinstance(given, pl.LazyFrame):
+    if name in tables.unread:
+        given = tables.unread[name]
         wanted = [c.name for c in TABLES[name] if not c.name.endswith("_size")]
         there = given.collect_schema().names()
         return typed_table(name, given.select(n for n in wanted if n in there).collect())
-    return given
+    read = tables.quotes if name == "quotes" else tables.prints
+    return empty(name) if read is None else read
 
 
 def _instructions(given: pl.DataFrame, problems: Problems) -> pl.DataFrame:

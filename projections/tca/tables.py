@@ -38,17 +38,19 @@ class Tables:
     """The tables of :mod:`.schema`, typed; None where there is none.
 
     ``given`` names by table the columns that were there, for those that stand in for absent ones.
-    ``quotes`` and ``prints`` may be lazy: then they are read when they are needed, and let go.
+    ``unread`` holds quotes and prints that were given lazily, in the place of those: they are read
+    when they are needed, and let go.
     """
 
     instructions: pl.DataFrame
     orders: pl.DataFrame
     fills: pl.DataFrame
-    quotes: pl.DataFrame | pl.LazyFrame | None = None
-    prints: pl.DataFrame | pl.LazyFrame | None = None
+    quotes: pl.DataFrame | None = None
+    prints: pl.DataFrame | None = None
     sessions: pl.DataFrame | None = None
     phases: pl.DataFrame | None = None
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unread: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
 
     @classmethod
     def of(cls, **tables: pl.DataFrame | pl.LazyFrame | None) -> Tables:
@@ -71,8 +73,7 @@ class Tables:
         given = {name: frozenset(frame.columns) for name, frame in raw.items()}
         typed = {name: typed_table(name, frame) for name, frame in raw.items()}
         typed.setdefault("orders", empty("orders"))
-        frames: dict[str, Any] = {**typed, **lazy}
-        return cls(given=given, **frames)
+        return cls(given=given, unread=lazy, **typed)
 
     def with_table(self, name: str, frame: pl.DataFrame) -> Tables:
         """The same with another table in the place of one."""
