@@ -13,6 +13,7 @@ WINDOW_SECONDS: Final = 60.0
 BLOCK_SECONDS_MAX: Final = 60.0
 """A reset that lies further ahead than this is taken for a clock that is wrong."""
 TURN_SECONDS: Final = 0.25
+MOMENT_SECONDS: Final = 0.5
 
 
 class Lane(IntEnum):
@@ -70,10 +71,16 @@ class Limiter:
                 self._close(reset - self._wall())
 
     def refused(self, headers: Mapping[str, str]) -> None:
-        """A 429 came: wait for the reset it names, or a second where it names none."""
+        """A 429 came: wait for the reset it names, or a moment where it names none.
+
+        Where the headers say that something remains it is another budget that was refused.
+        """
         reset = _whole(headers.get("X-RateLimit-Reset"))
+        remaining = _whole(headers.get("X-RateLimit-Remaining"))
+        spent = remaining is None or remaining <= 0
         with self._lock:
-            self._close(1.0 if reset is None else max(reset - self._wall(), 0.2))
+            wait = reset - self._wall() if reset is not None and spent else MOMENT_SECONDS
+            self._close(max(wait, MOMENT_SECONDS))
 
     def _close(self, seconds: float) -> None:
         if 0 < seconds <= BLOCK_SECONDS_MAX:
