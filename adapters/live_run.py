@@ -40,6 +40,17 @@ class LiveRun:
         return self.engine.desk.log
 
     @property
+    def default_at(self) -> int:
+        """When a decision without a time arrives: after the opening, at once while it is closed.
+
+        A closed market refuses it, or defers it to the next open where that is configured.
+        """
+        now, session = self.engine.desk.now, self.session
+        if not session.contains(now):
+            return now
+        return max(now, session.open + self.rules.planning.avoid_open_seconds * NANOS)
+
+    @property
     def rules(self) -> EngineRules:
         """How the engine works."""
         return self.engine.desk.rules

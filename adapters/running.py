@@ -148,19 +148,21 @@ def _days_of(folder: Path) -> str:
 
 
 def file_decisions(
-    rows: Sequence[Row], session: Session, rules: EngineRules
+    rows: Sequence[Row], session: Session, rules: EngineRules, default_at: int | None = None
 ) -> tuple[FileDecision, ...]:
     """The rows in the order in which they are handed to the engine.
 
-    A row without a time arrives at the first moment outside the opening avoidance, one that was
-    decided before the open at the open. Those that arrive together are one batch: the highest
-    confidence goes first, and a buy and a sell of one symbol are netted. A row without an id gets
-    one from its content and its ordinal among equal rows (ruling 9).
+    A row without a time arrives at ``default_at`` (ns UTC), by default the first moment outside the
+    opening avoidance; one that was decided before the open at the open. Those that arrive together
+    are one batch: the highest confidence goes first, and a buy and a sell of one symbol are netted.
+    A row without an id gets one from its content and its ordinal among equal rows (ruling 9).
 
     Raises:
         InvalidInput: a row was decided on another day or after the close.
     """
     default = session.open + rules.planning.avoid_open_seconds * NANOS
+    if default_at is not None:
+        default = default_at
     reads = [_read(row, rules) for row in rows]
     ids = file_decision_ids([_identity(row, read) for row, read in zip(rows, reads, strict=True)])
     found = []

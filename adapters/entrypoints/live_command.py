@@ -38,7 +38,7 @@ def trade_live(
     with output.waiting("connecting", enabled=progress):
         run = open_live(settings, where, addresses)
     try:
-        decisions = file_decisions(rows, run.session, run.rules)
+        decisions = file_decisions(rows, run.session, run.rules, run.default_at)
         with (
             checkpointing(where, settings.integrity),
             RunProgress(run, len(decisions), enabled=progress) as watch,

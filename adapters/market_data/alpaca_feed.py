@@ -17,6 +17,7 @@ CHANNELS: Final = ("quotes", "trades", "statuses")
 PINGS: Final = {"ping_interval": 5, "ping_timeout": 10, "max_queue": 4096, "close_timeout": 1}
 CONFIRM_SECONDS: Final = 3.0
 STOP_SECONDS_MAX: Final = 8.0
+CLOSE_SECONDS_MAX: Final = 2.0
 
 
 class FeedStream(StockDataStream):
@@ -86,6 +87,7 @@ class Feed:
         self._asked_at = 0.0
         self._stream: FeedStream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
         self._thread: threading.Thread | None = None
         self.down_since: float | None = time.monotonic()
         """When the connection was lost, by the monotonic clock; None while there is one."""
@@ -110,23 +112,28 @@ class Feed:
                 asyncio.run_coroutine_threadsafe(stream.again(), loop)
 
     def stop(self) -> None:
-        """End the thread."""
-        loop, stream, thread = self._loop, self._stream, self._thread
+        """End the thread, also in the middle of connecting."""
+        loop, task, thread = self._loop, self._task, self._thread
         if thread is None:
             return
-        if loop is not None and stream is not None:
+        if loop is not None and task is not None:
             with contextlib.suppress(RuntimeError):
-                asyncio.run_coroutine_threadsafe(stream.stop_ws(), loop)
+                loop.call_soon_threadsafe(task.cancel)
         thread.join(STOP_SECONDS_MAX)
         self._thread = None
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._stream = FeedStream(self._access, self._wanted, self._take, self._state)
-        await self._stream._run_forever()
+        try:
+            await self._stream._run_forever()
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._stream.close(), CLOSE_SECONDS_MAX)
 
     def _state(self, up: bool) -> None:
         if not up:

@@ -63,7 +63,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "halt": {"symbol": "KO", "seconds": 60},
 }
 """Every fault of the server that orders can meet, at rates under which a run still gets on."""
-RUN_SECONDS_MAX = 150.0
+RUN_SECONDS_MAX = 400.0
 
 
 @dataclass

@@ -21,6 +21,7 @@ PINGS: Final = {"ping_interval": 5, "ping_timeout": 10, "max_queue": 4096, "clos
 """A server that is gone is noticed within 15 s; one that answers pings and sends nothing is found
 by comparing with what REST says."""
 STOP_SECONDS_MAX: Final = 8.0
+CLOSE_SECONDS_MAX: Final = 2.0
 
 
 class UpdateStream(TradingStream):
@@ -90,6 +91,7 @@ class Updates:
         self._access, self._callbacks = access, (on_frame, on_connected, on_lost)
         self._stream: UpdateStream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -106,27 +108,28 @@ class Updates:
                 loop.call_soon_threadsafe(lambda: loop.create_task(_drop(stream)))
 
     def stop(self) -> None:
-        """End the thread; what had arrived stays with whoever took it."""
-        loop, stream, thread = self._loop, self._stream, self._thread
+        """End the thread, also in the middle of connecting."""
+        loop, task, thread = self._loop, self._task, self._thread
         if thread is None:
             return
-        if loop is not None and stream is not None:
+        if loop is not None and task is not None:
             with contextlib.suppress(RuntimeError):
-                asyncio.run_coroutine_threadsafe(_stopped(stream), loop)
+                loop.call_soon_threadsafe(task.cancel)
         thread.join(STOP_SECONDS_MAX)
         self._thread = None
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._stream = UpdateStream(self._access, *self._callbacks)
-        await self._stream._run_forever()  # type: ignore[no-untyped-call]
-
-
-async def _stopped(stream: UpdateStream) -> None:
-    await stream.stop_ws()
+        try:
+            await self._stream._run_forever()  # type: ignore[no-untyped-call]
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._stream.close(), CLOSE_SECONDS_MAX)
 
 
 async def _drop(stream: UpdateStream) -> None:

@@ -1,0 +1,202 @@
+"""``run --broker alpaca`` as a user types it, against the real paper server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fillwright.adapters.storage.log import Log
+from fillwright.domain import events as e
+from tests.paper.servers import KEY, SECRET, PaperServer, running
+
+SPEED = 60
+HELD = {"KO": 450, "AAPL": 150}
+CLI = [sys.executable, "-W", "ignore", "-m", "fillwright.adapters.entrypoints.cli"]
+AT_ALPACA = ["--broker", "alpaca"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaperServer]:
+    account = tmp_path_factory.mktemp("account") / "account.json"
+    account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
+    with running(speed=SPEED, start="10:00", account=account) as one:
+        yield one
+
+
+class Fillwright:
+    """The command line with keys and address in the environment."""
+
+    def __init__(self, server: PaperServer, folder: Path) -> None:
+        self.folder = folder
+        self.store = folder / "log.db"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("FILLWRIGHT_", "APCA_"))}
+        self.environment = kept | {
+            "APCA_API_KEY_ID": KEY,
+            "APCA_API_SECRET_KEY": SECRET,
+            "APCA_API_BASE_URL": server.urls["trading_url"],
+            "FILLWRIGHT_BROKER__REQUESTS_PER_MINUTE": "100000",
+            "COLUMNS": "200",
+        }
+
+    def run(
+        self, decisions: list[dict[str, Any]], *options: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run decisions at Alpaca."""
+        file = self.folder / "decisions.json"
+        file.write_text(json.dumps(decisions))
+        return subprocess.run(
+            [*CLI, "run", str(file), *AT_ALPACA, "--store", str(self.store), *options],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    def events(self) -> list[e.DomainEvent]:
+        """Everything on the record."""
+        with Log.open(str(self.store), writer=False) as log:
+            return [recorded.event for recorded in log.events()]
+
+
+@pytest.fixture
+def fillwright(server: PaperServer, tmp_path: Path) -> Fillwright:
+    return Fillwright(server, tmp_path)
+
+
+def decision(**fields: Any) -> dict[str, Any]:
+    return {
+        "symbol": "KO",
+        "action": "BUY",
+        "target_weight": 4.0,
+        "confidence": 8,
+        "strategy": "market",
+        "max_slippage": 100,
+    } | fields
+
+
+def test_decisions_are_traded_recorded_and_found_again(
+    fillwright: Fillwright, server: PaperServer
+) -> None:
+    decisions = [
+        decision(decision_id="one"),
+        decision(
+            decision_id="two", symbol="AAPL", action="TRIM", target_weight=1.0, strategy="twap"
+        )
+        | {"window": "3m"},
+        decision(decision_id="three", target_weight=40.0),
+    ]
+    ran = fillwright.run(decisions, "--json")
+    assert ran.returncode == 0, ran.stderr
+    said = json.loads(ran.stdout)
+    rows = {row["decision_id"]: row for row in said["blotter"]}
+    assert [rows[name]["state"] for name in ("one", "two", "three")] == [
+        "filled",
+        "filled",
+        "rejected",
+    ]
+    assert rows["three"]["refusals"]
+    held = {
+        row["symbol"]: Decimal(row["qty"]) for row in server.call("GET", "/v2/positions").json()
+    }
+    assert held["KO"] == HELD["KO"] + Decimal(rows["one"]["executed"])
+    assert held["AAPL"] == HELD["AAPL"] - Decimal(rows["two"]["executed"])
+    events = fillwright.events()
+    fills = [event for event in events if isinstance(event, e.OrderFilled)]
+    assert all(event.report.raw and event.report.execution_id for event in fills)
+    assert any(isinstance(event, e.MarketDataCaptured) for event in events)
+    started = next(event for event in events if isinstance(event, e.EngineStarted))
+    assert (started.broker, started.mode) == ("alpaca", "paper")
+    assert "market clock" in started.clock_source
+
+    again = fillwright.run(decisions, "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["log"]["position"] >= said["log"]["position"]
+    executed = [event for event in fillwright.events() if isinstance(event, e.OrderFilled)]
+    assert len(executed) == len(fills)
+    replayed = subprocess.run(
+        [*CLI, "replay", "--store", str(fillwright.store)],
+        env=fillwright.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+
+
+def test_the_keys_are_nowhere(fillwright: Fillwright) -> None:
+    ran = fillwright.run([decision(decision_id="secret", target_weight=4.5)], "--debug")
+    everything = ran.stdout + ran.stderr
+    for path in fillwright.folder.rglob("*"):
+        if path.is_file():
+            everything += path.read_bytes().decode("latin-1")
+    assert KEY not in everything
+    assert SECRET not in everything
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"APCA_API_SECRET_KEY": "wrong"}, "check the key id and the secret key"),
+        ({"APCA_API_KEY_ID": ""}, "APCA_API_KEY_ID"),
+        ({"APCA_API_BASE_URL": "http://127.0.0.1:9"}, "127.0.0.1:9"),
+        ({"APCA_API_BASE_URL": "127.0.0.1"}, "trading_url"),
+        ({"FILLWRIGHT_MODE": "live"}, "live"),
+    ],
+    ids=["bad key", "no key", "nobody there", "no address", "live without its flag"],
+)
+def test_what_is_wrong_is_named_before_anything_is_recorded(
+    fillwright: Fillwright, environment: dict[str, str], said: str
+) -> None:
+    ran = fillwright.run([decision()], **environment)
+    assert ran.returncode != 0
+    assert said in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) <= 2
+    assert SECRET not in ran.stderr
+    assert not fillwright.store.exists()
+
+
+def test_real_money_needs_the_flag_and_the_line(fillwright: Fillwright) -> None:
+    live = {"APCA_API_BASE_URL": "https://api.alpaca.markets"}
+    assert "paper address" in fillwright.run([decision()], **live).stderr
+    assert "mode" in fillwright.run([decision()], "--live", **live).stderr
+    assert not fillwright.store.exists()
+
+
+def test_an_asset_that_may_not_be_traded_is_refused_by_the_broker_and_on_the_record(
+    fillwright: Fillwright, server: PaperServer
+) -> None:
+    server.fault(fault="forbid", symbol="KO", flag="tradable")
+    try:
+        ran = fillwright.run([decision(decision_id="forbidden", target_weight=4.9)], "--json")
+    finally:
+        server.call("DELETE", "/fillwright/faults")
+    row = json.loads(ran.stdout)["blotter"][0]
+    assert row["state"] == "rejected"
+    assert Decimal(row["executed"]) == 0
+    assert "tradable" in json.dumps(row["refusals"])
+
+
+def test_an_unknown_symbol_is_refused_with_its_name(fillwright: Fillwright) -> None:
+    ran = fillwright.run([decision(symbol="NOPE")], "--json")
+    assert ran.returncode == 2
+    row = json.loads(ran.stdout)["blotter"][0]
+    assert "unknown_symbol" in {refusal["reason"] for refusal in row["refusals"]}
+
+
+def test_after_the_close_a_decision_is_refused(fillwright: Fillwright) -> None:
+    with running(speed=1, start="09:30") as one:
+        one.advance(23_400 + 60)
+        closed = Fillwright(one, fillwright.folder)
+        ran = closed.run([decision(decision_id="late")], "--json")
+    said = json.loads(ran.stdout)["blotter"][0] if ran.stdout else {}
+    reasons = {refusal["reason"] for refusal in said.get("refusals", [])}
+    assert "market_closed" in reasons, ran.stderr
