@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import __version__
 from ..domain.errors import InvalidInput
@@ -23,6 +23,9 @@ from ..projections.reports import (
 )
 from ..projections.runner import ProjectionStopped, Recorded, follow
 from .engine import Desk
+
+if TYPE_CHECKING:
+    from ..projections.best_execution.document import Report
 
 DAILY: Final = frozenset({"trades", "turnover"})
 """The limits that every decision counts against."""
@@ -165,7 +168,42 @@ class Telling:
         """The report as plain values."""
         report = self.report(period_days)
         alerts = [_mapping(alert, message=alert.message) for alert in report.alerts]
-        return {**_mapping(report), "alerts": alerts}
+        return {**_mapping(report), "alerts": alerts, "analysis": self._analysis(report.sessions)}
+
+    def full_report(
+        self,
+        kind: str = "execution",
+        from_session: str | None = None,
+        to_session: str | None = None,
+    ) -> Report:
+        """A report of any kind over a period of sessions, as ``fillwright report`` makes it.
+
+        Raises:
+            InvalidInput: a kind or period that is not allowed, or polars is not installed.
+        """
+        from .reporting.live import live_report
+
+        return live_report(self._desk.log, kind, from_session, to_session)
+
+    def _analysis(self, sessions: Sequence[str]) -> dict[str, Any] | None:
+        """Cost analysis of the sessions with its id; None where polars is not installed."""
+        from .reporting.live import fields_with_id, is_installed
+
+        if not is_installed() or not sessions:
+            return None
+        return fields_with_id(self.full_report("execution", sessions[0], sessions[-1]))
+
+    def record_commentary(
+        self, report: Mapping[str, Any], written: Mapping[str, str], refused: str | None
+    ) -> None:
+        """Put on record what a language model wrote of a report, and why it was refused, if so.
+
+        Raises:
+            StoreError: it could not be recorded.
+        """
+        from .reporting.records import record_written
+
+        record_written(self._desk.log, report, written, refused, at=self.now)
 
 
 def _mapping(value: object, **more: object) -> dict[str, Any]:

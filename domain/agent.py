@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from .agent_shapes import COMMENTARY_CHARACTERS_MAX, prompt_for, told
+from .commentary import leaves, unsupported_number
 from .decision import ExecutionStrategy, TradeInstruction
 from .errors import FillwrightError, InvalidInput
 from .executor import Executor, Outcome, Raw, outcome_of_result
@@ -264,17 +265,29 @@ class ExecutionAgent(BaseAgent):
     async def generate_execution_report(self, period_days: int = 1) -> dict[str, Any]:
         """The report of the last ``period_days`` exchange sessions, with alerts.
 
-        ``commentary`` is a language model's text with ``model`` and ``prompt``, None without one;
-        it is no part of the record.
+        ``commentary`` is a language model's text with ``model`` and ``prompt``, None without one.
+        A text that names a number which the report does not have is refused, and
+        ``commentary_refused`` says why. Both are on record beside the report, and no part of it.
 
         Raises:
             InvalidInput: a period that is not allowed.
         """
         report = dict(await self._executor.report_fields(period_days))
-        report["commentary"] = await self._commentary(report)
+        report["commentary"], report["commentary_refused"] = None, None
+        written = await self._written(report)
+        if written is None:
+            return report
+        wrong = unsupported_number(written["text"], leaves(report))
+        refused = None if wrong is None else f"{wrong} is not in the report"
+        try:
+            self._executor.record_commentary(report, written, refused)
+        except FillwrightError as error:
+            refused = f"it could not be put on record: {error}"
+        report["commentary"] = None if refused else written
+        report["commentary_refused"] = refused
         return report
 
-    async def _commentary(self, report: Mapping[str, Any]) -> dict[str, str] | None:
+    async def _written(self, report: Mapping[str, Any]) -> dict[str, str] | None:
         """Ask the language model; whatever it does, the report stands without it."""
         complete = getattr(self.llm_provider, "complete", None)
         if not callable(complete) or self._bounded is None:

@@ -58,5 +58,6 @@ def prompt_for(report: Mapping[str, Any]) -> str:
     shown = {key: report.get(key) for key in ("sessions", "totals", "quality", "alerts", "limits")}
     return (
         "Write a short, sober commentary on this execution report for a trading desk. "
+        "Use only numbers that are in it, as they are or rounded. "
         "Do not give advice on what to trade.\n\n" + str(shown)
     )[:PROMPT_CHARACTERS_MAX]

@@ -107,6 +107,12 @@ class Executor(Protocol):
         """The execution report of the last sessions."""
         ...
 
+    def record_commentary(
+        self, report: Mapping[str, Any], written: Mapping[str, str], refused: str | None
+    ) -> None:
+        """Put on record what a language model wrote of a report, and why it was refused, if so."""
+        ...
+
 
 def outcome_of(
     instruction: Instruction, *, mid_after: Decimal | None = None, repeated: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ...domain.errors import InvalidInput
 from ...domain.ops import CommentaryWritten, ReportIssued, ReviewRecorded
@@ -13,6 +13,7 @@ from ...projections.best_execution.finra5310 import Review
 from ...projections.canonical import canonical_bytes, from_canonical
 from ..storage.keystore import REDACTED, Keystore
 from ..storage.location import parse_location
+from ..storage.log import Log
 from ..storage.ops_log import OpsLog
 
 KEYS_SUFFIX: Final = ".ops-keys"
@@ -150,31 +151,42 @@ def reason_of(record: ReviewRecorded, keys: Keystore) -> str:
     return REDACTED if found is None else found
 
 
-def commentary_record(
-    report: Report,
-    *,
-    model: str,
-    prompt: str,
-    words: str,
+def record_written(
+    log: Log,
+    report: Mapping[str, Any],
+    written: Mapping[str, str],
     refused: str | None,
+    *,
     at: int,
-    keys: Keystore,
 ) -> CommentaryWritten:
-    """The record of what a language model wrote, accepted or not."""
-    id = report_id(report)
-    return CommentaryWritten(
+    """Put on record what a language model wrote of a report, accepted or not.
+
+    The report is named by its analysis, or without one by the hash of its own canonical bytes.
+
+    Raises:
+        StoreError: it could not be recorded.
+    """
+    analysis = report.get("analysis")
+    told = {name: value for name, value in report.items() if not name.startswith("commentary")}
+    id = analysis["id"] if analysis else hashlib.sha256(canonical_bytes(told)).hexdigest()
+    stands_on, prompt = report["log"], written["prompt"]
+    keys = keystore_beside(log.name)
+    record = CommentaryWritten(
         record_time=at,
-        actor=model[:120],
-        log_position=report.log.last_position,
-        log_hash=report.log.head_hash or "0" * 64,
+        actor=written["model"][:120],
+        log_position=stands_on["last_position"],
+        log_hash=stands_on["head_hash"] or "0" * 64,
         report=id,
-        model=model[:120],
+        model=written["model"][:120],
         input=hashlib.sha256(prompt.encode()).hexdigest(),
         subject=COMMENTARY_SUBJECT,
         sealed_prompt=keys.seal(COMMENTARY_SUBJECT, prompt, f"prompt {id}"),
-        sealed_text=keys.seal(COMMENTARY_SUBJECT, words, f"text {id}"),
+        sealed_text=keys.seal(COMMENTARY_SUBJECT, written["text"], f"text {id}"),
         refused=refused,
     )
+    with OpsLog.of(log) as ops:
+        ops.append(record)
+    return record
 
 
 def commentary_of(ops: OpsLog, report: str, keys: Keystore) -> tuple[str, str] | None:
@@ -203,12 +215,12 @@ def open_ops(store: str, *, writer: bool) -> OpsLog | None:
 __all__ = [
     "Issued",
     "commentary_of",
-    "commentary_record",
     "find_issued",
     "issue",
     "keystore_beside",
     "open_ops",
     "reason_of",
+    "record_written",
     "review_record",
     "reviews",
 ]

@@ -1,36 +1,13 @@
-"""Commentary on a report by a language model, held to the report's own numbers."""
+"""A text about figures, held to the figures: it may name no number that they do not have."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
-from ...projections.best_execution.document import Report, text
-
-PROMPT_CHARACTERS_MAX: Final = 20_000
-COMMENTARY_CHARACTERS_MAX: Final = 10_000
-ROWS_SHOWN: Final = 30
 NUMBER: Final = re.compile(r"(?<![\w.])[-+−]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+−]?\d+(?:\.\d+)?")
-INSTRUCTIONS: Final = (
-    "Write a short, sober commentary on this execution report for a trading desk. Use only numbers "
-    "that are in it, as they are or rounded. Do not give advice on what to trade."
-)
-
-
-def prompt_for_report(report: Report) -> str:
-    """What a language model is asked: the report's figures by group, no decision's own text."""
-    parts = [INSTRUCTIONS, "", f"{report.title}, sessions {', '.join(report.sessions)}"]
-    for table in report.tables:
-        # Rows of single decisions carry ids and words; groups are what there is to comment on.
-        if table.name in ("instructions", "refused", "phases", "outliers"):
-            continue
-        parts.append(f"\n{table.title}")
-        parts.append(" | ".join(f"{c.title} ({c.unit})" for c in table.columns))
-        for row in table.rows[:ROWS_SHOWN]:
-            parts.append(" | ".join(text(value) or "-" for value in row))
-    return "\n".join(parts)[:PROMPT_CHARACTERS_MAX]
 
 
 def unsupported_number(words: str, known: Iterable[object]) -> str | None:
@@ -48,23 +25,9 @@ def unsupported_number(words: str, known: Iterable[object]) -> str | None:
     return None
 
 
-def report_numbers(report: Report) -> list[object]:
-    """Everything in a report that a text may name."""
-    found: list[object] = [report.title, report.label, *report.sessions, *report.notes]
-    found += [report.from_session or "", report.to_session or "", report.code_version]
-    found += [report.log.first_position, report.log.last_position]
-    for table in report.tables:
-        found += [table.title, len(table.rows)]
-        for column in table.columns:
-            found += [column.title, column.name]
-        for row in table.rows:
-            found += row
-    return found
-
-
 def leaves(value: Any) -> Iterable[object]:
     """Every plain value and key in nested mappings and lists."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for key, each in value.items():
             yield str(key)
             yield from leaves(each)
