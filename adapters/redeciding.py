@@ -257,6 +257,7 @@ def _switch(instruction: Instruction, market: MarketState, rules: e.RulesInForce
         instruction.switches,
         instruction.switched_at,
         arrival.half_spread_bps if arrival else None,
+        instruction.volatility_bps_at_plan,
     )
     return reassess(plan, instruction.view(), market, progressed, rules.switching)
 

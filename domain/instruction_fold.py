@@ -37,6 +37,7 @@ def _planned(i: InstructionRecord, event: e.InstructionPlanned) -> None:
     i.reservation = event.reservation
     i.volume_at_start = event.volume
     i.release_at = event.release_at
+    i.volatility_bps_at_plan = event.estimate.volatility_bps if event.estimate else None
 
 
 def _deferred(i: InstructionRecord, event: e.ReleaseDeferred) -> None:

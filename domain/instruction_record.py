@@ -45,6 +45,7 @@ class InstructionRecord:
         self.state = InstructionState.PLANNED
         self.restated = False
         self.arrival: Quote | None = None
+        self.volatility_bps_at_plan: Decimal | None = None
         self.arrival_mid: Decimal | None = None
         self.plan: PlanTerms | None = None
         self.reservation: Reservation | None = None

@@ -25,6 +25,9 @@ FOLLOWERS: Final = frozenset(
 )
 """Strategies that have a schedule to be behind of."""
 
+END_NS: Final = 60 * NANOS
+"""A plan that ends this close to the session's end, or nearer, ends with it."""
+
 
 class SwitchingRules(Record):
     """When a working instruction changes its ways.
@@ -32,7 +35,9 @@ class SwitchingRules(Record):
     ``lag_fraction`` is how much of the quantity, beside half of its band, it may be behind a
     straight line, looked at after ``lag_after_fraction`` of the window; ``spread_multiple`` is of
     the spread at the plan's start; ``volatility_bps`` is the one-minute standard deviation above
-    which lagging is risk.
+    which lagging is risk, and so is ``volatility_multiple`` of what it was when the plan was made,
+    from a quarter of ``volatility_bps`` on. In the last ``close_seconds`` of a session, plans that
+    end with it wait no longer; 0 lets them.
     """
 
     reassess_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
@@ -41,6 +46,8 @@ class SwitchingRules(Record):
     lag_after_fraction: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.5")
     spread_multiple: Annotated[Decimal, Field(gt=1)] = Decimal(4)
     volatility_bps: Annotated[Decimal, Field(gt=0)] = Decimal(40)
+    volatility_multiple: Annotated[Decimal, Field(gt=1)] = Decimal(4)
+    close_seconds: Annotated[int, Field(ge=0, le=3600)] = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +64,14 @@ class Switch:
 class Progressed:
     """What a reassessment knows beside plan, view and market.
 
-    ``switched_at`` is the last switch (ns UTC), ``spread_bps_at_start`` the half spread at arrival.
+    ``switched_at`` is the last switch (ns UTC), ``half_spread_bps_at_start`` the half spread at
+    arrival, ``volatility_bps_at_plan`` the one-minute deviation when the plan was made.
     """
 
     switches: int
     switched_at: int | None
     half_spread_bps_at_start: Decimal | None
+    volatility_bps_at_plan: Decimal | None = None
 
 
 def reassess(
@@ -80,7 +89,8 @@ def reassess(
         return None
     return (
         _behind_schedule(plan, view, now, rules)
-        or _volatile(plan, market, rules)
+        or _near_close(plan, market, rules)
+        or _volatile(plan, market, progressed, rules)
         or _wide_spread(plan, market, progressed, rules)
     )
 
@@ -113,6 +123,7 @@ def _eager(plan: PlanTerms, now: int) -> PlanTerms:
     return plan.model_copy(
         update={
             "strategy": ExecutionStrategy.TWAP,
+            "style": Style.SMART,
             "urgency": ExecutionUrgency.HIGH,
             "start_at": now,
             "final_phase_at": final_phase_at(now, plan.end_at),
@@ -121,10 +132,37 @@ def _eager(plan: PlanTerms, now: int) -> PlanTerms:
     )
 
 
-def _volatile(plan: PlanTerms, market: MarketState, rules: SwitchingRules) -> Switch | None:
+def _near_close(plan: PlanTerms, market: MarketState, rules: SwitchingRules) -> Switch | None:
+    """A plan that ends with the session has no time after it: in the last minutes nothing waits.
+
+    What need not trade (a limit, a better price that may never come) goes on as it was planned.
+    """
+    left = market.session_close - market.now
+    if not 0 < left <= rules.close_seconds * NANOS or plan.end_at < market.session_close - END_NS:
+        return None
+    completes = plan.must_complete or plan.parameters.complete_at_deadline
+    waits = plan.strategy is ExecutionStrategy.OPPORTUNISTIC and completes
+    banded = plan.style is Style.SMART and plan.parameters.band_fraction > 0
+    if not waits and not (plan.strategy in FOLLOWERS and banded):
+        return None
+    return Switch(
+        _eager(plan, market.now),
+        "close_approaching",
+        f"{left // NANOS} s to the close",
+        f"{rules.close_seconds} s",
+    )
+
+
+def _volatile(
+    plan: PlanTerms, market: MarketState, progressed: Progressed, rules: SwitchingRules
+) -> Switch | None:
     """In a volatile market a wide band is risk: follow the schedule closely."""
-    seen = market.volatility_bps
-    calm = seen is None or seen <= rules.volatility_bps
+    seen, before = market.volatility_bps, progressed.volatility_bps_at_plan
+    allowed = rules.volatility_bps
+    if before is not None:
+        jumped = max(before * rules.volatility_multiple, rules.volatility_bps / 4)
+        allowed = min(allowed, jumped)
+    calm = seen is None or seen <= allowed
     if calm or plan.strategy not in FOLLOWERS or not plan.parameters.band_fraction:
         return None
     parameters = plan.parameters.model_copy(update={"band_fraction": ZERO})
@@ -132,7 +170,7 @@ def _volatile(plan: PlanTerms, market: MarketState, rules: SwitchingRules) -> Sw
         plan.model_copy(update={"parameters": parameters}),
         "volatility_jump",
         f"{seen:.2f} bps a minute",
-        f"{rules.volatility_bps} bps a minute",
+        f"{allowed:f} bps a minute",
     )
 
 

@@ -312,6 +312,7 @@ class Working:
             instruction.switches,
             instruction.switched_at,
             arrival.half_spread_bps if arrival else None,
+            instruction.volatility_bps_at_plan,
         )
         switch = reassess(plan, instruction.view(), market, progressed, desk.rules.switching)
         if switch is None:

@@ -36,6 +36,7 @@ class RulesInForce(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "RulesInForce"
+    VERSION: ClassVar[int] = 2
 
     planning: PlanningRules
     switching: SwitchingRules

@@ -26,9 +26,16 @@ def _planned_without_estimate(fields: Fields) -> Fields:
     return {**fields, "estimate": None}
 
 
+def _rules_of_three_triggers(fields: Fields) -> Fields:
+    """Version 1 neither looked at the close nor at volatility against what it was."""
+    never = {"volatility_multiple": "1E+9", "close_seconds": 0}
+    return {**fields, "switching": {**fields["switching"], **never}}
+
+
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
     ("InstructionPlanned", 1): _planned_without_estimate,
+    ("RulesInForce", 1): _rules_of_three_triggers,
     ("StrategySwitched", 1): _switched_without_market,
 }
 """By (topic, version) of the stored form; each gives the fields of version + 1."""

@@ -35,12 +35,19 @@ from tests.simulation.world import (
 
 D = Decimal
 QUICK = {"reassess_seconds": 10}
+SESSION_S = 390 * 60
 
 
 def scene_for(rule: str) -> Scene:
     """A run in which one rule must fire and the others cannot."""
     venue = VenueTerms()
-    never = {"lag_fraction": D(1), "spread_multiple": D(10_000), "volatility_bps": D(10_000)}
+    never = {
+        "lag_fraction": D(1),
+        "spread_multiple": D(10_000),
+        "volatility_bps": D(10_000),
+        "close_seconds": 0,
+    }
+    arrive_s: float = START_S
     if rule == "behind_schedule":
         # A halt leaves it behind by more than half of the band that it may wait in.
         rules = {**never, "lag_fraction": D("0.1"), "lag_after_fraction": D("0.3")}
@@ -50,14 +57,19 @@ def scene_for(rule: str) -> Scene:
     elif rule == "volatility_jump":
         rules = {**never, "volatility_bps": D("0.0001")}
         fields = decision("twap", window="6m", slices=6)
+    elif rule == "close_approaching":
+        # Its window of a quarter of an hour is cut at the close, 700 s away.
+        rules = {**never, "close_seconds": 600}
+        fields = decision("twap", window="15m", slices=10)
+        arrive_s = SESSION_S - 700
     else:
         rules = {**never, "spread_multiple": D("1.0001")}
         fields = decision("twap", window="10m", slices=10, style="naive")
     switching = SwitchingRules(**{**QUICK, **rules})
-    return Scene([fields], rules={"switching": switching}, venue=venue)
+    return Scene([fields], rules={"switching": switching}, venue=venue, arrive_s=arrive_s)
 
 
-RULES = ("behind_schedule", "volatility_jump", "spread_blow_out")
+RULES = ("behind_schedule", "volatility_jump", "spread_blow_out", "close_approaching")
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -100,6 +112,20 @@ def test_what_lags_crosses_after_the_switch(tmp_path: Path) -> None:
     assert switch.previous is ExecutionStrategy.VWAP
     assert switch.plan.strategy is ExecutionStrategy.TWAP
     assert switch.plan.parameters.band_fraction == 0
+
+
+def test_what_waits_for_a_better_price_is_worked_before_the_close(tmp_path: Path) -> None:
+    scene = scene_for("close_approaching")
+    waiting = decision("opportunistic", window="15m", improvement_bps=400)
+    ran = run(Scene([waiting], rules=scene.rules, arrive_s=scene.arrive_s), tmp_path / "a.db")
+    events = logged(ran)
+    (switch,) = of_kind(events, e.StrategySwitched)
+    assert switch.rule == "close_approaching"
+    assert switch.previous is ExecutionStrategy.OPPORTUNISTIC
+    assert switch.plan.strategy is ExecutionStrategy.TWAP
+    filled = of_kind(events, e.OrderFilled)
+    assert {fill.record_time < switch.plan.final_phase_at for fill in filled} == {True, False}
+    assert only(ran).state is InstructionState.FILLED
 
 
 def test_a_spread_blow_out_makes_a_naive_plan_rest(tmp_path: Path) -> None:
