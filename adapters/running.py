@@ -38,7 +38,7 @@ from .exchange.terms import Fees
 from .integrity.terms import IntegritySettings
 from .market_data.recorded import RecordedMarketData
 from .simulation import Simulation, VenueTerms, simulate
-from .storage.location import parse_location
+from .storage.location import is_missing
 from .storage.log import Log
 from .storage.records import Head
 
@@ -224,8 +224,7 @@ def recorded_seed(store: str) -> int | None:
     Raises:
         StoreError: the store is damaged, or made by a newer version.
     """
-    path = parse_location(store)
-    if path is None or not path.is_file():
+    if is_missing(store):
         return None
     try:
         log = Log.open(store, writer=False)

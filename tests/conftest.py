@@ -1,10 +1,13 @@
 """What all tests share: hypothesis profiles and the folder of recorded data."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.postgres import ABSENT, PostgresServer, binaries, fresh_store
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,3 +27,26 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"shared data not present: {folder}")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process; skips where none is installed.
+
+    FILLWRIGHT_POSTGRES_FSYNC=1 has it sync for real; what is tested here does not need it.
+    """
+    programs = binaries()
+    if programs is None:
+        pytest.skip(ABSENT)
+    server = PostgresServer(programs, fsync=os.environ.get("FILLWRIGHT_POSTGRES_FSYNC") == "1")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, tmp_path: Path) -> str:
+    """A migrated store in a schema of its own, with its files in the test's folder."""
+    return fresh_store(postgres_server, tmp_path)

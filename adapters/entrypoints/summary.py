@@ -14,7 +14,7 @@ from ...domain.reasons import Reason
 from ...projections.rendering import alerts_table, limits_gauge
 from ..engine.admission import Admitted
 from ..running import FileDecision, Outcome
-from ..storage.location import parse_location
+from ..storage.location import is_postgres, parse_location, shown
 from . import output, tables
 from .views import Views
 
@@ -98,8 +98,9 @@ class Result:
 def log_line(views: Views) -> RenderableType:
     """Where the log is and where it ends."""
     path = parse_location(views.store)
+    place = shown(views.store) if is_postgres(views.store) else str(path or "in memory")
     text = Text("log  ", style="dim")
-    text.append(str(path or "in memory"), style="bold")
+    text.append(place, style="bold")
     text.append(f", {views.position:,} events\nhead {views.head_hash}", style="dim")
     return text
 

@@ -332,14 +332,14 @@ def _checking(log: Log, pieces: Sequence[_Piece], jobs: int) -> Iterator[Iterato
     """The results of the pieces in order, made here or in processes of their own."""
     events = pieces[-1].upto - pieces[0].after if pieces else 0
     jobs = min(jobs, os.cpu_count() or 1, JOBS_MAX)
-    if jobs <= 1 or log.application.datastore.is_memory or events < PARALLEL_FROM_EVENTS:
+    if jobs <= 1 or log.in_memory or events < PARALLEL_FROM_EVENTS:
         yield (_check_piece(log, piece) for piece in pieces)
         return
     pool = ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_open_worker,
-        initargs=(log.name,),
+        initargs=(log.url,),
     )
     try:
         yield pool.map(_work, pieces)

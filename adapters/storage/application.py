@@ -7,21 +7,11 @@ from uuid import UUID
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, Mapper
-from eventsourcing.sqlite import SQLiteFactory
+from eventsourcing.popo import POPOFactory
 from eventsourcing.utils import Environment, EnvType
 
-from .connection import StoreDatastore
 from .mapper import EventMapper
-from .sqlite_recorder import LogRecorder
-
-
-class StoreFactory(SQLiteFactory):
-    """The library's SQLite factory over a datastore that is open already."""
-
-    def __init__(self, env: Environment | EnvType | None, datastore: StoreDatastore) -> None:
-        super().__init__(env)
-        self.datastore.close()
-        self.datastore = datastore
+from .recording import ChainedRecorder
 
 
 class LogApplication(Application[UUID]):
@@ -36,25 +26,18 @@ class LogApplication(Application[UUID]):
 
     name = "fillwright"
 
-    def __init__(self, datastore: StoreDatastore, store: str) -> None:
-        self._datastore = datastore
-        self._store = store
+    def __init__(self, recorder: ChainedRecorder) -> None:
         self.event_mapper = EventMapper()
-        self.log_recorder = LogRecorder(datastore, store)
+        self.log_recorder = recorder
         super().__init__()
-
-    @property
-    def datastore(self) -> StoreDatastore:
-        """The open database, for another stream in it."""
-        return self._datastore
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """An environment of our own."""
-        return Environment(name, {"SQLITE_DBNAME": ":memory:"})
+        return Environment(name, {})
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
-        """The factory over the open datastore."""
-        return StoreFactory(env, self._datastore)
+        """The library's least factory: mapper and recorder are ours on either database."""
+        return POPOFactory(env)
 
     def construct_mapper(self) -> Mapper[UUID]:
         """Our mapper; nothing is compressed or encrypted as a whole."""

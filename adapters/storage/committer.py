@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ...domain.errors import StoreError
 from .group_commit import WriteJob
+from .recording import ChainedRecorder
 from .records import Appended
-from .sqlite_recorder import LogRecorder
 
 Submission = tuple[WriteJob, "asyncio.Future[Appended]"]
 
@@ -32,7 +32,7 @@ class Committer:
     the interpreter, and there are twice as many syncs.
     """
 
-    def __init__(self, recorder: LogRecorder) -> None:
+    def __init__(self, recorder: ChainedRecorder) -> None:
         self._recorder = recorder
         self._queue: SimpleQueue[_Turn | None] = SimpleQueue()
         self._turns: dict[asyncio.AbstractEventLoop, _Turn] = {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,11 +14,10 @@ from ...domain.events import DomainEvent
 from ...domain.limits import CounterUpdate
 from .application import LogApplication
 from .committer import Committer
-from .connection import StoreDatastore, file_name, frozen_name, memory_name
-from .faults import explain, underlying
 from .filelock import FileLock
 from .group_commit import WriteJob
-from .location import check_place, parse_location
+from .location import is_postgres
+from .recording import IN_STREAM, ChainedRecorder
 from .records import (
     Appended,
     Collectable,
@@ -30,11 +29,22 @@ from .records import (
     Recorded,
     VerifyResult,
 )
-from .schema import EVENTS_TABLE, prepare
-from .sqlite_recorder import IN_STREAM
+from .schema import EVENTS_TABLE
+from .sqlite_opening import open_sqlite
 from .verification import verify_chain
 
 BATCH: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Which account a writer owns on a shared server, and for how long it waits to own it."""
+
+    account: str = "default"
+    wait_seconds: float = 0.0
+
+
+DEFAULT_OWNERSHIP: Final = Ownership()
 
 _COLUMNS: Final = "position, originator_id, originator_version, topic, state, hash"
 _SELECT_PAGE: Final = (
@@ -53,12 +63,12 @@ _SELECT_MISFILED: Final = f"""
 SELECT e.position FROM {EVENTS_TABLE} AS e
 LEFT JOIN {EVENTS_TABLE} AS f ON f.position = e.stream
 WHERE e.position <= ? AND (
-  f.originator_id IS NOT e.originator_id OR f.originator_version IS NOT 1
+  f.position IS NULL OR f.originator_id <> e.originator_id OR f.originator_version <> 1
 ) ORDER BY e.position LIMIT 1"""
 
 
 class Log:
-    """An append-only log of domain events in one SQLite file, or in memory.
+    """An append-only log of domain events: in one SQLite file, on PostgreSQL, or in memory.
 
     Use :meth:`open`, and close it or use it as a context manager. All methods may be called from
     any thread. Whatever returns from :meth:`append`, :meth:`append_jobs` or :meth:`commit` is on
@@ -66,12 +76,21 @@ class Log:
     """
 
     def __init__(
-        self, application: LogApplication, *, name: str, lock: FileLock | None, threaded: bool
+        self,
+        recorder: ChainedRecorder,
+        url: str,
+        *,
+        name: str,
+        lock: FileLock | None,
+        writer: bool,
+        threaded: bool,
     ) -> None:
         self.name = name
-        self.application = application
-        self._recorder = application.log_recorder
-        self._mapper = application.event_mapper
+        self.url = url
+        self.is_writer = writer
+        self.application = LogApplication(recorder)
+        self._recorder = recorder
+        self._mapper = self.application.event_mapper
         self._lock = lock
         self._committer = Committer(self._recorder) if threaded else None
         self._closed = False
@@ -84,15 +103,19 @@ class Log:
         writer: bool = True,
         threaded: bool = False,
         exclusive: bool = True,
+        ownership: Ownership = DEFAULT_OWNERSHIP,
     ) -> Log:
         """Open a store, making it when it does not exist and ``writer`` is set.
 
         Args:
-            url: ``sqlite:///PATH``, a path, or ``memory:``; None is memory too, with a warning.
+            url: ``sqlite:///PATH``, a path, ``postgresql://…`` (see ``postgres_address``), or
+                ``memory:``; None is memory too, with a warning.
             writer: False opens for reading only, beside a writer and without a lock.
             threaded: commit in a thread of its own, so that ``commit`` does not hold the loop.
             exclusive: False lets this writer share the file with the one that holds the lock: for
                 short control and review records (ruling 24), never for an engine.
+            ownership: which account an exclusive writer on PostgreSQL owns, and how long it waits
+                for it; a file has one writer, whatever the account.
 
         Raises:
             StoreBusy: another process is writing it.
@@ -107,55 +130,13 @@ class Log:
             structlog.get_logger(__name__).warning(
                 "the log is in memory and ends with this process; name a store to keep it"
             )
-        path = None if url is None else parse_location(url)
-        if path is None:
-            datastore = StoreDatastore(memory_name())
-            return cls._over(datastore, "memory:", lock=None, writer=True, threaded=threaded)
-        check_place(path, writer=writer)
-        lock = None
-        if writer and exclusive:
-            lock = FileLock.acquire(path.with_name(path.name + ".lock"), store=path)
-        try:
-            return cls._open_file(path, lock=lock, writer=writer, threaded=threaded)
-        except BaseException:
-            if lock is not None:
-                lock.release()
-            raise
-
-    @classmethod
-    def _open_file(cls, path: Path, *, lock: FileLock | None, writer: bool, threaded: bool) -> Log:
-        datastore = StoreDatastore(file_name(path, read_only=not writer), read_only=not writer)
-        try:
-            return cls._over(datastore, str(path), lock=lock, writer=writer, threaded=threaded)
-        except StoreError:
-            # A log beside a read-only disk cannot keep its index file; without one, and without
-            # a write-ahead file, nobody is writing and the file can be read as it lies.
-            if writer or path.with_name(path.name + "-wal").exists():
-                raise
-        frozen = StoreDatastore(frozen_name(path), read_only=True)
-        return cls._over(frozen, str(path), lock=None, writer=False, threaded=threaded)
-
-    @classmethod
-    def _over(
-        cls,
-        datastore: StoreDatastore,
-        name: str,
-        *,
-        lock: FileLock | None,
-        writer: bool,
-        threaded: bool,
-    ) -> Log:
-        try:
-            shared = datastore.get_connection(commit=writer)
-            with shared as connection, connection.cursor() as cursor:
-                prepare(cursor.connection, name, writer=writer)
-            application = LogApplication(datastore, name)
-        except BaseException as error:
-            datastore.close()
-            if isinstance(underlying(error), sqlite3.Error):
-                raise explain(error, name) from error
-            raise
-        return cls(application, name=name, lock=lock, threaded=threaded)
+        where: str | Path = "memory:" if url is None else url
+        if is_postgres(where):
+            recorder = _on_postgres(where, ownership if writer and exclusive else None)
+            name, lock = recorder.store, None
+        else:
+            recorder, name, lock = open_sqlite(where, writer=writer, exclusive=exclusive)
+        return cls(recorder, str(where), name=name, lock=lock, writer=writer, threaded=threaded)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -167,6 +148,19 @@ class Log:
     @on_boundary.setter
     def on_boundary(self, hook: Callable[[str], None] | None) -> None:
         self._recorder.on_boundary = hook
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the log ends with this process, and no other can open it."""
+        return self._recorder.in_memory
+
+    def still_owns(self, seconds: float) -> None:
+        """Check right before a send that this process stays the owner for ``seconds`` (ruling 27).
+
+        Raises:
+            StoreBusy: another process may own the account by then; nothing may be sent.
+        """
+        self._recorder.still_owns(seconds)
 
     @property
     def outstanding(self) -> int:
@@ -310,9 +304,9 @@ class Log:
         """All counters in millionths by key; what projections say wins over them (ruling 12)."""
         return dict(map(tuple, self._recorder.fetch("SELECT key, used FROM counters ORDER BY key")))
 
-    def reset_counters(self, counters: Mapping[str, int]) -> None:
-        """Put these counters in the place of all others, in one transaction."""
-        self._recorder.replace_counters(counters)
+    def reset_counters(self, counters: Mapping[str, int], account: str | None = None) -> None:
+        """Put these counters in the place of all others, or of all others of one account."""
+        self._recorder.replace_counters(counters, account)
 
     # -- the whole -----------------------------------------------------------------------------
 
@@ -350,3 +344,15 @@ class Log:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _on_postgres(url: str | Path, ownership: Ownership | None) -> ChainedRecorder:
+    """Import the client library only for stores that need it."""
+    try:
+        from .postgres.opening import open_postgres
+    except ImportError as error:
+        raise StoreError(
+            f"a store on PostgreSQL needs the extra: pip install 'fillwright[postgres]' ({error})"
+        ) from error
+    account = None if ownership is None else ownership.account
+    return open_postgres(url, account, 0.0 if ownership is None else ownership.wait_seconds)

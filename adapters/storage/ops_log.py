@@ -6,44 +6,28 @@ transaction that reads the stream's head inside it (ruling 24), and moves nothin
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
-from eventsourcing.persistence import PersistenceError
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from ...domain.errors import StoreDamaged, StoreError, StoreNewer
+from ...domain.errors import StoreDamaged, StoreNewer
 from ...domain.events.upcasting import split_topic
 from ...domain.ops.base import OPS_UPCASTERS, OpsRecord, latest
 from .chain import GENESIS, link
 from .codec import Codec
-from .connection import StoreDatastore, file_name, frozen_name
-from .faults import explain, underlying
-from .location import check_place, parse_location
 from .log import Log
+from .ops_place import OPS_TABLE, StreamPlace, memory_place, open_place
 from .records import Appended, Head, RawRecorded, VerifyResult
-from .schema import check_format, prepare
 from .verification import PAGE, verify_chain
 
-OPS_TABLE: Final = "ops_records"
 OPS_ORIGINATOR: Final = UUID("8f1d2c3a-0f6e-5b7c-9a54-6f7073000001")
 """Stands where an event's originator stands in the chain; the version there is the position."""
 
-# Made when the first record is written, so that stores from before it need no migration.
-_CREATE: Final = f"""
-CREATE TABLE IF NOT EXISTS {OPS_TABLE} (
-  position INTEGER PRIMARY KEY,
-  topic TEXT NOT NULL,
-  hash BLOB NOT NULL,
-  state BLOB NOT NULL
-)"""
-_EXISTS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _HEAD: Final = f"SELECT position, hash FROM {OPS_TABLE} ORDER BY position DESC LIMIT 1"
 _PAGE: Final = (
     f"SELECT position, topic, state, hash FROM {OPS_TABLE} "
@@ -67,10 +51,9 @@ class OpsLog:
     one in memory). All methods may be called from any thread.
     """
 
-    def __init__(self, datastore: StoreDatastore, name: str, *, owned: bool) -> None:
-        self.name = name
-        self._datastore = datastore
-        self._owned = owned
+    def __init__(self, place: StreamPlace) -> None:
+        self.name = place.name
+        self._place = place
 
     @classmethod
     def open(cls, url: str | Path, *, writer: bool = True) -> OpsLog:
@@ -79,42 +62,14 @@ class OpsLog:
         Raises:
             StoreError: there is no store, it is not one, or it cannot be opened.
         """
-        path = parse_location(url)
-        if path is None:
-            raise StoreError("a log in memory has its second stream in the log: use OpsLog.of(log)")
-        check_place(path, writer=False)
-        name = file_name(path, read_only=not writer)
-        if not writer and not path.with_name(path.name + "-wal").exists():
-            # Nobody writes it, or it lies on a read-only disk, where no index file can be made.
-            try:
-                return cls._checked(StoreDatastore(name, read_only=True), str(path), writer=False)
-            except StoreError:
-                name = frozen_name(path)
-        return cls._checked(StoreDatastore(name, read_only=not writer), str(path), writer=writer)
+        return cls(open_place(url, writer=writer))
 
     @classmethod
     def of(cls, log: Log) -> OpsLog:
-        """The second stream of an open log; a file is opened anew, writable as the log is."""
-        datastore = log.application.datastore
-        if datastore.is_memory:
-            return cls(datastore, log.name, owned=False)
-        return cls.open(log.name, writer=not datastore.read_only)
-
-    @classmethod
-    def _checked(cls, datastore: StoreDatastore, name: str, *, writer: bool) -> OpsLog:
-        try:
-            shared = datastore.get_connection(commit=writer)
-            with shared as connection, connection.cursor() as cursor:
-                if writer:
-                    prepare(cursor.connection, name, writer=True)
-                else:
-                    check_format(cursor.connection, name)
-        except BaseException as error:
-            datastore.close()
-            if isinstance(underlying(error), sqlite3.Error):
-                raise explain(error, name) from error
-            raise
-        return cls(datastore, name, owned=True)
+        """The second stream of an open log; opened anew, writable as the log is."""
+        if log.in_memory:
+            return cls(memory_place(log.application.log_recorder))
+        return cls.open(log.url, writer=log.is_writer)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -125,34 +80,15 @@ class OpsLog:
             StoreError: a record has no canonical form, or the store cannot be written.
         """
         encoded = [(one.stored_topic(), _codec(type(one)).encode(one)) for one in records]
-        try:
-            with self._transaction() as cursor:
-                cursor.execute(_CREATE)
-                row = cursor.execute(_HEAD).fetchone()
-                position, previous = (row[0], row[1]) if row else (0, GENESIS)
-                first = position + 1
-                for topic, state in encoded:
-                    position += 1
-                    previous = _link(previous, position, topic, state)
-                    cursor.execute(_INSERT, (position, topic, previous, state))
-        except (sqlite3.Error, PersistenceError) as error:
-            raise explain(error, self.name) from error
+        with self._place.appending() as execute:
+            rows = execute(_HEAD, ())
+            position, previous = rows[0] if rows else (0, GENESIS)
+            first = position + 1
+            for topic, state in encoded:
+                position += 1
+                previous = _link(previous, position, topic, state)
+                execute(_INSERT, (position, topic, previous, state))
         return Appended(first, position, previous)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        shared = self._datastore.get_connection(commit=True)
-        with shared as connection, connection.cursor() as pooled:
-            cursor: Any = pooled
-            cursor.row_factory = None
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                if cursor.connection.in_transaction:
-                    cursor.execute("ROLLBACK")
-                raise
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -193,21 +129,11 @@ class OpsLog:
         return verify_chain(self, progress)
 
     def _fetch(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        try:
-            with self._datastore.transaction(commit=False) as cursor:
-                cursor.execute(_EXISTS, (OPS_TABLE,))
-                if not cursor.fetchall():
-                    return []
-                cursor.execute(statement, parameters)
-                return [tuple(row) for row in cursor.fetchall()]
-        except (sqlite3.Error, PersistenceError) as error:
-            raise explain(error, self.name) from error
+        return self._place.fetch(statement, parameters)
 
     def close(self) -> None:
-        """Let go of the file; a second call does nothing."""
-        if self._owned:
-            self._owned = False
-            self._datastore.close()
+        """Let go of the store; a second call does nothing."""
+        self._place.close()
 
     def __enter__(self) -> Self:
         return self

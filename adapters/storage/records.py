@@ -112,3 +112,8 @@ class Job:
 
     aggregates: Sequence[Collectable] = ()
     counters: Sequence[CounterUpdate] = ()
+
+
+def is_of(account: str, key: str) -> bool:
+    """Whether a counter is an account's (see ``domain.limits.counter_keys``)."""
+    return key.partition(":")[2].startswith(f"{account}:")

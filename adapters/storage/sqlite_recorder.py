@@ -3,103 +3,58 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, Final
-from uuid import UUID
+from typing import Any
 
-from eventsourcing.persistence import Notification, PersistenceError, StoredEvent
+from eventsourcing.persistence import PersistenceError
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection
 
 from ...domain.errors import StoreError
-from .appending import SELECT_HEAD, Appender, Outcome
-from .chain import GENESIS
+from .appending import Outcome
 from .connection import StoreDatastore
 from .faults import explain, is_ambiguous
-from .group_commit import GroupCommit, WriteJob
-from .records import Appended, Encoded, Head
+from .group_commit import WriteJob
+from .recording import ChainedRecorder
+from .records import is_of
 from .schema import CREATE_STATEMENTS, EVENTS_TABLE
-
-VERSION_MAX: Final = 2**63 - 1
-
-IN_STREAM: Final = f"""stream = (
-  SELECT position FROM {EVENTS_TABLE} WHERE originator_id = ? AND originator_version = 1
-)"""
+from .sqlite_appending import Appender
 
 
-class LogRecorder(SQLiteApplicationRecorder):
-    """Appends to the chained log; durable when a call returns.
-
-    ``on_boundary`` is called with ``store:before`` and ``store:after`` around each commit, in the
-    thread that writes. What it raises reaches the callers whose jobs are in that commit.
-    """
+class LogRecorder(ChainedRecorder, SQLiteApplicationRecorder):
+    """A :class:`ChainedRecorder` on a SQLite file, or in memory."""
 
     def __init__(self, datastore: StoreDatastore, store: str) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
-        self.store = store
-        self.on_boundary: Callable[[str], None] | None = None
+        self._prepare_to_write(store)
         self._log_datastore = datastore
         self._appender = Appender(store)
-        self._group = GroupCommit(self._write)
         self._writer_lock = Lock()
         self._connection: SQLiteConnection | None = None
         self._broken: StoreError | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the log ends with this process, and no other can open it."""
+        return self._log_datastore.is_memory
 
     def construct_create_table_statements(self) -> list[str]:
         """The store's tables, as the library asks for them."""
         return list(CREATE_STATEMENTS)
 
-    def insert_events(
-        self, stored_events: Sequence[StoredEvent], **kwargs: Any
-    ) -> Sequence[int] | None:
-        """The library's way in: one job; ``counters`` are taken in the same transaction."""
-        if kwargs.get("tracking") is not None:
-            raise StoreError("the log keeps no tracking records; projections keep their own")
-        job = WriteJob(
-            [Encoded(_uuid(e.originator_id), *_rest(e)) for e in stored_events],
-            tuple(kwargs.get("counters", ())),
-        )
-        self.write_jobs([job])
-        placed = job.outcome()
-        return list(range(placed.first_position, placed.last_position + 1))
+    def still_owns(self, seconds: float) -> None:
+        """The lock of a file lasts as long as its holder lives."""
 
-    def write_jobs(self, jobs: Sequence[WriteJob]) -> None:
-        """Write jobs, together with those of other callers; each ends with a result or an error."""
-        self._group.run(jobs)
-
-    def close(self) -> None:
-        """Finish what was accepted and refuse the rest."""
-        self._group.close()
-
-    # -- writing, by one thread at a time ------------------------------------------------------
-
-    def _write(self, jobs: Sequence[WriteJob]) -> None:
-        try:
-            outcomes = self._commit(jobs)
-        except BaseException as error:
-            for job in jobs:
-                job.error = error
-            return
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if isinstance(outcome, Appended):
-                job.result = outcome
-            else:
-                job.error = outcome
-
-    def _commit(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
+    def commit_jobs(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
+        """Write jobs in one durable transaction; called by one thread at a time."""
         if self._broken is not None:
             raise self._broken
-        if self.on_boundary is not None:
-            self.on_boundary("store:before")
         with self._writing() as cursor:
             try:
-                outcomes = self._appender.transact(cursor, jobs)
+                return self._appender.transact(cursor, jobs)
             except sqlite3.Error as error:
                 raise self._failed(error) from error
-        if self.on_boundary is not None:
-            self.on_boundary("store:after")
-        return outcomes
 
     def _failed(self, error: sqlite3.Error) -> StoreError:
         failure = explain(error, self.store)
@@ -122,12 +77,14 @@ class LogRecorder(SQLiteApplicationRecorder):
             with self._connection.cursor() as cursor:
                 yield _plain(cursor)
 
-    def replace_counters(self, counters: Mapping[str, int]) -> None:
-        """Put these counters in the place of all others, in one transaction of its own."""
+    def replace_counters(self, counters: Mapping[str, int], account: str | None) -> None:
+        """Put counters in the place of all others, or of all others of one account."""
         with self._writing() as cursor:
             try:
                 cursor.execute("BEGIN IMMEDIATE")
-                cursor.execute("DELETE FROM counters")
+                keys = [key for (key,) in cursor.execute("SELECT key FROM counters").fetchall()]
+                gone = [(key,) for key in keys if account is None or is_of(account, key)]
+                cursor.executemany("DELETE FROM counters WHERE key = ?", gone)
                 cursor.executemany("INSERT INTO counters VALUES (?, ?)", sorted(counters.items()))
                 cursor.execute("COMMIT")
             except BaseException as error:
@@ -136,6 +93,16 @@ class LogRecorder(SQLiteApplicationRecorder):
                 if isinstance(error, sqlite3.Error):
                     raise self._failed(error) from error
                 raise
+
+    def close(self) -> None:
+        """Finish what was accepted, refuse the rest, and close the file."""
+        super().close()
+        self._log_datastore.close()
+
+    @property
+    def open_datastore(self) -> StoreDatastore:
+        """The open database, for another stream in it."""
+        return self._log_datastore
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -149,78 +116,8 @@ class LogRecorder(SQLiteApplicationRecorder):
         except (sqlite3.Error, PersistenceError) as error:
             raise explain(error, self.store) from error
 
-    def head(self) -> Head:
-        """The last position and the hash there."""
-        rows = self.fetch(SELECT_HEAD)
-        return Head(*rows[0]) if rows else Head(0, GENESIS)
-
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        """The library's way of reading one stream."""
-        rows = self.fetch(
-            "SELECT originator_id, originator_version, topic, state "
-            f"FROM {EVENTS_TABLE} WHERE {IN_STREAM} AND originator_version > ? "
-            "AND originator_version <= ? "
-            f"ORDER BY originator_version {'DESC' if desc else 'ASC'} LIMIT ?",
-            (
-                _uuid(originator_id).hex,
-                0 if gt is None else gt,
-                VERSION_MAX if lte is None else lte,
-                -1 if limit is None else limit,
-            ),
-        )
-        return [StoredEvent(UUID(row[0]), *tuple(row)[1:]) for row in rows]
-
-    def max_notification_id(self) -> int:
-        """The last position, 0 when the log is empty."""
-        return self.head().position
-
-    def select_notifications(
-        self,
-        start: int | None,
-        limit: int,
-        stop: int | None = None,
-        topics: Sequence[str] = (),
-        *,
-        inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]:
-        """The library's way of reading the log in order of position."""
-        conditions: list[str] = []
-        parameters: list[object] = []
-        if start is not None:
-            conditions.append("position >= ?" if inclusive_of_start else "position > ?")
-            parameters.append(start)
-        if stop is not None:
-            conditions.append("position <= ?")
-            parameters.append(stop)
-        if topics:
-            conditions.append(f"topic IN ({','.join('?' * len(topics))})")
-            parameters.extend(topics)
-        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        rows = self.fetch(
-            "SELECT originator_id, originator_version, topic, state, position "
-            f"FROM {EVENTS_TABLE} {where}ORDER BY position LIMIT ?",
-            (*parameters, limit),
-        )
-        return [Notification(UUID(row[0]), *tuple(row)[1:]) for row in rows]
-
 
 def _plain(cursor: Any) -> sqlite3.Cursor:
     plain: sqlite3.Cursor = cursor
     plain.row_factory = None
     return plain
-
-
-def _uuid(originator_id: UUID | str) -> UUID:
-    return originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
-
-
-def _rest(event: StoredEvent) -> tuple[int, str, bytes]:
-    return event.originator_version, event.topic, event.state

@@ -17,9 +17,10 @@ from fillwright.domain.limits import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'log.db'}"
+    where = {"file": f"sqlite:///{tmp_path / 'log.db'}", "memory": "memory:"}.get(request.param)
+    return where or str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

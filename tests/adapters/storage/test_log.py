@@ -20,9 +20,10 @@ from fillwright.domain.limits import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "postgres"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
-    with Log.open("memory:" if request.param == "memory" else tmp_path / "log.db") as opened:
+    where = {"file": str(tmp_path / "log.db"), "memory": "memory:"}.get(request.param)
+    with Log.open(where or request.getfixturevalue("postgres_url")) as opened:
         yield opened
 
 

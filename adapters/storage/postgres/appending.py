@@ -1,0 +1,203 @@
+"""One transaction on PostgreSQL, in two round trips.
+
+The first locks the head row and reads what the jobs need; whoever holds that row is alone, so caps
+are compared here, exactly. The second writes events, counters and head, and commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection, Cursor
+
+from ....domain.errors import StoreBusy, StoreDamaged, StoreError
+from ....domain.limits import CounterUpdate
+from ..appending import (
+    NO_STREAM,
+    Gathered,
+    RememberedStreams,
+    Stream,
+    gather,
+    past_64_bits,
+)
+from ..group_commit import WriteJob
+from ..records import CounterExceeded, Head
+from ..schema import EVENTS_TABLE
+
+LOCK_HEAD: Final = b"SELECT position, hash FROM head FOR UPDATE"
+CHECK_LEASE: Final = b"SELECT epoch FROM leases WHERE account = %s FOR SHARE"
+SELECT_USED: Final = b"SELECT key, used FROM counters WHERE key = ANY(%s)"
+SELECT_STREAMS: Final = f"""
+SELECT f.originator_id, f.position,
+  (SELECT max(e.originator_version) FROM {EVENTS_TABLE} AS e WHERE e.stream = f.position)
+FROM {EVENTS_TABLE} AS f
+WHERE f.originator_id = ANY(%s) AND f.originator_version = 1""".encode()
+INSERT_EVENTS: Final = f"""
+INSERT INTO {EVENTS_TABLE}
+SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::bigint[], %b::text[],
+  %b::bytea[], %b::bytea[])""".encode()
+INSERT_EVENT: Final = (
+    f"INSERT INTO {EVENTS_TABLE} VALUES (%b::bigint, %b::bigint, %b, %b::bigint, %b, %b, %b)"
+).encode()
+WRITE_COUNTERS: Final = b"""
+INSERT INTO counters SELECT * FROM unnest(%b::text[], %b::bigint[])
+ON CONFLICT (key) DO UPDATE SET used = excluded.used"""
+MOVE_HEAD: Final = b"UPDATE head SET position = %b::bigint, hash = %b"
+
+_COLUMNS: Final = 7
+_INT64: Final = 2**63
+
+
+class Prepared(NamedTuple):
+    """What an open transaction is to write: the events gathered, and counters as they become."""
+
+    gathered: Gathered
+    counters: Mapping[str, int]
+
+
+class Fence:
+    """The ownership under which a writer appends: which account, and since which epoch."""
+
+    def __init__(self, account: str, epoch: int) -> None:
+        self.account = account
+        self.epoch = epoch
+
+
+class PostgresAppender:
+    """Appends jobs inside transactions of its own; used by one thread at a time."""
+
+    def __init__(self, store: str, fence: Fence | None) -> None:
+        self._store = store
+        self._fence = fence
+        self._remembered = RememberedStreams()
+        self._known: Head | None = None
+
+    def begin(self, connection: Connection[Any], jobs: Sequence[WriteJob]) -> Prepared:
+        """Begin a transaction, lock the head and chain what may be written.
+
+        Raises:
+            StoreBusy: another process owns the account by now.
+            psycopg.Error: nothing was written.
+        """
+        keys = sorted({update.key for job in jobs for update in job.counters})
+        unknown = self._unknown(jobs, everything=False)
+        with connection.pipeline():
+            connection.execute(b"BEGIN")
+            locked = connection.execute(LOCK_HEAD)
+            lease = self._asked_lease(connection)
+            used = connection.execute(SELECT_USED, (keys,)) if keys else None
+            streams = connection.execute(SELECT_STREAMS, (unknown,)) if unknown else None
+            row = locked.fetchone()
+            self._check_lease(lease)
+            opened = _Opened(connection, used, streams)
+        if row is None:
+            raise StoreDamaged(f"{self._store}: its head is missing. Go back to the last good copy")
+        head = Head(*row)
+        moved = head != self._known
+        if moved:
+            self._remembered.clear()
+            opened.look_up(self._unknown(jobs, everything=True))
+        gathered = gather(opened, head, jobs, self._remembered, look_up=moved)
+        return Prepared(gathered, opened.changed)
+
+    def finish(self, connection: Connection[Any], prepared: Prepared) -> None:
+        """Write what was gathered and commit it; afterwards it is on disk.
+
+        Raises:
+            psycopg.Error: nothing was written, unless the connection was lost.
+        """
+        gathered, counters = prepared
+        values = gathered.values
+        with connection.pipeline():
+            if len(values) == _COLUMNS:
+                connection.execute(INSERT_EVENT, values)
+            elif values:
+                connection.execute(INSERT_EVENTS, [values[i::_COLUMNS] for i in range(_COLUMNS)])
+            if counters:
+                keys, amounts = zip(*sorted(counters.items()), strict=True)
+                connection.execute(WRITE_COUNTERS, (list(keys), list(amounts)))
+            if values:
+                connection.execute(MOVE_HEAD, gathered.head)
+            connection.execute(b"COMMIT")
+        self._known = gathered.head
+        self._remembered.update(gathered.streams)
+
+    def forget(self) -> None:
+        """Believe nothing of what was remembered."""
+        self._known = None
+        self._remembered.clear()
+
+    def _asked_lease(self, connection: Connection[Any]) -> Cursor[Any] | None:
+        if self._fence is None:
+            return None
+        return connection.execute(CHECK_LEASE, (self._fence.account,))
+
+    def _check_lease(self, asked: Cursor[Any] | None) -> None:
+        if asked is None or self._fence is None:
+            return
+        row = asked.fetchone()
+        if row is None or row[0] != self._fence.epoch:
+            raise StoreBusy(
+                f"{self._store}: another process owns the account {self._fence.account} by now. "
+                "This one must not go on: end it, and start it again to wait for its turn"
+            )
+
+    def _unknown(self, jobs: Sequence[WriteJob], *, everything: bool) -> list[str]:
+        """The streams to look up: those that go on and are not remembered."""
+        return sorted(
+            {
+                event.originator_id.hex
+                for job in jobs
+                for event in job.events
+                if everything
+                or (
+                    event.originator_version != 1
+                    and self._remembered.get(event.originator_id.int) is None
+                )
+            }
+        )
+
+
+class _Opened:
+    """A transaction that holds the head, with what it has read."""
+
+    def __init__(
+        self,
+        connection: Connection[Any],
+        used: Cursor[Any] | None,
+        streams: Cursor[Any] | None,
+    ) -> None:
+        self._connection = connection
+        self._used: dict[str, int] = dict(used.fetchall()) if used else {}
+        self._streams: dict[str, Stream] = {}
+        self.changed: dict[str, int] = {}
+        if streams is not None:
+            self._take(streams)
+
+    def look_up(self, originator_ids: Sequence[str]) -> None:
+        """Read streams as they are stored."""
+        missing = [id for id in originator_ids if id not in self._streams]
+        if missing:
+            self._take(self._connection.execute(SELECT_STREAMS, (missing,)))
+
+    def _take(self, found: Cursor[Any]) -> None:
+        self._streams.update((id, Stream(first, version)) for id, first, version in found)
+
+    def stream(self, originator_id: UUID) -> Stream:
+        return self._streams.get(originator_id.hex, NO_STREAM)
+
+    def count(self, counters: Sequence[CounterUpdate]) -> CounterExceeded | StoreError | None:
+        """Take all counters or none; gives what refused."""
+        taken: dict[str, int] = {}
+        for update in counters:
+            key, amount, cap = update.key, update.amount_micro, update.cap_micro
+            used = taken.get(key, self.changed.get(key, self._used.get(key, 0)))
+            if cap is not None and used + amount > cap:
+                return CounterExceeded(key, used, amount, cap)
+            if not -_INT64 <= used + amount < _INT64:
+                return past_64_bits(key, amount, f"{used} used")
+            taken[key] = used + amount
+        self.changed.update(taken)
+        return None

@@ -1,0 +1,125 @@
+"""Connections to a server: one that writes, and a pool that reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg_pool import ConnectionPool
+
+from ....domain.errors import StoreError
+from ..location import PostgresAddress
+from .faults import explain, is_connection_lost
+
+CONNECT_SECONDS: Final = 5
+RECONNECT_SECONDS: Final = 20.0
+"""How long a server that went away is waited for before an append or a read fails."""
+
+RETRY_SECONDS: Final = 0.1
+READERS_MAX: Final = 4
+FROZEN_SECONDS: Final = 1.0
+"""A writer that stands still inside a transaction is thrown out, so that no other waits for it."""
+
+_Result = TypeVar("_Result")
+
+
+def connect(address: PostgresAddress, *, frozen_seconds: float | None = None) -> Connection[Any]:
+    """A connection of its own, committing each statement, in the store's schema.
+
+    Raises:
+        psycopg.Error: the server cannot be reached, or refuses.
+    """
+    connection: Connection[Any] = psycopg.connect(
+        address.conninfo,
+        autocommit=True,
+        connect_timeout=CONNECT_SECONDS,
+        application_name="fillwright",
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+    )
+    try:
+        configure(connection, address)
+        if frozen_seconds is not None:
+            connection.execute(
+                f"SET idle_in_transaction_session_timeout = {int(frozen_seconds * 1000)}".encode()
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def configure(connection: Connection[Any], address: PostgresAddress) -> None:
+    """Have a connection work in the store's schema, durably."""
+    schema = sql.Identifier(address.schema)
+    connection.execute(sql.SQL("SET search_path TO {}").format(schema))
+    # A server may be set to lie about durability; what we acknowledge is on its disk.
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+    )
+
+
+def patiently(act: Callable[[], _Result], store: str, seconds: float) -> _Result:
+    """Do something that may be repeated, for so long while the server is away.
+
+    Raises:
+        StoreError: it stays away, or refuses for another reason.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return act()
+        except psycopg.Error as error:
+            if not is_connection_lost(error) or time.monotonic() >= until:
+                raise explain(error, store) from error
+            time.sleep(RETRY_SECONDS)
+
+
+class Readers:
+    """A few connections for reading, made when they are needed."""
+
+    def __init__(self, address: PostgresAddress) -> None:
+        self._address = address
+        self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
+            address.conninfo,
+            kwargs={"autocommit": True, "application_name": "fillwright-reader"},
+            min_size=0,
+            max_size=READERS_MAX,
+            configure=lambda connection: configure(connection, address),
+            check=ConnectionPool.check_connection,
+            timeout=CONNECT_SECONDS,
+            num_workers=1,
+            open=False,
+            name="fillwright-readers",
+        )
+        self._is_open = False
+        self._closed = False
+
+    def fetch(self, statement: str, parameters: Sequence[object]) -> list[Any]:
+        """Rows of a read of its own; a server that restarts is waited for.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return patiently(
+            lambda: self._fetch(statement, parameters), self._address.shown, RECONNECT_SECONDS
+        )
+
+    def _fetch(self, statement: str, parameters: Sequence[object]) -> list[Any]:
+        if self._closed:
+            raise StoreError("the log is closed")
+        if not self._is_open:
+            self._pool.open()
+            self._is_open = True
+        with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            return cursor.execute(statement.encode(), parameters).fetchall()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._closed = True
+        self._pool.close()

@@ -1,0 +1,162 @@
+"""Who owns an account: a lease that has to be renewed, with an epoch that fences its last owner.
+
+A row is taken over only when its lease ran out by the server's clock, and each taking raises the
+epoch. Whoever was frozen, and goes on later, carries an old epoch: its appends are refused inside
+their transaction (``FOR SHARE`` on the row keeps a taking apart from an append under way), and it
+knows by its own clock that it must not send. An advisory lock would not do: it stays with a frozen
+process as long as its connection lives.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import suppress
+from threading import Event, Thread
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from ....domain.errors import StoreBusy
+from ..location import PostgresAddress
+from .connections import CONNECT_SECONDS, connect, patiently
+
+RENEWALS_PER_LEASE: Final = 4
+WAIT_SECONDS: Final = 0.05
+OWNER_MAX: Final = 200
+
+_TAKE: Final = """
+INSERT INTO leases (account, owner, epoch, expires_at)
+VALUES (%(account)s, %(owner)s, 1, clock_timestamp() + make_interval(secs => %(seconds)s))
+ON CONFLICT (account) DO UPDATE
+SET owner = excluded.owner, epoch = leases.epoch + 1,
+    expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE leases.expires_at <= clock_timestamp()
+RETURNING epoch"""
+_RENEW: Final = """
+UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE account = %(account)s AND epoch = %(epoch)s
+RETURNING epoch"""
+_RELEASE: Final = """
+UPDATE leases SET expires_at = clock_timestamp()
+WHERE account = %(account)s AND epoch = %(epoch)s"""
+_OWNER: Final = "SELECT owner FROM leases WHERE account = %s"
+
+
+def boot_seconds() -> float:
+    """A clock that goes on while the process is stopped or the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Lease:
+    """The ownership of one account, renewed by a thread until it is released or lost."""
+
+    def __init__(self, address: PostgresAddress, account: str, owner: str, epoch: int) -> None:
+        self.account = account
+        self.owner = owner
+        self.epoch = epoch
+        self._address = address
+        self._until = 0.0
+        self._lost = False
+        self._over = Event()
+        self._connection: Connection[Any] | None = None
+        self._thread = Thread(target=self._renew_on, name="fillwright-lease", daemon=True)
+
+    @classmethod
+    def take(cls, address: PostgresAddress, account: str, *, wait_seconds: float = 0.0) -> Lease:
+        """Become the owner, waiting up to ``wait_seconds`` for the lease of another to run out.
+
+        Raises:
+            StoreBusy: another process owns it; the message names it.
+            StoreError: the server cannot be reached.
+        """
+        owner = f"{socket.gethostname()}:{os.getpid()}"[:OWNER_MAX]
+        until = time.monotonic() + wait_seconds
+        while True:
+            asked = boot_seconds()
+            epoch = patiently(
+                lambda: _taken(address, account, owner), address.shown, CONNECT_SECONDS
+            )
+            if isinstance(epoch, int):
+                lease = cls(address, account, owner, epoch)
+                lease._until = asked + address.lease_seconds
+                lease._thread.start()
+                return lease
+            if time.monotonic() >= until:
+                raise StoreBusy(
+                    f"{address.shown}: the account {account} is owned by {epoch}. Wait until it "
+                    "ends, stop it, use another account, or stand by with --standby"
+                )
+            time.sleep(WAIT_SECONDS)
+
+    def still_owns(self, seconds: float) -> None:
+        """Check, by our own clock, that nobody can take the account within ``seconds``.
+
+        Raises:
+            StoreBusy: somebody may have, or may before then.
+        """
+        if self._lost or boot_seconds() + seconds > self._until:
+            raise StoreBusy(
+                f"{self._address.shown}: the lease on the account {self.account} ran out "
+                f"or ends within {seconds:g} s; nothing is sent. Another process may own it by now"
+            )
+
+    def release(self) -> None:
+        """Give the account back at once; a second call does nothing."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        self._thread.join()
+        if not self._lost:
+            with suppress(psycopg.Error):  # it runs out by itself
+                self._execute(_RELEASE)
+        self._let_go()
+
+    def _renew_on(self) -> None:
+        pause = self._address.lease_seconds / RENEWALS_PER_LEASE
+        while not self._over.wait(pause):
+            asked = boot_seconds()
+            try:
+                row = self._execute(_RENEW)
+            except psycopg.Error:
+                # The server may be restarting; until it answers, the lease just grows older.
+                self._let_go()
+                continue
+            if row is None:
+                self._lost = True
+                structlog.get_logger(__name__).error(
+                    "another process owns the account now; nothing is appended or sent any more",
+                    account=self.account,
+                )
+                return
+            self._until = asked + self._address.lease_seconds
+
+    def _execute(self, statement: str) -> Any:
+        if self._connection is None:
+            self._connection = connect(self._address)
+        parameters = {
+            "account": self.account,
+            "epoch": self.epoch,
+            "seconds": self._address.lease_seconds,
+        }
+        cursor = self._connection.execute(statement.encode(), parameters)
+        return cursor.fetchone() if cursor.description else None
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _taken(address: PostgresAddress, account: str, owner: str) -> int | str:
+    """The new epoch, or who owns the account."""
+    with connect(address) as connection:
+        parameters = {"account": account, "owner": owner, "seconds": address.lease_seconds}
+        row = connection.execute(_TAKE, parameters).fetchone()
+        if row is not None:
+            return int(row[0])
+        row = connection.execute(_OWNER, (account,)).fetchone()
+        return "another process" if row is None else str(row[0])

@@ -1,0 +1,215 @@
+"""The recorder on PostgreSQL: exact outcomes, whatever happens to the connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from threading import Lock
+from typing import Any
+
+import psycopg
+from eventsourcing.persistence import ApplicationRecorder, Subscription
+from psycopg import Connection
+
+from ....domain.errors import StoreError
+from ..appending import Outcome
+from ..group_commit import WriteJob
+from ..location import PostgresAddress
+from ..recording import ChainedRecorder
+from ..records import is_of
+from . import connections
+from .appending import LOCK_HEAD, Fence, PostgresAppender, Prepared
+from .connections import Readers, connect
+from .faults import explain, is_connection_lost
+from .leases import Lease
+
+
+class PostgresRecorder(ChainedRecorder):
+    """A :class:`ChainedRecorder` on a server.
+
+    An append whose commit was cut off is looked for before anything is decided: it is reported as
+    written when it is, and written again when it is not.
+    """
+
+    def __init__(self, address: PostgresAddress, lease: Lease | None) -> None:
+        self._prepare_to_write(address.shown)
+        self._address = address
+        self._lease = lease
+        fence = None if lease is None else Fence(lease.account, lease.epoch)
+        self._appender = PostgresAppender(address.shown, fence)
+        self._readers = Readers(address)
+        self._writer: Connection[Any] | None = None
+        self._writer_lock = Lock()
+        self._broken: StoreError | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the log ends with this process, and no other can open it."""
+        return False
+
+    def still_owns(self, seconds: float) -> None:
+        """Check that nobody else can become the owner for so long; raises StoreBusy."""
+        if self._lease is not None:
+            self._lease.still_owns(seconds)
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        """Not offered: readers follow the log by position."""
+        raise NotImplementedError("follow the log by position: Log.events(after=…)")
+
+    # -- writing, by one thread at a time ------------------------------------------------------
+
+    def commit_jobs(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
+        """Write jobs in one durable transaction; called by one thread at a time."""
+        with self._writer_lock:
+            if self._broken is not None:
+                raise self._broken
+            return self._commit(jobs)
+
+    def _commit(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
+        try:
+            return self._attempt(jobs)
+        except (psycopg.DataError, psycopg.IntegrityError, UnicodeError) as error:
+            if len(jobs) == 1:
+                return [StoreError(f"{self.store}: an event or counter was refused ({error})")]
+        # One of them cannot be stored: find it by halves, in order, and write the others.
+        half = len(jobs) // 2
+        return [*self._commit(jobs[:half]), *self._commit(jobs[half:])]
+
+    def _attempt(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
+        until = time.monotonic() + connections.RECONNECT_SECONDS
+        while True:
+            prepared: Prepared | None = None
+            try:
+                connection = self._connected()
+                prepared = self._appender.begin(connection, jobs)
+                self._appender.finish(connection, prepared)
+            except BaseException as error:
+                self._appender.forget()
+                if not self._recover(error):
+                    raise self._told(error) from error
+                if prepared is not None and self._is_written(prepared, until):
+                    return prepared.gathered.outcomes
+                if time.monotonic() >= until:
+                    raise explain(error, self.store) from error
+                time.sleep(connections.RETRY_SECONDS)
+            else:
+                return prepared.gathered.outcomes
+
+    def _recover(self, error: BaseException) -> bool:
+        """Bring the connection back to rest; whether trying again on another may help."""
+        lost = is_connection_lost(error)
+        connection = self._writer
+        if connection is not None and not lost:
+            try:
+                connection.rollback()
+                return False
+            except psycopg.Error:
+                pass
+        self._let_go()
+        return lost
+
+    def _told(self, error: BaseException) -> BaseException:
+        refused = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+        if refused or not isinstance(error, psycopg.Error):
+            return error
+        return explain(error, self.store)
+
+    def _is_written(self, prepared: Prepared, until: float) -> bool:
+        """Look for an append whose commit got no answer, once the lost connection is over.
+
+        The head is locked while looking, so a commit that is still under way is waited for.
+        """
+        gathered = prepared.gathered
+        if not gathered.values:
+            self._nothing_to_find(prepared)
+            return False
+        while True:
+            try:
+                connection = self._connected()
+                with connection.transaction():
+                    connection.execute(LOCK_HEAD)
+                    row = connection.execute(
+                        "SELECT hash FROM stored_events WHERE position = %s",
+                        (gathered.head.position,),
+                    ).fetchone()
+                return row is not None and row[0] == gathered.head.hash
+            except psycopg.Error as error:
+                self._let_go()
+                if not is_connection_lost(error) or time.monotonic() >= until:
+                    self._broken = StoreError(
+                        f"{self.store}: the server went away during a commit and whether it was "
+                        "written is unknown. When it is back, open the store again: what it then "
+                        f"holds is what was written ({error})"
+                    )
+                    raise self._broken from error
+                time.sleep(connections.RETRY_SECONDS)
+
+    def _nothing_to_find(self, prepared: Prepared) -> None:
+        """Counters alone leave no trace by which their commit could be found."""
+        if prepared.counters:
+            self._broken = StoreError(
+                f"{self.store}: the server went away while counters were changed without an "
+                "event. Open the store again: they are compared with the log and rebuilt"
+            )
+            raise self._broken
+
+    def _connected(self) -> Connection[Any]:
+        if self._writer is None or self._writer.closed:
+            self._let_go()
+            self._writer = connect(self._address, frozen_seconds=connections.FROZEN_SECONDS)
+        return self._writer
+
+    def _let_go(self) -> None:
+        connection, self._writer = self._writer, None
+        if connection is not None:
+            connection.close()
+
+    def replace_counters(self, counters: Mapping[str, int], account: str | None) -> None:
+        """Put counters in the place of all others, or of all others of one account."""
+        with self._writer_lock:
+            connections.patiently(
+                lambda: self._replace(counters, account),
+                self.store,
+                connections.RECONNECT_SECONDS,
+            )
+
+    def _replace(self, counters: Mapping[str, int], account: str | None) -> None:
+        connection = self._connected()
+        try:
+            with connection.transaction():
+                connection.execute(LOCK_HEAD)
+                keys = [key for (key,) in connection.execute("SELECT key FROM counters")]
+                gone = [key for key in keys if account is None or is_of(account, key)]
+                connection.execute("DELETE FROM counters WHERE key = ANY(%s)", (gone,))
+                with connection.cursor() as cursor:
+                    cursor.executemany(
+                        "INSERT INTO counters VALUES (%s, %s)", sorted(counters.items())
+                    )
+        except psycopg.Error as error:
+            if is_connection_lost(error):
+                self._let_go()
+            raise
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Rows of a read of its own; raises StoreError when it cannot be read."""
+        return self._readers.fetch(translated(statement), parameters)
+
+    def close(self) -> None:
+        """Finish what was accepted and refuse the rest; give the account back."""
+        super().close()
+        with self._writer_lock:
+            self._let_go()
+        self._readers.close()
+        if self._lease is not None:
+            self._lease.release()
+
+
+@cache
+def translated(statement: str) -> str:
+    """A statement with ``?`` for parameters as the client library wants it."""
+    return statement.replace("%", "%%").replace("?", "%s")

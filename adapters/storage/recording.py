@@ -1,0 +1,180 @@
+"""What both recorders share: the library's way in and out, over jobs, group commit and reads."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
+
+from ...domain.errors import StoreError
+from .appending import Outcome
+from .chain import GENESIS
+from .group_commit import GroupCommit, WriteJob
+from .records import Appended, Encoded, Head
+from .schema import EVENTS_TABLE
+
+VERSION_MAX: Final = 2**63 - 1
+
+SELECT_HEAD: Final = f"SELECT position, hash FROM {EVENTS_TABLE} ORDER BY position DESC LIMIT 1"
+IN_STREAM: Final = f"""stream = (
+  SELECT position FROM {EVENTS_TABLE} WHERE originator_id = ? AND originator_version = 1
+)"""
+
+
+class ChainedRecorder(ApplicationRecorder):
+    """Appends to the chained log; durable when a call returns.
+
+    ``on_boundary`` is called with ``store:before`` and ``store:after`` around each commit, in the
+    thread that writes. What it raises reaches the callers whose jobs are in that commit.
+    Statements are written with ``?`` for parameters and use only what both databases understand.
+    """
+
+    store: str
+    on_boundary: Callable[[str], None] | None
+    _group: GroupCommit
+
+    def _prepare_to_write(self, store: str) -> None:
+        self.store = store
+        self.on_boundary = None
+        self._group = GroupCommit(self._write)
+
+    @property
+    @abstractmethod
+    def in_memory(self) -> bool:
+        """Whether the log ends with this process, and no other can open it."""
+
+    @abstractmethod
+    def commit_jobs(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
+        """Write jobs in one durable transaction; called by one thread at a time.
+
+        Raises:
+            StoreError: none of them is written, or the message says that it is unknown.
+        """
+
+    @abstractmethod
+    def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Rows of a read of its own; raises StoreError when it cannot be read."""
+
+    @abstractmethod
+    def replace_counters(self, counters: Mapping[str, int], account: str | None) -> None:
+        """Put counters in the place of all others, or of all others of one account."""
+
+    @abstractmethod
+    def still_owns(self, seconds: float) -> None:
+        """Check that nobody else can become the owner for so long; raises StoreBusy."""
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        """The library's way in: one job; ``counters`` are taken in the same transaction."""
+        if kwargs.get("tracking") is not None:
+            raise StoreError("the log keeps no tracking records; projections keep their own")
+        job = WriteJob(
+            [Encoded(_uuid(e.originator_id), *_rest(e)) for e in stored_events],
+            tuple(kwargs.get("counters", ())),
+        )
+        self.write_jobs([job])
+        placed = job.outcome()
+        return list(range(placed.first_position, placed.last_position + 1))
+
+    def write_jobs(self, jobs: Sequence[WriteJob]) -> None:
+        """Write jobs, together with those of other callers; each ends with a result or an error."""
+        self._group.run(jobs)
+
+    def close(self) -> None:
+        """Finish what was accepted and refuse the rest."""
+        self._group.close()
+
+    def _write(self, jobs: Sequence[WriteJob]) -> None:
+        try:
+            if self.on_boundary is not None:
+                self.on_boundary("store:before")
+            outcomes = self.commit_jobs(jobs)
+            if self.on_boundary is not None:
+                self.on_boundary("store:after")
+        except BaseException as error:
+            for job in jobs:
+                job.error = error
+            return
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, Appended):
+                job.result = outcome
+            else:
+                job.error = outcome
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """The last position and the hash there."""
+        rows = self.fetch(SELECT_HEAD)
+        return Head(*rows[0]) if rows else Head(0, GENESIS)
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The library's way of reading one stream."""
+        rows = self.fetch(
+            "SELECT originator_id, originator_version, topic, state "
+            f"FROM {EVENTS_TABLE} WHERE {IN_STREAM} AND originator_version > ? "
+            "AND originator_version <= ? "
+            f"ORDER BY originator_version {'DESC' if desc else 'ASC'} LIMIT ?",
+            (
+                _uuid(originator_id).hex,
+                0 if gt is None else gt,
+                VERSION_MAX if lte is None else lte,
+                VERSION_MAX if limit is None else limit,
+            ),
+        )
+        return [StoredEvent(UUID(row[0]), *tuple(row)[1:]) for row in rows]
+
+    def max_notification_id(self) -> int:
+        """The last position, 0 when the log is empty."""
+        return self.head().position
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """The library's way of reading the log in order of position."""
+        conditions: list[str] = []
+        parameters: list[object] = []
+        if start is not None:
+            conditions.append("position >= ?" if inclusive_of_start else "position > ?")
+            parameters.append(start)
+        if stop is not None:
+            conditions.append("position <= ?")
+            parameters.append(stop)
+        if topics:
+            conditions.append(f"topic IN ({','.join('?' * len(topics))})")
+            parameters.extend(topics)
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        rows = self.fetch(
+            "SELECT originator_id, originator_version, topic, state, position "
+            f"FROM {EVENTS_TABLE} {where}ORDER BY position LIMIT ?",
+            (*parameters, limit),
+        )
+        return [Notification(UUID(row[0]), *tuple(row)[1:]) for row in rows]
+
+
+def _uuid(originator_id: UUID | str) -> UUID:
+    return originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
+
+
+def _rest(event: StoredEvent) -> tuple[int, str, bytes]:
+    return event.originator_version, event.topic, event.state

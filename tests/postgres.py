@@ -1,0 +1,135 @@
+"""A real PostgreSQL server for tests, from the machine's own packages, on loopback."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+
+ABSENT = "PostgreSQL server not installed (apt-get install postgresql)"
+USER = "fillwright"
+_numbers = count(1)
+_PLACES = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt", "/usr/local/opt")
+
+
+def binaries() -> Path | None:
+    """The folder of the newest server's programs, None where there is none."""
+    found = [
+        path.parent
+        for place in _PLACES
+        for path in Path(place).glob("*/bin/initdb")
+        if (path.parent / "postgres").exists()
+    ]
+    if found:
+        return max(found, key=lambda path: path.parent.name.rjust(20))
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path and shutil.which("postgres") else None
+
+
+def unprivileged() -> str | None:
+    """The user to run as: the server refuses root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+class PostgresServer:
+    """One server with its own data folder and port; it can be stopped, killed and started again."""
+
+    def __init__(self, programs: Path, *, fsync: bool = False) -> None:
+        self.programs = programs
+        self.user = unprivileged()
+        self.folder = Path(tempfile.mkdtemp(prefix="fillwright-postgres-"))
+        self.port = _free_port()
+        self._fsync = fsync
+        self._process: subprocess.Popen[bytes] | None = None
+        if self.user is not None:
+            shutil.chown(self.folder, self.user)
+        self._log = (self.folder / "server.log").open("wb")
+        data = str(self.folder / "data")
+        subprocess.run(
+            [str(programs / "initdb"), "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "-N"],
+            check=True,
+            stdout=self._log,
+            stderr=self._log,
+            user=self.user,
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        )
+
+    @property
+    def url(self) -> str:
+        """The server's database, without a schema."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "fsync": "on" if self._fsync else "off",
+            "max_connections": "80",
+            "shared_buffers": "32MB",
+            "autovacuum_naptime": "30s",
+        }
+        settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        self._process = subprocess.Popen(
+            [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *settings],
+            stdout=self._log,
+            stderr=self._log,
+            user=self.user,
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        )
+        for _ in range(600):
+            if self._process.poll() is not None:
+                break
+            if self._answers():
+                return
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "server.log").read_text(errors="replace")[-2_000:])
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT closes connections in order, SIGQUIT leaves all as a crash does."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        self._process.wait(60)
+        self._process = None
+
+    def close(self) -> None:
+        """End it and remove its files."""
+        self.stop(signal.SIGQUIT)
+        self._log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        ready = subprocess.run(
+            [str(self.programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+            check=False,
+        )
+        return ready.returncode == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def fresh_store(server: PostgresServer, folder: Path, **parameters: object) -> str:
+    """The URL of a new, migrated, empty store in a schema of its own."""
+    from fillwright.adapters.storage.postgres.opening import migrate_postgres
+
+    schema = f"t{os.getpid()}_{next(_numbers)}"
+    query = "".join(f"&{key}={value}" for key, value in parameters.items())
+    url = f"{server.url}?schema={schema}&files={folder / 'fillwright.pg'}{query}"
+    assert migrate_postgres(url) == 0
+    return url
