@@ -29,6 +29,7 @@ from .simulation import Simulation, last_record_time
 from .storage.keystore import Keystore
 from .storage.location import parse_location
 from .storage.log import Log
+from .storage.ownership import Ownership
 
 PROVIDER_GRID_NS: Final = 5 * NANOS
 """How often a strategy looks at the market of a provider that is asked for every quote."""
@@ -110,7 +111,7 @@ def _of_simulated_broker(
         raise InvalidInput("clock", type(virtual).__name__, "the exchange's VirtualClock")
     days = [exchange.market(symbol).day for symbol in exchange.symbols]
     market = RecordedMarketData(days)
-    log = Log.open(store)
+    log = Log.open(store, ownership=_ownership(settings))
     virtual.set(max(exchange.terms.open_at or 0, exchange.now, last_record_time(log)))
     desk = _desk(
         settings,
@@ -143,7 +144,8 @@ def _of_alpaca(
     broker.use_clock(runtime.clock)
     market.use_clock(runtime.clock)
     sessions = ProviderCalendar(provider, provider.exchange, None)
-    log = Log.open(store)
+    log = Log.open(store, ownership=_ownership(settings))
+    broker.guard(log.check_owner)
     desk = _desk(
         settings,
         log,
@@ -204,7 +206,7 @@ def _of_provider(
         provider, runtime.clock, known, neutral_price=settings.neutral_price()
     )
     market.calendar = sessions
-    log = Log.open(store)
+    log = Log.open(store, ownership=_ownership(settings))
     desk = _desk(
         settings,
         log,
@@ -295,6 +297,12 @@ def _desk(
 def events_of(settings: Settings) -> EventsCalendar:
     """The scheduled events of the settings' file, none without one."""
     return FileEvents.read(settings.events_file) if settings.events_file else NoEvents()
+
+
+def _ownership(settings: Settings) -> Ownership:
+    """The account that this process alone works on a shared store."""
+    timeout = settings.broker.request_timeout_seconds
+    return Ownership(settings.account, settings.standby_seconds, timeout)
 
 
 def _keys_beside(path: Path | None) -> Path | None:

@@ -127,8 +127,9 @@ class Settings(BaseSettings):
     """Everything that can be configured, checked.
 
     ``Settings.read`` is the way in. ``account`` names the log's account, ``store`` where the log is
-    (None: in memory), ``seed`` what random choices follow from, ``events_file`` a file of scheduled
-    events, ``exchange`` the calendar.
+    (None: in memory), ``standby_seconds`` how long to wait for an account that another process
+    owns on a shared server (0: not at all), ``seed`` what random choices follow from,
+    ``events_file`` a file of scheduled events, ``exchange`` the calendar.
     """
 
     model_config = SettingsConfigDict(
@@ -142,6 +143,7 @@ class Settings(BaseSettings):
     mode: Mode = Mode.PAPER
     account: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.-]+$")] = "main"
     store: Annotated[str | None, Field(repr=False)] = None
+    standby_seconds: Annotated[float, Field(ge=0, le=31_536_000)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     exchange: Annotated[str, Field(max_length=16, pattern=r"^[A-Z0-9/]+$")] = "XNYS"
     events_file: Path | None = None

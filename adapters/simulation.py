@@ -32,6 +32,7 @@ from .market_data.recorded import RecordedMarketData
 from .storage.keystore import Keystore
 from .storage.location import parse_location
 from .storage.log import Log
+from .storage.ownership import Ownership
 
 EXACT: Final = PlanningRules(parameters=StrategyParameters(wake_slack_ns=0))
 """In virtual time no call is late, so none is taken for one of the moment before."""
@@ -124,7 +125,7 @@ def simulate(
         halts=terms_of_venue.halts,
         faults=terms_of_venue.faults,
     )
-    log = Log.open(store if store is not None else "memory:")
+    log = Log.open(store if store is not None else "memory:", ownership=Ownership(account))
     path = parse_location(store) if store is not None else None
     try:
         return _wire(

@@ -63,10 +63,21 @@ def _parts() -> Iterator[str]:
     )
     group: Any = typer.main.get_command(app)
     for name, command in group.commands.items():
-        yield "\n".join(_command(name, command))
+        for words, one in _with_parts(name, command):
+            yield "\n".join(_command(words, one))
     keys = ", ".join(f"`{key}`" for key in KEYS)
     yield DECISIONS.format(keys=keys)
     yield LINES
+
+
+def _with_parts(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """A command, or those of a group of commands, by what is typed."""
+    parts = getattr(command, "commands", None)
+    if parts is None:
+        yield name, command
+        return
+    for part, one in parts.items():
+        yield from _with_parts(f"{name} {part}", one)
 
 
 def _command(name: str, command: Any) -> Iterator[str]:

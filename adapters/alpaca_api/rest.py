@@ -9,13 +9,14 @@ that leads nowhere, which counts as silence.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from ...domain.errors import StoreError
 from ..provider_reading import scrub
 from .access import AlpacaAccess
 from .client import APIError, RESTClient, StockHistoricalDataClient, TradingClient
@@ -66,6 +67,8 @@ class AlpacaRest:
         self._local = threading.local()
         self.limiters = {host: Limiter(access.requests_per_minute) for host in Host}
         self._closing = threading.Event()
+        self.before_post: Callable[[], None] = _nothing
+        """Called last before an order goes out; a StoreError keeps it back."""
 
     @property
     def is_alpaca(self) -> bool:
@@ -148,6 +151,11 @@ class AlpacaRest:
     ) -> Any:
         limiter = self.limiters[host]
         limiter.take(lane)
+        if method == "POST":
+            try:
+                self.before_post()
+            except StoreError as error:
+                raise ApiSilence(f"not sent: {error}") from error
         try:
             return self._client(host)._request(method, path, data, api_version=version)
         except APIError as error:
@@ -207,6 +215,10 @@ class _Bounded(HTTPAdapter):
     def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
         options["timeout"] = options.get("timeout") or self._timeout
         return super().send(request, **options)
+
+
+def _nothing() -> None:
+    """Nothing keeps an order back."""
 
 
 def _short(error: Exception) -> str:

@@ -300,6 +300,7 @@ class Desk:
             await self.log.commit(Recordings(recorded), counters=changes)
         commands, self.commands = self.commands, []
         if commands:
+            self.log.check_owner()
             await self.broker.send(commands)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from ...domain.ports import (
 )
 from ...domain.reasons import Anomalous
 from ...projections.daily_limits import DailyLimits
+from ..storage.records import is_of
 from .desk import Desk
 from .working import Working
 
@@ -48,14 +49,20 @@ def rebuild(desk: Desk) -> None:
         index.clear()
     desk.account = TradingAccount.named(desk.name)
     instructions: dict[UUID, Instruction] = {}
+    others: set[UUID] = set()
     for recorded in desk.log.events():
         desk.usage.apply(recorded)
         id = recorded.event.originator_id
         if id == account_id:
             desk.account.apply(recorded.event)
             continue
+        if id in others:
+            continue
         instruction = instructions.get(id)
         if instruction is None:
+            if _is_of_another(desk, recorded.event):
+                others.add(id)
+                continue
             instruction = instructions[id] = Instruction(id)
         instruction.apply(recorded.event)
     # What the log says is in the stored counters already; only what comes now is to be added.
@@ -65,9 +72,16 @@ def rebuild(desk: Desk) -> None:
             desk.adopt(instruction)
 
 
+def _is_of_another(desk: Desk, first: e.DomainEvent) -> bool:
+    """Whether a stream that begins so belongs to another account that shares the log."""
+    if isinstance(first, e.DecisionReceived):
+        return first.account != desk.name
+    return isinstance(first, e.EngineStarted)
+
+
 def compare_counters(desk: Desk) -> None:
     """Check the stored counters against the log; rebuild them when they differ (ruling 12)."""
-    stored, folded = desk.log.counters(), desk.usage.counters()
+    stored, folded = _own(desk, desk.log.counters()), _own(desk, desk.usage.counters())
     wrong = {
         key: (stored.get(key, 0), folded.get(key, 0))
         for key in sorted(stored.keys() | folded.keys())
@@ -75,13 +89,18 @@ def compare_counters(desk: Desk) -> None:
     }
     if not wrong:
         return
-    desk.log.reset_counters(folded)
+    desk.log.reset_counters(folded, desk.name)
     desk.account.note(
         desk.stamp("account", "start"),
         Anomalous.COUNTERS_DISAGREE,
         "; ".join(f"{key}: stored {a}, log {b}" for key, (a, b) in wrong.items()),
     )
     desk.touch(desk.account)
+
+
+def _own(desk: Desk, counters: Mapping[str, int]) -> dict[str, int]:
+    """The account's own counters; another's move while its own engine works it."""
+    return {key: used for key, used in counters.items() if is_of(desk.name, key)}
 
 
 def look_again(desk: Desk, instruction: Instruction) -> None:

@@ -22,6 +22,7 @@ from .reading_commands import events, limits, show, status
 from .replay_command import replay
 from .report_commands import explain, report, review
 from .running_commands import run
+from .store_commands import store_app
 from .surveillance_command import surveillance
 from .verify_command import verify
 
@@ -73,6 +74,7 @@ app.command()(paper)
 app.command()(surveillance)
 app.command()(explain)
 app.command()(review)
+app.add_typer(store_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug or not is_expected(error):
             _trace(error, debug=debug)
         known = {info.callback.__name__ for info in app.registered_commands if info.callback}
+        known |= {str(group.name) for group in app.registered_groups}
         command = " ".join([PROGRAM, *(name for name in given[:1] if name in known)])
         print(f"{PROGRAM}: {message_of(error, command)}", file=sys.stderr)
         return exit_code_of(error)

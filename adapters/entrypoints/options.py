@@ -18,7 +18,8 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="Where the log is: a path or sqlite:///PATH. Default: FILLWRIGHT_STORE.",
+        help="Where the log is: a path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE. "
+        "Default: FILLWRIGHT_STORE.",
         show_default=False,
     ),
 ]

@@ -18,7 +18,6 @@ _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@/]*@")
 
 DEFAULT_SCHEMA: Final = "fillwright"
-LEASE_SECONDS: Final = 2.0
 LEASE_SECONDS_MIN: Final = 0.5
 LEASE_SECONDS_MAX: Final = 300.0
 
@@ -28,14 +27,15 @@ class PostgresAddress:
     """A store on PostgreSQL: ``conninfo`` is what the client library connects with.
 
     ``files`` is what the names of files kept beside the store begin with, ``shown`` the URL
-    without password. Ownership of an account ends ``lease_seconds`` after its last renewal.
+    without password. Ownership of an account ends ``lease_seconds`` after its last renewal; None
+    leaves it to the owner.
     """
 
     conninfo: str
     schema: str
     files: Path
     shown: str
-    lease_seconds: float
+    lease_seconds: float | None
 
 
 def is_postgres(url: str | Path) -> bool:
@@ -63,12 +63,14 @@ def postgres_address(url: str | Path) -> PostgresAddress:
         )
     database = unquote(parts.path.lstrip("/")) or "postgres"
     files = given.pop("files", "") or f"{database}.{schema}"
-    lease = _lease_seconds(given.pop("lease_seconds", str(LEASE_SECONDS)))
+    lease = _lease_seconds(given.pop("lease_seconds", None))
     conninfo = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), ""))
     return PostgresAddress(conninfo, schema, Path(files).expanduser().absolute(), shown(url), lease)
 
 
-def _lease_seconds(text: str) -> float:
+def _lease_seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
     try:
         seconds = float(text)
     except ValueError:

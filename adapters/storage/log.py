@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +16,7 @@ from .committer import Committer
 from .filelock import FileLock
 from .group_commit import WriteJob
 from .location import is_postgres
+from .ownership import DEFAULT_OWNERSHIP, Ownership
 from .recording import IN_STREAM, ChainedRecorder
 from .records import (
     Appended,
@@ -35,16 +35,6 @@ from .verification import verify_chain
 
 BATCH: Final = 5_000
 
-
-@dataclass(frozen=True, slots=True)
-class Ownership:
-    """Which account a writer owns on a shared server, and for how long it waits to own it."""
-
-    account: str = "default"
-    wait_seconds: float = 0.0
-
-
-DEFAULT_OWNERSHIP: Final = Ownership()
 
 _COLUMNS: Final = "position, originator_id, originator_version, topic, state, hash"
 _SELECT_PAGE: Final = (
@@ -154,13 +144,13 @@ class Log:
         """Whether the log ends with this process, and no other can open it."""
         return self._recorder.in_memory
 
-    def still_owns(self, seconds: float) -> None:
-        """Check right before a send that this process stays the owner for ``seconds`` (ruling 27).
+    def check_owner(self) -> None:
+        """Check right before a send that nobody else can own the account within it (ruling 27).
 
         Raises:
             StoreBusy: another process may own the account by then; nothing may be sent.
         """
-        self._recorder.still_owns(seconds)
+        self._recorder.check_owner()
 
     @property
     def outstanding(self) -> int:
@@ -354,5 +344,4 @@ def _on_postgres(url: str | Path, ownership: Ownership | None) -> ChainedRecorde
         raise StoreError(
             f"a store on PostgreSQL needs the extra: pip install 'fillwright[postgres]' ({error})"
         ) from error
-    account = None if ownership is None else ownership.account
-    return open_postgres(url, account, 0.0 if ownership is None else ownership.wait_seconds)
+    return open_postgres(url, ownership)

@@ -21,7 +21,7 @@ from .sqlite_recorder import LogRecorder
 OPS_TABLE: Final = "ops_records"
 
 # Made when the first record is written, so that stores from before it need no migration.
-_CREATE: Final = f"""
+CREATE_OPS: Final = f"""
 CREATE TABLE IF NOT EXISTS {OPS_TABLE} (
   position INTEGER PRIMARY KEY,
   topic TEXT NOT NULL,
@@ -111,7 +111,7 @@ class SqlitePlace:
         """A transaction that holds the file's write lock."""
         try:
             with self._transaction() as cursor:
-                cursor.execute(_CREATE)
+                cursor.execute(CREATE_OPS)
 
                 def execute(statement: str, parameters: Sequence[object]) -> list[Any]:
                     rows: list[Any] = cursor.execute(statement, parameters).fetchall()

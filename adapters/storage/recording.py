@@ -63,8 +63,8 @@ class ChainedRecorder(ApplicationRecorder):
         """Put counters in the place of all others, or of all others of one account."""
 
     @abstractmethod
-    def still_owns(self, seconds: float) -> None:
-        """Check that nobody else can become the owner for so long; raises StoreBusy."""
+    def check_owner(self) -> None:
+        """Check that nobody else can own the account within one request; raises StoreBusy."""
 
     # -- writing -------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class LogRecorder(ChainedRecorder, SQLiteApplicationRecorder):
         """The store's tables, as the library asks for them."""
         return list(CREATE_STATEMENTS)
 
-    def still_owns(self, seconds: float) -> None:
+    def check_owner(self) -> None:
         """The lock of a file lasts as long as its holder lives."""
 
     def commit_jobs(self, jobs: Sequence[WriteJob]) -> list[Outcome]:

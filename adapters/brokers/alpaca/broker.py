@@ -109,6 +109,10 @@ class AlpacaBroker:
 
     # -- orders out ------------------------------------------------------------------------------
 
+    def guard(self, check: Callable[[], None]) -> None:
+        """Have ``check`` called last before each order goes out; a StoreError keeps it back."""
+        self._rest.before_post = check
+
     async def send(self, commands: Sequence[BrokerCommand]) -> None:
         """Hand commands over; each runs in a thread, a cancel after the sending of its order."""
         for command in commands:

@@ -78,4 +78,6 @@ def is_connection_lost(error: BaseException) -> bool:
     """Whether another connection may work: the server went away, restarts, or ended this one."""
     if isinstance(error, pg.QueryCanceled | pg.LockNotAvailable | pg.DiskFull | pg.OutOfMemory):
         return False
+    if isinstance(error, pg.IdleInTransactionSessionTimeout):
+        return True  # this process stood still, and its transaction was ended meanwhile
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout)

@@ -20,8 +20,9 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from ....domain.errors import StoreBusy
+from ....domain.errors import StoreBusy, StoreError
 from ..location import PostgresAddress
+from ..ownership import Ownership
 from .connections import CONNECT_SECONDS, connect, patiently
 
 RENEWALS_PER_LEASE: Final = 4
@@ -54,10 +55,13 @@ def boot_seconds() -> float:
 class Lease:
     """The ownership of one account, renewed by a thread until it is released or lost."""
 
-    def __init__(self, address: PostgresAddress, account: str, owner: str, epoch: int) -> None:
-        self.account = account
-        self.owner = owner
+    def __init__(
+        self, address: PostgresAddress, ownership: Ownership, epoch: int, seconds: float
+    ) -> None:
+        self.account = ownership.account
         self.epoch = epoch
+        self.seconds = seconds
+        self._request_seconds = ownership.request_seconds
         self._address = address
         self._until = 0.0
         self._lost = False
@@ -66,42 +70,49 @@ class Lease:
         self._thread = Thread(target=self._renew_on, name="fillwright-lease", daemon=True)
 
     @classmethod
-    def take(cls, address: PostgresAddress, account: str, *, wait_seconds: float = 0.0) -> Lease:
-        """Become the owner, waiting up to ``wait_seconds`` for the lease of another to run out.
+    def take(cls, address: PostgresAddress, ownership: Ownership) -> Lease:
+        """Become the owner, waiting as ownership says for the lease of another to run out.
 
         Raises:
             StoreBusy: another process owns it; the message names it.
-            StoreError: the server cannot be reached.
+            StoreError: the server cannot be reached, or the lease is too short for a request.
         """
+        seconds = address.lease_seconds or ownership.lease_seconds
+        if seconds <= ownership.request_seconds:
+            raise StoreError(
+                f"{address.shown}: lease_seconds={seconds:g} does not outlive one request of up to "
+                f"{ownership.request_seconds:g} s; allowed: more than that, twice as much is good"
+            )
+        account = ownership.account
         owner = f"{socket.gethostname()}:{os.getpid()}"[:OWNER_MAX]
-        until = time.monotonic() + wait_seconds
+        until = time.monotonic() + ownership.wait_seconds
         while True:
             asked = boot_seconds()
             epoch = patiently(
-                lambda: _taken(address, account, owner), address.shown, CONNECT_SECONDS
+                lambda: _taken(address, account, owner, seconds), address.shown, CONNECT_SECONDS
             )
             if isinstance(epoch, int):
-                lease = cls(address, account, owner, epoch)
-                lease._until = asked + address.lease_seconds
+                lease = cls(address, ownership, epoch, seconds)
+                lease._until = asked + seconds
                 lease._thread.start()
                 return lease
             if time.monotonic() >= until:
                 raise StoreBusy(
                     f"{address.shown}: the account {account} is owned by {epoch}. Wait until it "
-                    "ends, stop it, use another account, or stand by with --standby"
+                    "ends, stop it, use another account, or stand by (standby_seconds)"
                 )
             time.sleep(WAIT_SECONDS)
 
-    def still_owns(self, seconds: float) -> None:
-        """Check, by our own clock, that nobody can take the account within ``seconds``.
+    def check_owner(self) -> None:
+        """Check, by our own clock, that nobody can take the account within one request.
 
         Raises:
             StoreBusy: somebody may have, or may before then.
         """
-        if self._lost or boot_seconds() + seconds > self._until:
+        if self._lost or boot_seconds() + self._request_seconds > self._until:
             raise StoreBusy(
                 f"{self._address.shown}: the lease on the account {self.account} ran out "
-                f"or ends within {seconds:g} s; nothing is sent. Another process may own it by now"
+                f"or ends within one request; nothing is sent. Another process may own it by now"
             )
 
     def release(self) -> None:
@@ -116,7 +127,7 @@ class Lease:
         self._let_go()
 
     def _renew_on(self) -> None:
-        pause = self._address.lease_seconds / RENEWALS_PER_LEASE
+        pause = self.seconds / RENEWALS_PER_LEASE
         while not self._over.wait(pause):
             asked = boot_seconds()
             try:
@@ -132,7 +143,7 @@ class Lease:
                     account=self.account,
                 )
                 return
-            self._until = asked + self._address.lease_seconds
+            self._until = asked + self.seconds
 
     def _execute(self, statement: str) -> Any:
         if self._connection is None:
@@ -140,7 +151,7 @@ class Lease:
         parameters = {
             "account": self.account,
             "epoch": self.epoch,
-            "seconds": self._address.lease_seconds,
+            "seconds": self.seconds,
         }
         cursor = self._connection.execute(statement.encode(), parameters)
         return cursor.fetchone() if cursor.description else None
@@ -151,10 +162,10 @@ class Lease:
             connection.close()
 
 
-def _taken(address: PostgresAddress, account: str, owner: str) -> int | str:
+def _taken(address: PostgresAddress, account: str, owner: str, seconds: float) -> int | str:
     """The new epoch, or who owns the account."""
     with connect(address) as connection:
-        parameters = {"account": account, "owner": owner, "seconds": address.lease_seconds}
+        parameters = {"account": account, "owner": owner, "seconds": seconds}
         row = connection.execute(_TAKE, parameters).fetchone()
         if row is not None:
             return int(row[0])

@@ -7,15 +7,16 @@ from pathlib import Path
 import psycopg
 
 from ..location import postgres_address
+from ..ownership import Ownership
 from .connections import CONNECT_SECONDS, connect, patiently
 from .faults import explain
 from .leases import Lease
 from .recorder import PostgresRecorder
-from .schema import check_format, migrate
+from .schema import TABLES, check_format, migrate
 
 
-def open_postgres(url: str | Path, account: str | None, wait_seconds: float) -> PostgresRecorder:
-    """The recorder of a store; with an ``account`` this process becomes its owner first.
+def open_postgres(url: str | Path, ownership: Ownership | None) -> PostgresRecorder:
+    """The recorder of a store; with an ``ownership`` this process becomes the owner first.
 
     Raises:
         StoreBusy: another process owns the account.
@@ -29,9 +30,7 @@ def open_postgres(url: str | Path, account: str | None, wait_seconds: float) -> 
             check_format(connection, address)
 
     patiently(check, address.shown, CONNECT_SECONDS)
-    lease = None
-    if account is not None:
-        lease = Lease.take(address, account, wait_seconds=wait_seconds)
+    lease = None if ownership is None else Lease.take(address, ownership)
     return PostgresRecorder(address, lease)
 
 
@@ -45,5 +44,21 @@ def migrate_postgres(url: str | Path, reader: str | None = None) -> int:
     try:
         with connect(address) as connection:
             return migrate(connection, address, reader)
+    except psycopg.Error as error:
+        raise explain(error, address.shown) from error
+
+
+def vacuum(url: str | Path) -> None:
+    """Give dead rows' space back and bring statistics up; engines go on.
+
+    Raises:
+        StoreError: the server cannot be reached, or refuses.
+    """
+    address = postgres_address(url)
+    try:
+        with connect(address) as connection:
+            check_format(connection, address)
+            for table in TABLES:
+                connection.execute(f"VACUUM (ANALYZE) {table}".encode())
     except psycopg.Error as error:
         raise explain(error, address.shown) from error

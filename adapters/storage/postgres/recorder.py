@@ -48,10 +48,10 @@ class PostgresRecorder(ChainedRecorder):
         """Whether the log ends with this process, and no other can open it."""
         return False
 
-    def still_owns(self, seconds: float) -> None:
-        """Check that nobody else can become the owner for so long; raises StoreBusy."""
+    def check_owner(self) -> None:
+        """Check that nobody else can own the account within one request; raises StoreBusy."""
         if self._lease is not None:
-            self._lease.still_owns(seconds)
+            self._lease.check_owner()
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()

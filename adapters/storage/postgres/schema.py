@@ -102,6 +102,7 @@ SELECT key, used::numeric / 1000000 AS used FROM counters""",
 CREATE VIEW owners AS
 SELECT account, owner, epoch, expires_at, expires_at > clock_timestamp() AS is_owned FROM leases""",
 )
+TABLES: Final = (EVENTS_TABLE, "head", "counters", "ops_records", "leases")
 VIEWS: Final = ("events", "records", "limit_counters", "owners")
 
 

@@ -1,0 +1,361 @@
+"""On PostgreSQL: outcomes stay exact whatever happens to the server, and readers miss nothing."""
+
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from fillwright.adapters.storage.log import Log
+from fillwright.adapters.storage.ops_log import OpsLog
+from fillwright.adapters.storage.ownership import Ownership
+from fillwright.adapters.storage.postgres import appending, connections
+from fillwright.adapters.storage.postgres.opening import migrate_postgres
+from fillwright.adapters.storage.records import CounterExceeded, Job
+from fillwright.domain.errors import StoreBusy, StoreError, StoreNewer
+from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.ops import VerificationDone
+from tests.adapters.storage.helpers import Sample
+from tests.postgres import ABSENT, PostgresServer, binaries, fresh_store
+
+spawn = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server of the test's own, to be stopped and killed; it syncs for real."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip(ABSENT)
+    server = PostgresServer(programs, fsync=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def raw(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    from fillwright.adapters.storage.location import postgres_address
+
+    address = postgres_address(url)
+    with psycopg.connect(address.conninfo, autocommit=True) as connection:
+        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(address.schema)))
+        cursor = connection.execute(statement.encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def test_a_store_that_was_not_migrated_says_how_to(postgres_server: PostgresServer) -> None:
+    with pytest.raises(StoreError, match="fillwright store migrate"):
+        Log.open(f"{postgres_server.url}?schema=never_made")
+
+
+def test_migrations_at_the_same_time_make_one_store(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    url = f"{postgres_server.url}?schema=together&files={tmp_path / 'x'}"
+    with ThreadPoolExecutor(6) as pool:
+        before = list(pool.map(lambda _: migrate_postgres(url), range(6)))
+    assert sorted(before) == [0, 1, 1, 1, 1, 1]
+    with Log.open(url) as log:
+        assert log.append(Sample(1).happen()).last_position == 1
+
+
+def test_a_newer_store_is_refused(postgres_url: str) -> None:
+    raw(postgres_url, "INSERT INTO schema_version (version, code_version) VALUES (99, 'later')")
+    for act in (lambda: Log.open(postgres_url), lambda: migrate_postgres(postgres_url)):
+        with pytest.raises(StoreNewer, match="format 99"):
+            act()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "allowed"),
+    [("schema=Bad-Name", "a-z, 0-9 and _"), ("lease_seconds=0", "0.5 to 300")],
+)
+def test_a_wrong_part_of_the_url_is_named(parameter: str, allowed: str) -> None:
+    with pytest.raises(StoreError, match=allowed):
+        Log.open(f"postgresql://nobody@127.0.0.1:1/x?{parameter}")
+
+
+def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fillwright.adapters.storage.postgres.opening.CONNECT_SECONDS", 0)
+    with pytest.raises(StoreError, match="cannot be reached") as refused:
+        Log.open("postgresql://me:hunter2@127.0.0.1:1/db")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_sql_users_read_the_views_and_cannot_write(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    raw(postgres_url, "CREATE ROLE auditor LOGIN")
+    migrate_postgres(postgres_url, "auditor")
+    with Log.open(postgres_url) as log:
+        event = Sample(1).happen(cause="news")
+        log.append(event, counters=[CounterUpdate("trades:a:d", 2_500_000, None)])
+        head = log.head()
+    theirs = postgres_url.replace("//fillwright@", "//auditor@")
+    rows = raw(theirs, "SELECT position, event, version, fields ->> 'cause', hash FROM events")
+    assert rows == [(1, "InstructionSuspended", 1, "news", head.hash.hex())]
+    (used,) = raw(theirs, "SELECT used FROM limit_counters")[0]
+    assert used == 2.5
+    for statement in ("DELETE FROM events", "SELECT * FROM stored_events"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            raw(theirs, statement)
+    with pytest.raises(StoreError, match="rights"):
+        Log.open(theirs)
+
+
+# -- many writers ----------------------------------------------------------------------------------
+
+
+def write_many(url: str, first: int, events: int) -> None:
+    with Log.open(url, exclusive=False) as log, ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda n: log.append(Sample(n).happen(2)), range(first, first + events)))
+
+
+def test_a_tailing_reader_misses_nothing_under_four_writers(postgres_url: str) -> None:
+    writers = [
+        spawn.Process(target=write_many, args=(postgres_url, 1 + 1_000 * n, 60)) for n in range(4)
+    ]
+    for writer in writers:
+        writer.start()
+    seen: list[int] = []
+    chain: list[bytes] = []
+    until = time.monotonic() + 60
+    with Log.open(postgres_url, writer=False) as log:
+        while len(seen) < 480 and time.monotonic() < until:
+            for raw_event in log.raw_events(after=seen[-1] if seen else 0):
+                seen.append(raw_event.position)
+                chain.append(raw_event.hash)
+        for writer in writers:
+            writer.join(30)
+            assert writer.exitcode == 0
+        assert seen == list(range(1, 481))
+        assert chain[-1] == log.head().hash
+        assert log.verify().ok
+
+
+def test_writers_of_one_stream_conflict_and_lose_nothing(postgres_url: str) -> None:
+    """What a writer remembers of a stream is not believed once another has written."""
+    with (
+        Log.open(postgres_url, exclusive=False) as one,
+        Log.open(postgres_url, exclusive=False) as two,
+    ):
+        first = Sample(1)
+        one.append(first.happen())
+        two.append(Sample(1, version=1).happen())
+        with pytest.raises(StoreError, match="does not follow the stored version 2"):
+            one.append(first.happen())
+        assert one.append(Sample(1, version=2).happen()).last_position == 3
+        assert [e.originator_version for e in two.stream(first.id)] == [1, 2, 3]
+
+
+def test_what_cannot_be_stored_fails_alone(postgres_url: str) -> None:
+    with Log.open(postgres_url) as log:
+        jobs = [Job([Sample(n).happen()]) for n in range(1, 12)]
+        jobs[4] = Job([Sample(50).happen()], [CounterUpdate("a\0b", 1, None)])
+        jobs[9] = Job([Sample(51).happen()], [CounterUpdate("full", 2, 1)])
+        written = []
+        with ThreadPoolExecutor(1):
+            outcomes = log.application.log_recorder.commit_jobs(
+                [log._job(job.aggregates, job.counters) for job in jobs]
+            )
+        for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, StoreError):
+                assert number in (4, 9)
+                assert number != 9 or isinstance(outcome, CounterExceeded)
+            else:
+                written.append(outcome.last_position)
+        assert written == list(range(1, 10))
+        assert log.verify().ok
+
+
+# -- a server that goes away -----------------------------------------------------------------------
+
+
+def test_a_commit_whose_answer_is_lost_is_found_and_not_written_twice(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = appending.PostgresAppender.finish
+    calls = count(1)
+
+    def lose_the_answer(self: Any, connection: Any, prepared: Any) -> None:
+        finish(self, connection, prepared)
+        if next(calls) == 2:
+            connection.close()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(appending.PostgresAppender, "finish", lose_the_answer)
+    with Log.open(postgres_url) as log:
+        one = Sample(1)
+        for _ in range(3):
+            log.append(one.happen(), counters=[CounterUpdate("k", 1, 3)])
+        assert log.head().position == 3
+        assert log.counters() == {"k": 3}
+        assert log.verify().ok
+
+
+def test_a_commit_that_was_never_asked_for_is_written_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = appending.PostgresAppender.finish
+    calls = count(1)
+
+    def lose_the_question(self: Any, connection: Any, prepared: Any) -> None:
+        if next(calls) == 2:
+            connection.close()
+            raise psycopg.OperationalError("connection reset")
+        finish(self, connection, prepared)
+
+    monkeypatch.setattr(appending.PostgresAppender, "finish", lose_the_question)
+    with Log.open(postgres_url) as log:
+        one = Sample(1)
+        placed = [log.append(one.happen(), counters=[CounterUpdate("k", 1, 3)]) for _ in range(3)]
+        assert [p.last_position for p in placed] == [1, 2, 3]
+        assert log.counters() == {"k": 3}
+
+
+def test_a_killed_server_in_mid_write_loses_and_doubles_nothing(
+    own_server: PostgresServer, tmp_path: Path
+) -> None:
+    url = fresh_store(own_server, tmp_path)
+    acknowledged: list[int] = []
+    stop = threading.Event()
+
+    def write(log: Log, number: int) -> None:
+        one = Sample(number)
+        while not stop.is_set():
+            acknowledged.append(log.append(one.happen()).last_position)
+
+    with Log.open(url) as log:
+        with ThreadPoolExecutor(4) as pool:
+            writers = [pool.submit(write, log, number) for number in range(1, 5)]
+            for how in (signal.SIGQUIT, signal.SIGINT):
+                time.sleep(0.3)
+                own_server.stop(how)
+                before = len(acknowledged)
+                own_server.start()
+                deadline = time.monotonic() + 20
+                while len(acknowledged) < before + 20 and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                assert len(acknowledged) >= before + 20
+            stop.set()
+            for writer in writers:
+                writer.result()
+        assert sorted(acknowledged) == list(range(1, log.head().position + 1))
+        assert log.verify().ok
+
+
+def test_a_server_that_stays_away_is_a_clear_error(
+    own_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "RECONNECT_SECONDS", 0.3)
+    url = fresh_store(own_server, tmp_path)
+    with Log.open(url, exclusive=False) as log:
+        log.append(Sample(1).happen())
+        own_server.stop()
+        for act in (lambda: log.append(Sample(2).happen()), log.head):
+            with pytest.raises(StoreError, match="cannot be reached"):
+                act()
+        own_server.start()
+        assert log.append(Sample(3).happen()).last_position == 2
+
+
+# -- who owns an account ---------------------------------------------------------------------------
+
+
+def test_an_account_has_one_owner_and_another_account_its_own(postgres_url: str) -> None:
+    with Log.open(postgres_url, ownership=Ownership("a")) as one:
+        with pytest.raises(StoreBusy, match="account a is owned by"):
+            Log.open(postgres_url, ownership=Ownership("a"))
+        with Log.open(postgres_url, ownership=Ownership("b")) as two:
+            one.append(Sample(1).happen())
+            two.append(Sample(2).happen())
+            one.append(Sample(1, version=1).happen())
+            assert two.verify().ok
+    with Log.open(postgres_url, ownership=Ownership("a")) as again:
+        again.check_owner()
+
+
+def test_an_owner_that_was_replaced_can_neither_append_nor_send(
+    postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fillwright.adapters.storage.postgres import leases
+
+    url = fresh_store(postgres_server, tmp_path, lease_seconds=0.5)
+    # As a frozen process does: it renews nothing, and does not notice.
+    monkeypatch.setattr(leases.Lease, "_renew_on", lambda self: None)
+    with Log.open(url, ownership=Ownership("a", request_seconds=0.1)) as old:
+        old.append(Sample(1).happen())
+        old.check_owner()
+        begun = time.monotonic()
+        with Log.open(url, ownership=Ownership("a", 10, 0.1)) as new:
+            assert 0.2 < time.monotonic() - begun < 5
+            with pytest.raises(StoreBusy, match="nothing is sent"):
+                old.check_owner()
+            with pytest.raises(StoreBusy, match="owns the account a"):
+                old.append(Sample(2).happen())
+            assert new.append(Sample(3).happen()).last_position == 2
+            assert new.verify().ok
+
+
+def test_a_lease_must_outlive_one_request(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    url = fresh_store(postgres_server, tmp_path, lease_seconds=1)
+    with pytest.raises(StoreError, match="does not outlive one request"):
+        Log.open(url, ownership=Ownership("a", request_seconds=1.0))
+
+
+def test_a_writer_that_stands_still_in_a_transaction_holds_nobody_up(postgres_url: str) -> None:
+    from fillwright.adapters.storage.location import postgres_address
+
+    with Log.open(postgres_url, exclusive=False) as log:
+        frozen = connections.connect(postgres_address(postgres_url), frozen_seconds=0.5)
+        try:
+            frozen.execute("BEGIN")
+            frozen.execute(appending.LOCK_HEAD)
+            begun = time.monotonic()
+            assert log.append(Sample(1).happen()).last_position == 1
+            assert 0.1 < time.monotonic() - begun < 5
+        finally:
+            frozen.close()
+
+
+# -- the second stream -----------------------------------------------------------------------------
+
+
+def add_records(url: str, number: int) -> None:
+    with OpsLog.open(url) as ops:
+        for _ in range(10):
+            ops.append(record(number))
+
+
+def record(number: int) -> VerificationDone:
+    return VerificationDone(
+        record_time=number,
+        actor="test",
+        log_position=0,
+        log_hash="00" * 32,
+        from_position=0,
+        outcome="not_anchored",
+    )
+
+
+def test_the_second_stream_takes_records_of_several_at_once(postgres_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: add_records(postgres_url, number), range(4)))
+    with Log.open(postgres_url) as log, OpsLog.of(log) as ops:
+        assert ops.head().position == 40
+        assert ops.verify().ok
+        assert [r.position for r in ops.records()] == list(range(1, 41))
+        assert log.head().position == 0
