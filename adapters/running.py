@@ -38,7 +38,7 @@ from .exchange.terms import Fees
 from .integrity.terms import IntegritySettings
 from .market_data.recorded import RecordedMarketData
 from .simulation import Simulation, VenueTerms, simulate
-from .storage.location import is_missing
+from .storage.location import is_missing, without_password
 from .storage.log import Log
 from .storage.records import Head
 
@@ -266,7 +266,7 @@ def start(terms: RunTerms) -> Simulation:
         )
     except JournalMismatchError as error:
         raise StoreError(
-            f"{terms.store} was begun on other terms: {_differing(str(error))}. Give the options "
+            f"{without_password(terms.store)} was begun on other terms: {_differing(str(error))}. Give the options "
             "it was begun with, or name another store"
         ) from error
 

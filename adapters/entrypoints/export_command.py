@@ -156,7 +156,7 @@ def _dossier(
     key = read_signer(terms.signing_key)
     row = read_views(log, where).one(named)
     mark = covering(None, None, terms, row.last_position)
-    path = Path(log.name)
+    path = log.files
     segments = path.with_name(path.name + SEGMENTS_SUFFIX)
     document = make_dossier(log, row.instruction_id, segments, mark, key, advance)
     write_document(document, out)

@@ -74,6 +74,7 @@ def mirror(
     not what the log says, and names the position.
     """
     from ..mirror.writing import SEGMENT_EVENTS, folder_of, update
+    from ..storage.location import without_password
     from ..storage.log import Log
     from . import output
     from .progress_bar import bar
@@ -93,7 +94,7 @@ def mirror(
             on_progress=advance,
         )
     if json_output:
-        output.print_json({"store": where, **output.fields_of(done)})
+        output.print_json({"store": without_password(where), **output.fields_of(done)})
         return
     new = done.position - done.first + 1
     output.print_line(

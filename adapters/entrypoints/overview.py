@@ -15,6 +15,7 @@ from ...projections.blotter import BlotterRow
 from ...projections.canonical import to_json
 from ...projections.rendering import alerts_table, clock, limits_gauge, number
 from ...projections.reports import PerformanceReport, SessionLimits, session_limits
+from ..storage.location import without_password
 from . import tables
 from .summary import log_line
 from .views import Views
@@ -26,7 +27,7 @@ def status_json(views: Views) -> dict[str, object]:
     """Active and done instructions, limits used, alerts, and where the log ends."""
     return {
         "log": {
-            "store": views.store,
+            "store": without_password(views.store),
             "position": views.position,
             "head_hash": views.head_hash,
             "last_record_time": views.last_at,

@@ -88,7 +88,9 @@ def _compare(store: str, *, decisions: bool, json_output: bool, progress: bool |
     if not found.ok:
         lines = list(found.differences())
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-        raise Difference(f"{store} does not replay to what is on the record: {lines[0]}{more}")
+        raise Difference(
+            f"{without_password(store)} does not replay to what is on the record: {lines[0]}{more}"
+        )
 
 
 def _show_as_of(store: str, as_of: str, *, json_output: bool) -> None:
@@ -114,7 +116,7 @@ def _show_what_if(
     from ..end_facts import SEGMENTS_SUFFIX
     from ..evaluation.changes import parse_changes
     from ..evaluation.what_if import what_if
-    from ..storage.location import parse_location
+    from ..storage.location import parse_location, without_password
     from ..storage.log import Log
     from . import output
     from .progress_bar import bar
@@ -130,14 +132,16 @@ def _show_what_if(
             log, segments, asked, latency_ns=latency_ms * 1_000_000, on_progress=advance
         )
     if json_output:
-        output.print_json({"store": store, **output.fields_of(found)})
+        output.print_json({"store": without_password(store), **output.fields_of(found)})
     else:
         output.show(what_if_view(found))
 
 
 def _replay_json(store: str, found: Replay) -> dict[str, object]:
+    from ..storage.location import without_password
+
     return {
-        "store": store,
+        "store": without_password(store),
         "ok": found.ok,
         "position": found.position,
         "head_hash": found.head_hash,

@@ -66,7 +66,7 @@ def migrate(
     json_output: JsonOption = False,
 ) -> None:
     """Make a store's tables, or bring them up to this version; run once, before engines start."""
-    from ..storage.location import shown
+    from ..storage.location import without_password
     from ..storage.schema import FORMAT
     from ..storage.upkeep import migrate_store
     from . import output
@@ -74,11 +74,13 @@ def migrate(
     where = store_of(store)
     before = migrate_store(where, reader)
     if json_output:
-        output.print_json({"store": shown(where), "format_before": before, "format": FORMAT})
+        output.print_json(
+            {"store": without_password(where), "format_before": before, "format": FORMAT}
+        )
     elif before == FORMAT:
-        output.print_line(f"{shown(where)}: format {FORMAT}, nothing to do")
+        output.print_line(f"{without_password(where)}: format {FORMAT}, nothing to do")
     else:
-        output.print_line(f"{shown(where)}: made, format {FORMAT}")
+        output.print_line(f"{without_password(where)}: made, format {FORMAT}")
 
 
 @store_app.command()

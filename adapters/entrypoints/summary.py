@@ -14,7 +14,7 @@ from ...domain.reasons import Reason
 from ...projections.rendering import alerts_table, limits_gauge
 from ..engine.admission import Admitted
 from ..running import FileDecision, Outcome
-from ..storage.location import is_postgres, parse_location, shown
+from ..storage.location import is_postgres, parse_location, without_password
 from . import output, tables
 from .views import Views
 
@@ -58,7 +58,7 @@ class Result:
         """The whole result; the same log always gives the same document."""
         return {
             "log": {
-                "store": self.views.store,
+                "store": without_password(self.views.store),
                 "position": self.views.position,
                 "head_hash": self.views.head_hash,
                 "seed": self.views.seed,
@@ -98,7 +98,7 @@ class Result:
 def log_line(views: Views) -> RenderableType:
     """Where the log is and where it ends."""
     path = parse_location(views.store)
-    place = shown(views.store) if is_postgres(views.store) else str(path or "in memory")
+    place = without_password(views.store) if is_postgres(views.store) else str(path or "in memory")
     text = Text("log  ", style="dim")
     text.append(place, style="bold")
     text.append(f", {views.position:,} events\nhead {views.head_hash}", style="dim")

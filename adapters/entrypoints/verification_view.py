@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -16,8 +15,10 @@ def verification_json(
     store: str, found: Verification, segments: int, bad: list[str], faults: list[str]
 ) -> dict[str, Any]:
     """The outcome as one document."""
+    from ..storage.location import without_password
+
     return {
-        "store": store,
+        "store": without_password(store),
         "ok": found.ok and not faults,
         "outcome": "failed" if faults else found.outcome,
         "events": found.good if not found.ok else found.size,
@@ -90,7 +91,7 @@ def segments_of(log: Log) -> tuple[int, list[str]]:
     from ..end_facts import SEGMENTS_SUFFIX
     from ..market_data.capture import SegmentError, read_segment
 
-    path = Path(log.name)
+    path = log.files
     folder = path.with_name(path.name + SEGMENTS_SUFFIX)
     good, bad = 0, []
     for raw in log.raw_events():

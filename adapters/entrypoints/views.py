@@ -15,7 +15,7 @@ from ...projections.reports import SIMULATED_NOTE, PerformanceReport, execution_
 from ...projections.runner import follow
 from ..as_of import AsOf, parse_as_of
 from ..end_facts import SEGMENTS_SUFFIX, Captured, end_facts
-from ..storage.location import parse_location
+from ..storage.location import parse_location, without_password
 from ..storage.log import Log
 
 
@@ -80,7 +80,7 @@ class Views:
             "id",
             text,
             "an instruction id, its beginning, or a decision id; "
-            f"`fillwright status --store {self.store}` lists them",
+            f"`fillwright status --store {without_password(self.store)}` lists them",
         )
 
 

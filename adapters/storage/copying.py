@@ -20,7 +20,7 @@ from ...domain.errors import StoreDamaged, StoreError
 from .chain import GENESIS
 from .connection import file_name
 from .faults import explain
-from .location import check_place, is_postgres, parse_location, shown
+from .location import check_place, is_postgres, parse_location, without_password
 from .ops_place import CREATE_OPS, OPS_TABLE
 from .records import Head, RawRecorded
 from .schema import EVENTS_TABLE, check_format, create
@@ -82,7 +82,9 @@ def copy_store(source: str, target: str, on_progress: OnProgress | None = None) 
             position += 1
             what = fault_of(_raw(row), position, previous)
             if what:
-                raise StoreDamaged(f"{shown(source)}: the event at position {position} is {what}")
+                raise StoreDamaged(
+                    f"{without_password(source)}: the event at position {position} is {what}"
+                )
             previous = row[5]
             pending.append(row)
             if len(pending) == ROWS_AT_ONCE:
@@ -93,12 +95,14 @@ def copy_store(source: str, target: str, on_progress: OnProgress | None = None) 
         into.add_events(pending)
         if (position, previous) != content.head:
             raise StoreDamaged(
-                f"{shown(source)}: it ends at position {position} and its head says "
+                f"{without_password(source)}: it ends at position {position} and its head says "
                 f"{content.head.position}"
             )
         counted = _Counted(content.records)
         into.add_rest(content.head, content.counters, counted)
-    return Copied(shown(source), shown(target), position, previous.hex(), counted.count)
+    return Copied(
+        without_password(source), without_password(target), position, previous.hex(), counted.count
+    )
 
 
 class _Counted:

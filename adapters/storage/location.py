@@ -65,7 +65,9 @@ def postgres_address(url: str | Path) -> PostgresAddress:
     files = given.pop("files", "") or f"{database}.{schema}"
     lease = _lease_seconds(given.pop("lease_seconds", None))
     conninfo = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), ""))
-    return PostgresAddress(conninfo, schema, Path(files).expanduser().absolute(), shown(url), lease)
+    return PostgresAddress(
+        conninfo, schema, Path(files).expanduser().absolute(), without_password(url), lease
+    )
 
 
 def _lease_seconds(text: str | None) -> float | None:
@@ -83,7 +85,7 @@ def _lease_seconds(text: str | None) -> float | None:
     return seconds
 
 
-def shown(url: str | Path) -> str:
+def without_password(url: str | Path) -> str:
     """The store as people may see it: without password."""
     return _PASSWORD.sub(r"\1:***@", str(url))
 

@@ -15,7 +15,7 @@ from .application import LogApplication
 from .committer import Committer
 from .filelock import FileLock
 from .group_commit import WriteJob
-from .location import is_postgres
+from .location import is_postgres, parse_location
 from .ownership import DEFAULT_OWNERSHIP, Ownership
 from .recording import IN_STREAM, ChainedRecorder
 from .records import (
@@ -143,6 +143,11 @@ class Log:
     def in_memory(self) -> bool:
         """Whether the log ends with this process, and no other can open it."""
         return self._recorder.in_memory
+
+    @property
+    def files(self) -> Path:
+        """What the names of the files beside the store begin with."""
+        return parse_location(self.url) or Path("memory:")
 
     def check_owner(self) -> None:
         """Check right before a send that nobody else can own the account within it (ruling 27).

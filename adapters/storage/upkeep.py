@@ -13,7 +13,7 @@ from ...domain.events import SessionOpened
 from .connection import BUSY_TIMEOUT_SECONDS, file_name
 from .faults import explain
 from .filelock import FileLock
-from .location import check_place, is_postgres, parse_location, shown
+from .location import check_place, is_postgres, parse_location, without_password
 from .log import Log
 from .ops_log import OpsLog
 from .schema import EVENTS_TABLE, FORMAT, check_format, create
@@ -72,7 +72,7 @@ def store_info(store: str) -> StoreInfo:
         fetch = log.application.log_recorder.fetch
         (streams,) = fetch(f"SELECT count(*) FROM {EVENTS_TABLE} WHERE originator_version = 1")[0]
         return StoreInfo(
-            store=shown(store),
+            store=without_password(store),
             database="postgresql" if is_postgres(store) else "sqlite",
             format=FORMAT,
             size_bytes=_size(store, log),
@@ -175,8 +175,10 @@ def compact_store(store: str) -> Compacted:
     with Log.open(store, writer=False) as log:
         after = log.head()
         if after.position < head.position or (after.position == head.position and after != head):
-            raise StoreError(f"{shown(store)}: its head changed while it was compacted")
-        return Compacted(shown(store), before, _size(store, log), after.position, after.hash.hex())
+            raise StoreError(f"{without_password(store)}: its head changed while it was compacted")
+        return Compacted(
+            without_password(store), before, _size(store, log), after.position, after.hash.hex()
+        )
 
 
 def _compact_file(path: Path) -> None:

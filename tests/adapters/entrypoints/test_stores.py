@@ -104,7 +104,7 @@ def test_another_database_is_left_alone(cli: Cli, decisions: Path, tmp_path: Pat
     [
         ("missing/log.db", "is not a folder: make it"),
         (".", "name a file in it"),
-        ("postgres://host/db", "not supported"),
+        ("mysql://host/db", "not supported"),
         ("/proc/log.db", "/proc/log.db"),
     ],
 )

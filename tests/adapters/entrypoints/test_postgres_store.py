@@ -1,0 +1,68 @@
+"""The same commands on a PostgreSQL store give the same events, the same chain, the same report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.postgres import PostgresServer
+
+from .conftest import GENERATED, PORTFOLIO, Cli, Run
+
+DECISION = {"symbol": "GENA", "action": "BUY", "target_weight": 2.0, "execution_window": 1800}
+
+
+def test_a_portfolio_on_postgresql_is_the_one_on_sqlite_to_the_byte(
+    cli: Cli, postgres_url: str, portfolio_run: Run, tmp_path: Path
+) -> None:
+    ran = cli("run", *PORTFOLIO, "--store", postgres_url, "--json")
+    assert ran.code in (0, 2), ran.err
+    ours = cli("events", "--store", postgres_url, "--json")
+    assert ours.out == cli("events", "--store", portfolio_run.store, "--json").out
+    for command in ("status", "report", "limits"):
+        one = cli(command, "--store", postgres_url, "--json").json
+        other = cli(command, "--store", portfolio_run.store, "--json").json
+        for told in (one, other):
+            told.pop("store", None)
+            told.get("log", {}).pop("store", None)
+        assert one == other
+    assert cli("verify", "--store", postgres_url, "--counters").code == 0
+    assert cli("replay", "--store", postgres_url).code == 0
+    assert cli("replay", "--store", postgres_url, "--decisions").code == 0
+    # Once more: everything is there, nothing is appended.
+    before = cli("store", "info", "--store", postgres_url, "--json").json
+    again = cli("run", *PORTFOLIO, "--store", postgres_url, "--json")
+    assert again.code == ran.code
+    after = cli("store", "info", "--store", postgres_url, "--json").json
+    assert after["head_hash"] == before["head_hash"]
+    copied = cli("store", "backup", tmp_path / "copy.db", "--store", postgres_url, "--json").json
+    assert copied["head_hash"] == before["head_hash"]
+    assert cli("events", "--store", tmp_path / "copy.db", "--json").out == ours.out
+
+
+def test_a_store_is_made_looked_at_copied_and_compacted(
+    cli: Cli, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    (tmp_path / "decisions.json").write_text(json.dumps([DECISION]), encoding="utf-8")
+    url = f"{postgres_server.url}?schema=by_hand&files={tmp_path / 'by_hand'}"
+    run = ("run", tmp_path / "decisions.json", *GENERATED, "--store", url)
+    refused = cli(*run)
+    assert refused.code == 3
+    assert "fillwright store migrate" in refused.err
+    assert cli("store", "migrate", "--store", url, "--json").json["format_before"] == 0
+    assert "nothing to do" in cli("store", "migrate", "--store", url).out.decode()
+    assert cli(*run).code == 0
+    told = cli("store", "info", "--store", url, "--json").json
+    assert told["database"] == "postgresql"
+    assert told["position"] > 10
+    assert [owner["is_owned"] for owner in told["owners"]] == [False]
+    assert "fillwright@127.0.0.1" in cli("store", "info", "--store", url).out.decode()
+    compacted = cli("store", "compact", "--store", url, "--json").json
+    assert compacted["head_hash"] == told["head_hash"]
+    target = tmp_path / "restored.db"
+    assert cli("store", "backup", tmp_path / "copy.db", "--store", url).code == 0
+    assert cli("store", "restore", tmp_path / "copy.db", "--store", target).code == 0
+    again = cli("store", "restore", tmp_path / "copy.db", "--store", target)
+    assert again.code == 3
+    assert "nothing is overwritten" in again.err
+    assert cli("verify", "--store", target).code == 0
