@@ -266,8 +266,8 @@ def start(terms: RunTerms) -> Simulation:
         )
     except JournalMismatchError as error:
         raise StoreError(
-            f"{without_password(terms.store)} was begun on other terms: {_differing(str(error))}. Give the options "
-            "it was begun with, or name another store"
+            f"{without_password(terms.store)} was begun on other terms: {_differing(str(error))}. "
+            "Give the options it was begun with, or name another store"
         ) from error
 
 

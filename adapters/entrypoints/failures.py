@@ -15,6 +15,7 @@ from ...domain.errors import (
     InvariantBroken,
     StoreError,
 )
+from ..storage.location import without_password
 
 LINE_CHARACTERS_MAX: Final = 2_000
 
@@ -95,7 +96,7 @@ def message_of(error: BaseException, command: str) -> str:
             f"unexpected {type(error).__name__}: {error}. "
             "This is a bug: run again with --debug and report what it prints"
         )
-    return " ".join(text.split())[:LINE_CHARACTERS_MAX]
+    return without_password(" ".join(text.split()))[:LINE_CHARACTERS_MAX]
 
 
 def _is_of_store(error: BaseException) -> bool:

@@ -88,9 +88,7 @@ def _compare(store: str, *, decisions: bool, json_output: bool, progress: bool |
     if not found.ok:
         lines = list(found.differences())
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-        raise Difference(
-            f"{without_password(store)} does not replay to what is on the record: {lines[0]}{more}"
-        )
+        raise Difference(f"{store} does not replay to what is on the record: {lines[0]}{more}")
 
 
 def _show_as_of(store: str, as_of: str, *, json_output: bool) -> None:

@@ -9,7 +9,7 @@ from tests.postgres import PostgresServer
 
 from .conftest import GENERATED, PORTFOLIO, Cli, Run
 
-DECISION = {"symbol": "GENA", "action": "BUY", "target_weight": 2.0, "execution_window": 1800}
+DECISION = {"symbol": "KO", "action": "BUY", "target_weight": 2.0, "confidence": 7}
 
 
 def test_a_portfolio_on_postgresql_is_the_one_on_sqlite_to_the_byte(
