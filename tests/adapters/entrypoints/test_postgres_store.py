@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from tests.postgres import PostgresServer
@@ -65,4 +66,8 @@ def test_a_store_is_made_looked_at_copied_and_compacted(
     again = cli("store", "restore", tmp_path / "copy.db", "--store", target)
     assert again.code == 3
     assert "nothing is overwritten" in again.err
+    missing = cli("verify", "--store", target)
+    assert missing.code == 4
+    assert "segment" in missing.err
+    shutil.copytree(tmp_path / "by_hand.market", tmp_path / "restored.db.market")
     assert cli("verify", "--store", target).code == 0
