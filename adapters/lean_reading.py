@@ -124,6 +124,30 @@ def _validators() -> Mapping[str, Validate]:
 _CACHE: Final[dict[str, Validate]] = {}
 
 
+def lean_decoder(log: ReadableLog) -> Callable[[RawRecorded], e.DomainEvent]:
+    """What decodes a stored event as far as views and the mirror read it.
+
+    The caller checks the chain. The decoder raises StoreNewer and StoreDamaged.
+    """
+    if not _CACHE:
+        _CACHE.update(_validators())
+    lean, whole = _CACHE.get, log.decode
+
+    def decode(raw: RawRecorded) -> e.DomainEvent:
+        validate = lean(raw.topic)
+        if validate is None:
+            return whole(raw)
+        try:
+            return validate(raw.state)
+        except ValidationError as error:
+            raise StoreDamaged(
+                f"the event at position {raw.position} is not what was written "
+                f"({raw.topic}: {error})"
+            ) from error
+
+    return decode
+
+
 def lean_events(log: ReadableLog, upto: int) -> Iterator[Recorded]:
     """Events up to a position for :class:`AllViews`, each with its link of the chain checked.
 
@@ -131,26 +155,25 @@ def lean_events(log: ReadableLog, upto: int) -> Iterator[Recorded]:
         StoreDamaged: an event is missing or not what was written; its position is named.
         StoreNewer: an event of a later version.
     """
-    if not _CACHE:
-        _CACHE.update(_validators())
-    lean = _CACHE.get
+    decode = lean_decoder(log)
     previous, expected = GENESIS, 0
     for raw in log.raw_events(0, upto):
         position, originator, version, topic, state, hash = raw
         expected += 1
-        validate = lean(topic)
         try:
             previous = link(previous, position, bytes.fromhex(originator), version, topic, state)
-            event = log.decode(raw) if validate is None else validate(state)
-        except (ValidationError, ValueError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise StoreDamaged(
                 f"the event at position {position} is not what was written ({topic}: {error})"
             ) from error
-        if previous != hash or position != expected or event.originator_version != version:
+        if previous != hash or position != expected:
             raise StoreDamaged(
                 f"the event at position {expected} is missing or not what was written: its hash "
                 "does not fit. Run `fillwright verify` on the store"
             )
+        event = decode(raw)
+        if event.originator_version != version:
+            raise StoreDamaged(f"the event at position {position} is filed under another version")
         yield Recorded(position, event, hash)
     if expected != upto:
         raise StoreDamaged(f"the event at position {expected + 1} is missing")

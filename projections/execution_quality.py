@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from statistics import median
 from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
@@ -19,12 +18,11 @@ from ..domain.orders.executions import Execution
 from ..domain.ports import NANOS, Side
 from ..domain.result import COMPLETE_FRACTION
 from ..domain.states import INSTRUCTION_TERMINAL, InstructionState
+from .averages import BPS_GRID, RATIO_GRID, Average, on_grid, ratio
 from .instruction_book import Followed, InstructionBook
 
 END_MID_AGE_SECONDS_MAX: Final = 60
 """A mid recorded with a step stands for the end's mid up to this long before the end."""
-_BPS_GRID: Final = Decimal("0.0001")
-_RATIO_GRID: Final = Decimal("0.000001")
 
 
 class EndFacts(NamedTuple):
@@ -267,10 +265,10 @@ def quality_of_outcome(one: Outcome) -> InstructionQuality | None:
         notional=one.notional,
         arrival_mid=arrival,
         end_mid=end_mid,
-        slippage_bps=_on(_BPS_GRID, slippage),
-        shortfall_bps=_on(_BPS_GRID, shortfall),
-        delay_bps=_on(_BPS_GRID, delay),
-        participation=_on(_RATIO_GRID, executed / one.volume if one.volume else None),
+        slippage_bps=on_grid(BPS_GRID, slippage),
+        shortfall_bps=on_grid(BPS_GRID, shortfall),
+        delay_bps=on_grid(BPS_GRID, delay),
+        participation=on_grid(RATIO_GRID, executed / one.volume if one.volume else None),
         volume=one.volume,
         fees=one.fees,
         success=one.in_terms >= ordered * COMPLETE_FRACTION,
@@ -341,15 +339,19 @@ def _group(
 ) -> QualitySummary:
     found = (judged.get(one.instruction_id) for one in members)
     done = [quality for quality in found if quality is not None]
-    ordered = sum((q.ordered for q in done), ZERO)
-    executed = sum((q.executed for q in done), ZERO)
-    notional = sum((q.notional for q in done), ZERO)
-    fees = sum((q.fees for q in done), ZERO)
+    ordered = executed = notional = fees = ZERO
+    slippage, shortfall, delay = Average(), Average(), Average()
+    for q in done:
+        ordered += q.ordered
+        executed += q.executed
+        notional += q.notional
+        fees += q.fees
+        if q.arrival_mid is not None:
+            weight = q.ordered * q.arrival_mid
+            slippage.add(q.slippage_bps, q.executed * q.arrival_mid)
+            shortfall.add(q.shortfall_bps, weight)
+            delay.add(q.delay_bps, weight)
     successes = sum(q.success for q in done)
-    slippages = [(q.slippage_bps, q.executed * (q.arrival_mid or ZERO)) for q in done]
-    shortfalls = [(q.shortfall_bps, q.ordered * (q.arrival_mid or ZERO)) for q in done]
-    delays = [(q.delay_bps, q.ordered * (q.arrival_mid or ZERO)) for q in done]
-    slippage, shortfall, delay = _Average(slippages), _Average(shortfalls), _Average(delays)
     watched = [(q.executed, q.volume) for q in done if q.volume is not None]
     volume = sum((v for _, v in watched), ZERO)
     return QualitySummary(
@@ -361,9 +363,9 @@ def _group(
         ordered=ordered,
         executed=executed,
         notional=notional,
-        completion=_ratio(executed, ordered),
+        completion=ratio(executed, ordered),
         successes=successes,
-        success_rate=_ratio(Decimal(successes), Decimal(len(done))),
+        success_rate=ratio(Decimal(successes), Decimal(len(done))),
         slippage_bps_mean=slippage.mean,
         slippage_bps_median=slippage.median,
         slippage_count=slippage.count,
@@ -372,29 +374,8 @@ def _group(
         shortfall_count=shortfall.count,
         delay_bps_mean=delay.mean,
         delay_count=delay.count,
-        participation=_ratio(sum((x for x, _ in watched), ZERO), volume),
+        participation=ratio(sum((x for x, _ in watched), ZERO), volume),
         participation_count=len(watched),
         fees=fees,
-        fees_bps=_on(_BPS_GRID, fees / notional * BPS if notional else None),
+        fees_bps=on_grid(BPS_GRID, fees / notional * BPS if notional else None),
     )
-
-
-class _Average:
-    """A weighted mean, a median and a count of what is known; None of nothing."""
-
-    def __init__(self, pairs: Iterable[tuple[Decimal | None, Decimal]]) -> None:
-        known = [(value, weight) for value, weight in pairs if value is not None]
-        total = sum((weight for _, weight in known), ZERO)
-        mean = sum((v * w for v, w in known), ZERO) / total if total else None
-        self.count = len(known)
-        self.mean = _on(_BPS_GRID, mean)
-        self.median = _on(_BPS_GRID, median(v for v, _ in known) if known else None)
-
-
-def _ratio(part: Decimal, whole: Decimal) -> Decimal | None:
-    return _on(_RATIO_GRID, part / whole if whole else None)
-
-
-def _on(grid: Decimal, value: Decimal | None) -> Decimal | None:
-    """A figure rounded half to even on its grid: 0.0001 bps, ratios to a millionth."""
-    return None if value is None else value.quantize(grid)

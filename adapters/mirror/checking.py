@@ -110,7 +110,7 @@ def _compare(
             raise StoreDamaged(f"{log.name} has no event at position {raw.position}")
         if tuple(stored[number]) != tuple(raw):
             raise StoreDamaged(f"{log.name} has another event at position {raw.position}")
-    rows = Rows()
+    rows = Rows(len(mirrored))
     for raw in mirrored:
         rows.add(row_of(raw, log.decode(raw), effects))
     again = rows.table().to_batches()[0]

@@ -82,7 +82,7 @@ class Effects:
     def __init__(self, stream: Stream, accounts: Mapping[str, int]) -> None:
         self._stream = stream
         self._limits = _Limits()
-        self._book = _Book()
+        self._book = _Book(self._limits.instruction)
         self.accounts: dict[str, int] = dict(accounts)
         self._names: dict[UUID, str] = {}
         for name, version in accounts.items():
@@ -98,8 +98,8 @@ class Effects:
             return self._of_account(position, event)
         if self._book.get(id) is None and event.originator_version > 1:
             for earlier in self._stream(id)[: event.originator_version - 1]:
-                self._book.take(1, earlier)
                 self._limits.take(1, earlier)
+                self._book.take(1, earlier)
         before = _Standing(self._book.get(id), event)
         changes = self._limits.take(position, event)
         self._book.take(position, event)
@@ -110,14 +110,16 @@ class Effects:
         row["account"] = entry.instruction.account
         row["session_date"] = entry.session_date
         row["symbol"] = entry.symbol or None
-        self.accounts.setdefault(entry.instruction.account, 0)
-        self._names.setdefault(
-            account_stream_id(entry.instruction.account), entry.instruction.account
-        )
+        if entry.instruction.account not in self.accounts:
+            self._know(entry.instruction.account)
         if entry.instruction.is_done and not entry.instruction.live:
             self._book.forget(id)
             self._limits.forget(id)
         return row
+
+    def _know(self, account: str) -> None:
+        self.accounts[account] = 0
+        self._names[account_stream_id(account)] = account
 
     def _of_account(self, position: int, event: e.DomainEvent) -> Row:
         named = getattr(event, "account", None)

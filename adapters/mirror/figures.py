@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -96,25 +95,27 @@ def _outcome(row: tuple[Any, ...]) -> Outcome:
     id, symbol, strategy, state, released, side, ordered, executed, notional, fees = row[:10]
     in_terms, unpriced, arrival, release, ended_at, last_fill_at, start = row[10:17]
     seen_at, mid, volume = row[17:]
+    end_mid = at_end = None
+    if seen_at is not None:
+        end_mid = end_mid_of(ended_at, seen_at, mid)
+        at_end = volume_of(start, seen_at, volume, last_fill_at or 0)
     return Outcome(
-        instruction_id=UUID(id),
-        symbol=symbol or "",
-        strategy=strategy,
-        state=_STATES[state],
-        released=released,
-        side=None if side is None else _SIDES[side],
-        ordered=_short(ordered),
-        executed=_shortened(executed),
-        notional=_shortened(notional),
-        fees=_shortened(fees),
-        in_terms=_shortened(in_terms),
-        unpriced=unpriced,
-        arrival_mid=_short(arrival),
-        release_mid=_short(release),
-        end_mid=None if seen_at is None else end_mid_of(ended_at, seen_at, _short(mid)),
-        volume=None
-        if seen_at is None
-        else volume_of(_short(start), seen_at, _short(volume), last_fill_at or 0),
+        UUID(id),
+        symbol or "",
+        strategy,
+        _STATES[state],
+        released,
+        None if side is None else _SIDES[side],
+        ordered,
+        executed,
+        notional,
+        fees,
+        in_terms,
+        unpriced,
+        arrival,
+        release,
+        end_mid,
+        at_end,
     )
 
 
@@ -124,12 +125,3 @@ def _counters(tables: Tables) -> dict[str, int]:
     for *parts, amount in tables.ask(_COUNTERS).rows():
         found[counter_key(dict(zip(names, parts, strict=True)))] = amount
     return found
-
-
-def _short(value: Decimal | None) -> Decimal | None:
-    return None if value is None else value.normalize()
-
-
-def _shortened(value: Decimal) -> Decimal:
-    """The value without the zeros of its column: quotients are rounded by digits."""
-    return value.normalize()

@@ -22,8 +22,9 @@ _WHOLE_MAX: Final = Decimal(10) ** (DECIMAL_DIGITS - DECIMAL_PLACES)
 class Rows:
     """Collects rows column by column and gives them as a table."""
 
-    def __init__(self) -> None:
-        self._columns: dict[str, list[Any]] = {column.name: [] for column in COLUMNS}
+    def __init__(self, most: int) -> None:
+        # Made at full length: most columns of most events are empty, and stay so for nothing.
+        self._columns: dict[str, list[Any]] = {column.name: [None] * most for column in COLUMNS}
         self.count = 0
 
     def add(self, row: Row) -> None:
@@ -47,15 +48,17 @@ class Rows:
                 row[name] = gridded
                 rounded = rounded or gridded != value
         row["rounded"] = rounded
-        get = row.get
-        for name, values in self._columns.items():
-            values.append(get(name))
-        self.count += 1
+        columns, place = self._columns, self.count
+        for name, value in row.items():
+            columns[name][place] = value
+        self.count = place + 1
 
     def table(self) -> pa.Table:
         """All rows so far."""
         arrays = [
-            pa.array(self._columns[field.name], type=_plain(field.type)).cast(field.type)
+            pa.array(self._columns[field.name][: self.count], type=_plain(field.type)).cast(
+                field.type
+            )
             for field in SCHEMA
         ]
         return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -13,6 +13,7 @@ from uuid import UUID
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
 from ...domain.ids import account_stream_id
+from ..lean_reading import lean_decoder
 from ..storage.chain import link
 from ..storage.filelock import FileLock
 from ..storage.records import Head, RawRecorded
@@ -207,7 +208,7 @@ def _segment(
     try:
         left = upto - first + 1
         while left:
-            rows = Rows()
+            rows = Rows(min(GROUP_ROWS, left))
             for row in islice(events, min(GROUP_ROWS, left)):
                 rows.add(row)
             if not rows.count:
@@ -223,9 +224,10 @@ def _segment(
 def _rows(
     log: MirroredLog, first: int, last: int, previous: bytes, effects: Effects
 ) -> Iterator[Row]:
+    decode = lean_decoder(log)
     for position, raw in enumerate(log.raw_events(first - 1, last), start=first):
         previous = checked(raw, position, previous)
-        yield row_of(raw, log.decode(raw), effects)
+        yield row_of(raw, decode(raw), effects)
 
 
 def _effects_before(log: MirroredLog, first: int, manifest: Manifest, *, whole: bool) -> Effects:
