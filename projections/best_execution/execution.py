@@ -11,7 +11,7 @@ import polars as pl
 from ..tca.schema import HORIZONS_NS
 from .document import Column, Key, Table, Value
 from .facts import Facts, FrameMembers, RowMembers
-from .measures import BPS, GRID, How, Measure, grouped
+from .measures import BPS, GRID, How, Measure, Sums
 
 ROWS_MAX: Final = 5_000
 """Rows of single instructions in a report; what is beyond is said, and is in the groups."""
@@ -125,82 +125,77 @@ KEY_TITLES: Final = {
 }
 
 
-def group_table(
-    name: str,
-    title: str,
-    frame: pl.DataFrame,
-    by: Sequence[str],
-    measures: Sequence[Measure],
-    note: str = "",
-) -> Table:
+INSTRUCTION_KEYS: Final = (
+    "strategy",
+    "symbol",
+    "account",
+    "session_date",
+    "size",
+    "hour",
+    "side_name",
+)
+FILL_KEYS: Final = ("symbol", "order_type", "venue", "month", "liquidity", "hour", "size")
+ORDER_KEYS: Final = ("symbol", "order_type", "venue", "month")
+
+
+def instruction_sums(facts: Facts) -> Sums:
+    """What tables over instructions are added up from."""
+    return Sums(facts.instructions, INSTRUCTION_KEYS, INSTRUCTION_MEASURES)
+
+
+def fill_sums(facts: Facts) -> Sums:
+    """What tables over fills are added up from."""
+    return Sums(facts.fills, FILL_KEYS, FILL_MEASURES)
+
+
+def order_sums(facts: Facts) -> Sums:
+    """What tables over child orders are added up from."""
+    return Sums(facts.orders, ORDER_KEYS, ORDER_MEASURES)
+
+
+def group_table(name: str, title: str, sums: Sums, by: Sequence[str], note: str = "") -> Table:
     """A table of figures by group; in several currencies, money is never added across them."""
-    if "currency" in frame.columns and frame["currency"].n_unique() > 1:
-        frame = frame.with_columns(pl.col("currency").fill_null("not given"))
+    if "currency" in sums.keys:
         by = [*by, "currency"]
     columns = [Column(key, KEY_TITLES[key], "text", "group") for key in by]
     return Table(
         name,
         title,
-        (*columns, *(measure.column for measure in measures)),
-        tuple(grouped(frame, by, measures)),
+        (*columns, *(measure.column for measure in sums.measures)),
+        tuple(sums.by(by)),
         keys=len(by),
         note=note,
-        members=FrameMembers(frame, by, measures),
+        members=FrameMembers(sums.frame, by, sums.measures),
     )
 
 
 def execution_tables(facts: Facts) -> list[Table]:
     """Totals, every way of grouping, phases, single instructions and the dearest of them."""
-    parents, fills = facts.instructions, facts.fills
-    found = [group_table("totals", "Totals", parents, (), INSTRUCTION_MEASURES)]
-    for key in ("strategy", "symbol", "account", "session_date", "size", "hour", "side_name"):
-        title = f"By {KEY_TITLES[key]}"
-        found.append(group_table(f"by_{_short(key)}", title, parents, [key], INSTRUCTION_MEASURES))
-    for key in ("venue", "order_type", "liquidity"):
-        title = f"Fills by {KEY_TITLES[key]}"
-        found.append(group_table(f"fills_by_{key}", title, fills, [key], FILL_MEASURES))
-    found.append(group_table("fills_by_hour", "Fills by hour", fills, ["hour"], FILL_MEASURES))
-    found.append(
-        group_table(
-            "orders_by_type", "Orders by type", facts.orders, ["order_type"], ORDER_MEASURES
-        )
-    )
+    parents, fills = instruction_sums(facts), fill_sums(facts)
+    found = [group_table("totals", "Totals", parents, ())]
+    for key in INSTRUCTION_KEYS:
+        found.append(group_table(f"by_{_short(key)}", f"By {KEY_TITLES[key]}", parents, [key]))
+    for key in ("venue", "order_type", "liquidity", "hour"):
+        found.append(group_table(f"fills_by_{key}", f"Fills by {KEY_TITLES[key]}", fills, [key]))
+    orders = order_sums(facts)
+    found.append(group_table("orders_by_type", "Orders by type", orders, ["order_type"]))
     found += [phases_table(facts), instructions_table(facts), outliers_table(facts)]
     return found
 
 
 def best_execution_tables(facts: Facts) -> list[Table]:
     """Results per symbol, order type, venue and month, by venue and size, and fill rates."""
-    fills, orders = facts.fills, facts.orders
+    fills = fill_sums(facts)
+    finest = ("symbol", "order_type", "venue", "month")
     return [
-        group_table("totals", "All fills", fills, (), FILL_MEASURES),
-        group_table(
-            "by_symbol",
-            "By symbol, order type, venue and month",
-            fills,
-            ["symbol", "order_type", "venue", "month"],
-            FILL_MEASURES,
-        ),
-        group_table("by_venue", "By venue", fills, ["venue"], FILL_MEASURES),
-        group_table(
-            "by_venue_size", "By venue and order size", fills, ["venue", "size"], FILL_MEASURES
-        ),
-        group_table("by_order_type", "By order type", fills, ["order_type"], FILL_MEASURES),
-        group_table("by_hour", "By hour", fills, ["hour"], FILL_MEASURES),
-        group_table(
-            "fill_rates",
-            "Likelihood and speed of execution",
-            orders,
-            ["symbol", "order_type", "venue", "month"],
-            ORDER_MEASURES,
-        ),
-        group_table(
-            "by_strategy",
-            "Cost by strategy",
-            facts.instructions,
-            ["strategy"],
-            INSTRUCTION_MEASURES,
-        ),
+        group_table("totals", "All fills", fills, ()),
+        group_table("by_symbol", "By symbol, order type, venue and month", fills, finest),
+        group_table("by_venue", "By venue", fills, ["venue"]),
+        group_table("by_venue_size", "By venue and order size", fills, ["venue", "size"]),
+        group_table("by_order_type", "By order type", fills, ["order_type"]),
+        group_table("by_hour", "By hour", fills, ["hour"]),
+        group_table("fill_rates", "Likelihood and speed of execution", order_sums(facts), finest),
+        group_table("by_strategy", "Cost by strategy", instruction_sums(facts), ["strategy"]),
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from ..tca.analysis import Analysis
+from ..tca.schema import HORIZONS_NS
 from ..tca.tables import Tables
 from .document import ALL, Key, Members, Value
 from .measures import EXACT, Measure
@@ -18,6 +19,40 @@ NOT_GIVEN: Final = "not given"
 """The group of rows whose key is not known."""
 TIME_ZONE: Final = "America/New_York"
 """Where hours and months of a report are those of the exchange."""
+
+
+FILL_COLUMNS: Final = (
+    "fill_id",
+    "order_id",
+    "instruction_id",
+    "symbol",
+    "side",
+    "currency",
+    "account",
+    "strategy",
+    "session_date",
+    "at",
+    "quantity",
+    "price",
+    "notional",
+    "fees",
+    "liquidity",
+    "venue",
+    "order_type",
+    "bid",
+    "ask",
+    "place",
+    "time_to_fill_ms",
+    "quoted_spread",
+    "quoted_spread_bps",
+    "effective_spread",
+    "effective_spread_bps",
+    "price_improvement",
+    *(f"realised_spread_{name}" for name in HORIZONS_NS),
+    *(f"realised_spread_{name}_bps" for name in HORIZONS_NS),
+    *(f"markout_{name}_bps" for name in HORIZONS_NS),
+)
+"""What reports need of every fill; a month has a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +101,22 @@ def facts_of(
         side_name=_side(),
         venue=pl.col("venue").fill_null(route),
     )
-    fills = analysis.fills.join(
-        orders.select("order_id", "size", route="venue"),
-        on="order_id",
-        how="left",
-        maintain_order="left",
-    ).with_columns(
-        **_keys("at", time_zone),
-        month=_month(),
-        side_name=_side(),
-        venue=pl.coalesce("venue", "route"),
-        size=pl.col("size").fill_null(NOT_GIVEN),
-        **_products(),
+    fills = (
+        analysis.fills.select(FILL_COLUMNS)
+        .join(
+            orders.select("order_id", "size", route="venue"),
+            on="order_id",
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(
+            **_keys("at", time_zone),
+            month=_month(),
+            side_name=_side(),
+            venue=pl.coalesce("venue", "route"),
+            size=pl.col("size").fill_null(NOT_GIVEN),
+            **_products(),
+        )
     )
     named = ("venue", "order_type", "strategy", "account", "liquidity", "symbol", "session_date")
     frames = [

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from .document import Column, Table
-from .execution import FILL_MEASURES, ORDER_MEASURES, group_table
+from .execution import fill_sums, group_table, order_sums
 from .facts import Facts
 
 FACTORS: Final[Mapping[str, str]] = {
@@ -57,13 +57,9 @@ def finra5310_tables(facts: Facts, reviews: Sequence[Review]) -> list[Table]:
     due = _due(facts, reviews)
     return [
         group_table(
-            "comparison",
-            "Comparison by security, type, venue and month",
-            facts.fills,
-            by,
-            FILL_MEASURES,
+            "comparison", "Comparison by security, type, venue and month", fill_sums(facts), by
         ),
-        group_table("likelihood", "Likelihood and speed", facts.orders, by, ORDER_MEASURES),
+        group_table("likelihood", "Likelihood and speed", order_sums(facts), by),
         factors,
         Table(
             "reviews", "Reviews on the record", columns, tuple((str(r.at), *r[1:]) for r in reviews)

@@ -33,6 +33,28 @@ class How(StrEnum):
     MEAN = "average weighted by"
 
 
+class Part(NamedTuple):
+    """Something summed over rows: ``where`` is a column that must be known for a row to count."""
+
+    what: str
+    column: str = ""
+    where: str = ""
+
+    @property
+    def expression(self) -> pl.Expr:
+        """How it is summed; what is null adds nothing."""
+        if self.what == "rows":
+            return pl.len().cast(pl.Int64)
+        if self.what == "known":
+            return pl.col(self.column).is_not_null().sum().cast(pl.Int64)
+        exact = pl.col(self.column).cast(EXACT)
+        if self.what == "product":
+            return (exact * pl.col(self.where).cast(EXACT)).sum()
+        if self.where:
+            exact = pl.when(pl.col(self.where).is_not_null()).then(exact)
+        return exact.sum()
+
+
 class Measure(NamedTuple):
     """A figure over rows: ``over`` is summed or averaged, ``under`` divides or weighs.
 
@@ -61,21 +83,23 @@ class Measure(NamedTuple):
         }[self.how]
         return Column(self.name, self.title, self.unit, f"{self.about or self.title}: {formula}")
 
-    def sums(self) -> tuple[pl.Expr, pl.Expr]:
-        """What is summed above and below the line."""
+    def parts(self, complete: frozenset[str]) -> tuple[Part, Part]:
+        """What is summed above and below the line; sums of groups add up to those of all.
+
+        ``complete`` are columns that are never null: with them several measures share a sum.
+        """
         if self.how is How.ROWS:
-            return pl.len().cast(EXACT), pl.lit(1)
-        over = pl.col(self.over)
+            return Part("rows"), Part("rows")
         if self.how is How.KNOWN:
-            return over.is_not_null().sum().cast(EXACT), pl.lit(1)
-        exact = over.cast(EXACT)
+            return Part("known", self.over), Part("known", self.over)
         if self.how is How.SUM:
             # A sum of nothing known is unknown, not zero.
-            return exact.sum(), over.is_not_null().any().cast(pl.Int64)
-        weight = pl.col(self.under).cast(EXACT)
-        known = over.is_not_null() & pl.col(self.under).is_not_null()
-        above = exact * weight if self.how is How.MEAN else exact
-        return above.filter(known).sum(), weight.filter(known).sum()
+            return Part("sum", self.over), Part("known", self.over)
+        below = "" if self.over in complete else self.over
+        if self.how is How.MEAN:
+            return Part("product", self.over, self.under), Part("sum", self.under, below)
+        above = "" if self.under in complete else self.under
+        return Part("sum", self.over, above), Part("sum", self.under, below)
 
     def figure(self, above: Any, below: Any) -> Value:
         """The figure from the two sums, None where it is unknown."""
@@ -107,26 +131,40 @@ class Measure(NamedTuple):
         return self.figure(above, below)
 
 
-def grouped(
-    frame: pl.DataFrame, by: Sequence[str], measures: Sequence[Measure]
-) -> list[tuple[Value, ...]]:
-    """A row of figures for each group, ordered by its key as text."""
-    aggregates = []
-    for measure in measures:
-        above, below = measure.sums()
-        aggregates += [above.alias(f"{measure.name}|n"), below.alias(f"{measure.name}|d")]
-    if by:
-        table = frame.group_by(by).agg(aggregates)
-    else:
-        table = frame.select(aggregates)
-    rows = []
-    for row in table.iter_rows():
-        key, sums = row[: len(by)], row[len(by) :]
-        figures = (
-            measure.figure(sums[2 * n], sums[2 * n + 1]) for n, measure in enumerate(measures)
-        )
-        rows.append((*key, *figures))
-    return sorted(rows, key=lambda row: tuple(_order(value) for value in row[: len(by)]))
+class Sums:
+    """The sums of measures over a frame by all the keys that its tables group by.
+
+    Rows are gone through once; every table adds up groups of this, exactly.
+    """
+
+    def __init__(
+        self, frame: pl.DataFrame, keys: Sequence[str], measures: Sequence[Measure]
+    ) -> None:
+        self.frame = frame
+        self.measures = tuple(measures)
+        self.keys = tuple(keys)
+        if "currency" in frame.columns and frame["currency"].n_unique() > 1:
+            self.keys = (*self.keys, "currency")
+        complete = frozenset(n for n in frame.columns if frame[n].null_count() == 0)
+        self._parts = [measure.parts(complete) for measure in measures]
+        each = dict.fromkeys(part for pair in self._parts for part in pair)
+        self._places = {part: place for place, part in enumerate(each)}
+        summed = [part.expression.alias(str(place)) for part, place in self._places.items()]
+        self._sums = frame.lazy().group_by(self.keys).agg(summed).collect()
+
+    def by(self, keys: Sequence[str]) -> list[tuple[Value, ...]]:
+        """A row of figures for each group, in the order of its key; without keys one row."""
+        sums = [pl.col(str(place)).sum() for place in self._places.values()]
+        table = self._sums.group_by(keys).agg(sums) if keys else self._sums.select(sums)
+        rows = []
+        for row in table.iter_rows():
+            key, found = row[: len(keys)], row[len(keys) :]
+            figures = (
+                measure.figure(found[self._places[above]], found[self._places[below]])
+                for measure, (above, below) in zip(self.measures, self._parts, strict=True)
+            )
+            rows.append((*key, *figures))
+        return sorted(rows, key=lambda row: tuple(_order(value) for value in row[: len(keys)]))
 
 
 def _order(key: Value) -> tuple[int, str]:
