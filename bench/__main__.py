@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import cost_analysis, replay, twap_day
+from bench import cost_analysis, decisions, replay, twap_day
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX = 3_600
@@ -67,6 +67,7 @@ def main() -> None:
         ("Durable lifecycles", lifecycle_rows(run("lifecycles", brief))),
         ("TWAP day, all at once", twap_day.summary(run("twap_day", together))),
         ("TWAP day, a second apart", twap_day.summary(run("twap_day", apart))),
+        ("One decision", decisions.summary(run("decisions", rounds))),
         ("Replay, mirror, queries", replay.summary(run("replay", [*rounds, *sizes]))),
         ("Cost of a month", cost_analysis.summary(run("cost_analysis", costs))),
     ]
