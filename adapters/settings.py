@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from ..domain.errors import InvalidInput
+from ..domain.fees import Charge, FeeRate, FeeSchedule, Rounding
 from ..domain.intake import IntakeRules
 from ..domain.limits import Limits
 from ..domain.market import Record
@@ -123,6 +124,30 @@ class BrokerSettings(Record):
     reconcile_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
 
 
+class FeeSettings(Record):
+    """What trading costs beside the price, for the fee ledger and for estimates.
+
+    ``commission_per_share`` is the broker's own. ``rates`` are added to the built-in table of SEC,
+    TAF and CAT rates, each ``charge``, ``since``, ``rate`` and optionally ``max_per_execution`` and
+    ``source``; of the same charge and date the configured one wins. ``rounding`` is over what a
+    charge is added up before it is rounded up to the cent.
+    """
+
+    commission_per_share: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(0)
+    rounding: Rounding = Rounding.DAY
+    rates: tuple[FeeRate, ...] = ()
+
+    def schedule(self) -> FeeSchedule:
+        """The built-in table with what is configured."""
+        commission = FeeRate(
+            charge=Charge.COMMISSION,
+            since="0001-01-01",
+            rate=self.commission_per_share,
+            source="fees.commission_per_share",
+        )
+        return FeeSchedule((commission, *self.rates))
+
+
 class Settings(BaseSettings):
     """Everything that can be configured, checked.
 
@@ -153,6 +178,7 @@ class Settings(BaseSettings):
     switching: SwitchingRules = SwitchingRules()
     intake: IntakeRules = IntakeRules()
     broker: BrokerSettings = BrokerSettings()
+    fees: FeeSettings = FeeSettings()
     integrity: IntegritySettings = IntegritySettings()
     reporting: ReportingSettings = ReportingSettings()
 

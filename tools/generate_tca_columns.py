@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from fillwright.projections.tca import results
+from fillwright.projections.tca.fee_ledger import FEE_LEDGER
 from fillwright.projections.tca.schema import PLACES, TABLES, Column
 
 INTRODUCTION: Final = f"""\
@@ -37,6 +38,7 @@ GIVEN: Final[Mapping[str, tuple[Column, ...]]] = {
     "Result: fills": results.FILL_RESULTS,
     "Result: phases": results.PHASE_RESULTS,
     "Result: problems": results.PROBLEMS,
+    "Result: fee_ledger": FEE_LEDGER,
 }
 """The tables that come out."""
 

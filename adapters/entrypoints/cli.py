@@ -11,6 +11,7 @@ import typer
 
 from ... import __version__
 from .config_command import config
+from .cost_command import tca
 from .demo_command import demo
 from .evaluate import evaluate
 from .evidence_commands import check, checkpoint, keys, prove
@@ -72,6 +73,7 @@ app.command()(mirror)
 app.command()(query)
 app.command()(paper)
 app.command()(surveillance)
+app.command()(tca)
 app.command()(explain)
 app.command()(review)
 app.add_typer(store_app)

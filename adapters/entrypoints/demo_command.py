@@ -186,7 +186,7 @@ def demo(
         rules=base.rules,
         limits=base.settings.to_limits(),
         latency_ns=latency_ns(),
-        fees=FeeModel.US.rates(),
+        fees=FeeModel.US.rates(base.settings.fees.schedule(), session.date),
         integrity=base.settings.integrity,
     )
     rows = [Row(number, fields) for number, fields in enumerate(DECISIONS, start=1)]

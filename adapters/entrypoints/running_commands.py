@@ -13,6 +13,7 @@ from ...domain.errors import InvalidInput
 from .options import ConfigOption, JsonOption, ProgressOption, SeedOption, StoreOption
 
 if TYPE_CHECKING:
+    from ...domain.fees import FeeSchedule
     from ..decisions_file import Row
     from ..exchange.terms import Fees
     from ..running import FileDecision, RunTerms
@@ -28,11 +29,15 @@ class FeeModel(StrEnum):
     US = "us"
     NONE = "none"
 
-    def rates(self) -> Fees:
-        """What one execution costs."""
+    def rates(self, schedule: FeeSchedule, date: str) -> Fees:
+        """What one execution costs on a date (YYYY-MM-DD), by the dated table.
+
+        Raises:
+            InvalidInput: the table does not go so far back.
+        """
         from ..exchange.terms import Fees
 
-        return Fees.us_equities() if self is FeeModel.US else Fees()
+        return Fees.of_schedule(schedule, date) if self is FeeModel.US else Fees()
 
 
 class BrokerName(StrEnum):
@@ -112,7 +117,12 @@ LatencyOption = Annotated[
         help="From sending an order to its arrival at the venue.",
     ),
 ]
-FeesOption = Annotated[FeeModel, typer.Option("--fees", help="US regulatory fees, or none.")]
+FeesOption = Annotated[
+    FeeModel,
+    typer.Option(
+        "--fees", help="US regulatory fees of the session's date (docs/fees.md), or none."
+    ),
+]
 StrictOption = Annotated[
     bool,
     typer.Option(
@@ -238,7 +248,7 @@ def _simulated(
         rules=base.rules,
         limits=base.settings.to_limits(),
         latency_ns=latency_ns(latency_ms),
-        fees=fees.rates(),
+        fees=fees.rates(base.settings.fees.schedule(), held.date),
         integrity=base.settings.integrity,
     )
     return terms, file_decisions(rows, held, base.rules)

@@ -9,6 +9,8 @@ from decimal import ROUND_CEILING, Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
+from ...domain.fees import Charge, FeeSchedule
+
 CENT: Final = Decimal("0.01")
 ZERO: Final = Decimal(0)
 LATENCY_NS: Final = 50_000_000
@@ -49,6 +51,21 @@ class Fees:
     ) -> Fees:
         """US regulatory fees at the rates of May 2024 to May 2025; pass others for other times."""
         return cls(commission_per_share, sec_per_million, taf_per_share, taf_max_per_trade)
+
+    @classmethod
+    def of_schedule(cls, schedule: FeeSchedule, date: str) -> Fees:
+        """Commission, SEC and TAF of a date (YYYY-MM-DD); CAT is not charged by the venue.
+
+        Raises:
+            InvalidInput: the table does not go so far back.
+        """
+        taf = schedule.on(Charge.TAF, date)
+        return cls(
+            schedule.on(Charge.COMMISSION, date).rate or ZERO,
+            schedule.on(Charge.SEC, date).rate or ZERO,
+            taf.rate or ZERO,
+            taf.max_per_execution,
+        )
 
     def charge(self, *, is_sell: bool, quantity: Decimal, price: Decimal) -> Decimal:
         """The fee of one execution in account currency."""

@@ -137,6 +137,23 @@ def read_table(path: str | Path) -> pl.DataFrame:
     raise InvalidInput("file", source.name, "a name that ends in .csv or .parquet")
 
 
+def scan_table(path: str | Path) -> pl.DataFrame | pl.LazyFrame:
+    """As :func:`read_table`, but a Parquet file is only read when it is needed.
+
+    Raises:
+        InvalidInput: the file cannot be read, or its name ends in something else.
+    """
+    source = Path(path)
+    if source.suffix.lower() not in (".parquet", ".pq"):
+        return read_table(source)
+    try:
+        lazy = pl.scan_parquet(source)
+        lazy.collect_schema()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InvalidInput("file", source.name, f"a readable table ({error})") from error
+    return lazy
+
+
 def typed_table(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The table with exactly its columns and types, absent ones null.
 

@@ -1,0 +1,183 @@
+"""What trading US equities costs beside the price: dated rates, and exact charges from them.
+
+A charge has one rate from a date on until the next. The built-in table holds what was announced;
+configuration adds to it or puts another rate in the place of one with the same date. A rate of None
+is one that is not known: what would need it is None as well, never zero.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
+from typing import Annotated, Final, NamedTuple
+
+from pydantic import Field
+
+from .errors import InvalidInput
+from .market import Record
+from .money import ZERO
+
+CENT: Final = Decimal("0.01")
+MILLION: Final = Decimal(1_000_000)
+DATE: Final = r"^\d{4}-\d{2}-\d{2}$"
+
+
+class Charge(StrEnum):
+    """What is charged: ``sec`` and ``taf`` on sells, the others on both sides."""
+
+    COMMISSION = "commission"
+    SEC = "sec"
+    TAF = "taf"
+    CAT = "cat"
+
+
+class Rounding(StrEnum):
+    """Over what a charge is added up before it is rounded up to the cent.
+
+    A broker that accrues over the day rounds once a day; one that charges each trade rounds each.
+    """
+
+    EXECUTION = "execution"
+    ORDER = "order"
+    DAY = "day"
+
+
+SELLS_ONLY: Final = frozenset({Charge.SEC, Charge.TAF})
+
+
+class FeeRate(Record):
+    """A rate from ``since`` (YYYY-MM-DD) on; ``source`` says where it was read.
+
+    ``rate`` is USD per million of proceeds for ``sec`` and per share for the others, None where it
+    is not known. ``max_per_execution`` caps one execution's charge, in USD.
+    """
+
+    charge: Charge
+    since: Annotated[str, Field(pattern=DATE)]
+    rate: Annotated[Decimal | None, Field(ge=-1, le=1_000)]
+    max_per_execution: Annotated[Decimal | None, Field(ge=0)] = None
+    source: Annotated[str, Field(max_length=300)] = ""
+
+
+def _sec(since: str, rate: str, source: str) -> FeeRate:
+    return FeeRate(charge=Charge.SEC, since=since, rate=Decimal(rate), source=source)
+
+
+def _taf(since: str, rate: str, most: str, source: str) -> FeeRate:
+    return FeeRate(
+        charge=Charge.TAF,
+        since=since,
+        rate=Decimal(rate),
+        max_per_execution=Decimal(most),
+        source=source,
+    )
+
+
+def _cat(since: str, rate: str | None, source: str) -> FeeRate:
+    known = None if rate is None else Decimal(rate)
+    return FeeRate(charge=Charge.CAT, since=since, rate=known, source=source)
+
+
+_REMEMBERED: Final = "date not read in a source; check before relying on its edge"
+_SCHEDULE_2020: Final = "FINRA SR-FINRA-2020-032, fee increase schedule"
+
+BUILT_IN: Final = (
+    _sec("2012-04-01", "22.40", f"SEC press release 2012-232; {_REMEMBERED}"),
+    _sec("2013-05-25", "17.40", f"FINRA information notice 2014-03-03; {_REMEMBERED}"),
+    _sec("2014-03-18", "22.10", "FINRA information notice 2014-03-03"),
+    _sec("2015-02-14", "18.40", f"rate and {_REMEMBERED}"),
+    _sec("2016-02-16", "21.80", f"FINRA information notice 2016-03-15; {_REMEMBERED}"),
+    _sec("2017-07-04", "23.10", f"rate and {_REMEMBERED}"),
+    _sec("2018-05-22", "13.00", f"FINRA notice of the rate of 2019-04-16; {_REMEMBERED}"),
+    _sec("2019-04-16", "20.70", "SEC fee rate advisory 2 for fiscal year 2019"),
+    _sec("2020-02-18", "22.10", "SEC fee rate advisory 2 for fiscal year 2020"),
+    _sec("2021-02-25", "5.10", "SEC fee rate advisory 2 for fiscal year 2021"),
+    _sec("2022-05-14", "22.90", f"rate and {_REMEMBERED}"),
+    _sec("2023-02-27", "8.00", f"rate and {_REMEMBERED}"),
+    _sec("2024-05-22", "27.80", f"STA on the SEC's notice of 2025-04-08; {_REMEMBERED}"),
+    _sec("2025-05-14", "0", "SEC notice of 2025-04-08, as told by STA"),
+    _sec("2026-04-04", "20.60", "SEC fee rate advisory, as told by brokers"),
+    _taf("2012-03-01", "0.000095", "4.75", "FINRA regulatory notice 12-06"),
+    _taf("2012-07-01", "0.000119", "5.95", f"{_SCHEDULE_2020}; {_REMEMBERED}"),
+    _taf("2022-01-01", "0.000130", "6.49", _SCHEDULE_2020),
+    _taf("2023-01-01", "0.000145", "7.27", _SCHEDULE_2020),
+    _taf("2024-01-01", "0.000166", "8.30", _SCHEDULE_2020),
+    _taf("2026-01-01", "0.000195", "9.79", "FINRA's rate for 2026, as told by brokers"),
+    _cat("2012-01-01", "0", "nothing was charged before CAT Fee 2024-1"),
+    _cat("2024-09-01", "0.000035", "CAT NMS Plan, FAQ V6: CAT Fee 2024-1"),
+    _cat("2024-10-01", "0.000048", "CAT NMS Plan, FAQ V6: and Historical CAT Assessment 1"),
+    _cat("2025-01-01", None, "not read: give it in configuration"),
+    _cat("2025-07-01", "0.0000265", "Alpaca, regulatory fees: 2025-2, historical and recovery"),
+    _cat("2026-01-01", None, "not read: give it in configuration"),
+)
+"""Rates as announced. CAT is per executed equivalent share; a share of an NMS stock is one."""
+
+
+class Charges(NamedTuple):
+    """What one execution is charged, in USD and not rounded; None where the rate is not known."""
+
+    commission: Decimal | None
+    sec: Decimal | None
+    taf: Decimal | None
+    cat: Decimal | None
+
+
+class FeeSchedule:
+    """The rates of every charge by date."""
+
+    def __init__(self, rates: Iterable[FeeRate] = ()) -> None:
+        """The built-in table with ``rates`` added; of the same charge and date the later wins."""
+        table = {(rate.charge, rate.since): rate for rate in (*BUILT_IN, *rates)}
+        self.rates = tuple(table[key] for key in sorted(table))
+        self._by_charge = {
+            charge: [rate for rate in self.rates if rate.charge is charge] for charge in Charge
+        }
+
+    def on(self, charge: Charge, date: str) -> FeeRate:
+        """The rate in force on a date (YYYY-MM-DD); no commission unless one is configured.
+
+        Raises:
+            InvalidInput: the table does not go so far back.
+        """
+        rates = self._by_charge[charge]
+        place = bisect_right([rate.since for rate in rates], date)
+        if place:
+            return rates[place - 1]
+        if charge is Charge.COMMISSION:
+            return FeeRate(charge=charge, since="0001-01-01", rate=ZERO, source="none")
+        raise InvalidInput("date", date, f"{rates[0].since} or later, where {charge} rates begin")
+
+    def charges(self, *, date: str, is_sell: bool, quantity: Decimal, price: Decimal) -> Charges:
+        """What one execution is charged by its date, exactly.
+
+        SEC Section 31: rate per million times proceeds, on sells. FINRA TAF: rate times shares, on
+        sells, with its cap per execution. CAT and commission: rate times shares.
+
+        Raises:
+            InvalidInput: the table does not go so far back.
+        """
+
+        def amount(charge: Charge) -> Decimal | None:
+            if charge in SELLS_ONLY and not is_sell:
+                return ZERO
+            rate = self.on(charge, date)
+            if rate.rate is None:
+                return None
+            basis = quantity * price / MILLION if charge is Charge.SEC else quantity
+            exact = basis * rate.rate
+            most = rate.max_per_execution
+            return exact if most is None else min(exact, most)
+
+        return Charges(*(amount(charge) for charge in Charge))
+
+    def estimate(self, *, date: str, is_sell: bool, quantity: Decimal, price: Decimal) -> Decimal:
+        """What an execution is expected to cost in fees, up to the cent; unknown rates left out."""
+        found = self.charges(date=date, is_sell=is_sell, quantity=quantity, price=price)
+        return sum((up_to_cent(one) for one in found if one), ZERO)
+
+
+def up_to_cent(amount: Decimal) -> Decimal:
+    """The next whole cent, as the SEC's and FINRA's fees are passed on."""
+    return amount.quantize(CENT, rounding=ROUND_CEILING)
