@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from .options import ConfigOption, JsonOption, StoreOption, store_of
+from .options import AsOfOption, ConfigOption, JsonOption, StoreOption, store_of
 
 if TYPE_CHECKING:
     from ...projections.best_execution.document import Report
@@ -57,6 +57,9 @@ FromOption = Annotated[
 ToOption = Annotated[
     str | None, typer.Option("--to", metavar="DATE", help="Last session, YYYY-MM-DD.")
 ]
+TableOption = Annotated[
+    str | None, typer.Option("--table", metavar="NAME", help="Which table, for csv and parquet.")
+]
 PositionOption = Annotated[
     int | None,
     typer.Option(
@@ -93,11 +96,9 @@ def report(
             show_default=False,
         ),
     ] = None,
-    table: Annotated[
-        str | None,
-        typer.Option("--table", metavar="NAME", help="Which table, for csv and parquet."),
-    ] = None,
+    table: TableOption = None,
     position: PositionOption = None,
+    as_of: AsOfOption = None,
     record: Annotated[
         bool,
         typer.Option("--record/--no-record", help="Put on record that it was issued."),
@@ -126,7 +127,7 @@ def report(
 
     output.log_to_stderr()
     if kind is None:
-        _summary(store_of(store), period_days, json_output=json_output)
+        _summary(store_of(store), period_days, as_of, json_output=json_output)
         return
     from .reporting import make, present
 
@@ -138,12 +139,12 @@ def report(
     present(source, made, wanted.value, out, table)
 
 
-def _summary(store: str, period_days: int, *, json_output: bool) -> None:
+def _summary(store: str, period_days: int, as_of: str | None, *, json_output: bool) -> None:
     from . import output
     from .overview import report_view
     from .views import open_views
 
-    views = open_views(store)
+    views = open_views(store, as_of)
     made = views.report(period_days)
     if json_output:
         output.print_json(made)

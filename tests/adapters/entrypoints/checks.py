@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fillwright.adapters.market_data.recorded import RecordedMarketData
 from fillwright.adapters.running import RunTerms, start
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.events import SessionClosed
+from fillwright.domain.fees import FeeSchedule
 from fillwright.domain.limits import Limits
 
 Positions = dict[str, Decimal]
@@ -23,6 +25,7 @@ Positions = dict[str, Decimal]
 
 def exchange_positions(store: Path, market: RecordedMarketData, account: Path) -> Positions:
     """The positions at the exchange, rebuilt from its own journal."""
+    day = date.fromisoformat(market.days_of(market.symbols[0])[0].date)
     terms = RunTerms(
         store=str(store),
         account_name="main",
@@ -31,7 +34,7 @@ def exchange_positions(store: Path, market: RecordedMarketData, account: Path) -
         rules=EngineRules(),
         limits=Limits(),
         latency_ns=50_000_000,
-        fees=Fees.us_equities(),
+        fees=Fees.of_schedule(FeeSchedule(), day.isoformat()),
     )
     with start(terms) as simulation:
         positions = simulation.exchange.positions(simulation.session.close)
