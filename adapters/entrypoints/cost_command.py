@@ -21,6 +21,15 @@ RESULTS: Final = ("instructions", "orders", "fills", "phases", "problems")
 FILE_HELP: Final = "CSV or Parquet; columns: docs/tca-columns.md."
 
 
+OwnOption = Annotated[
+    bool,
+    typer.Option(
+        "--own-in-trades/--own-not-in-trades",
+        help="Whether the trades contain these executions. A log says so itself.",
+    ),
+]
+
+
 class FileKind(StrEnum):
     """What the results are written as."""
 
@@ -42,13 +51,7 @@ def tca(
     trades: Annotated[Path | None, _file("--trades", "The market's trades.")] = None,
     sessions: Annotated[Path | None, _file("--sessions", "Official open and close.")] = None,
     store: StoreOption = None,
-    own_in_trades: Annotated[
-        bool,
-        typer.Option(
-            "--own-in-trades/--own-not-in-trades",
-            help="Whether the trades contain these executions. A log says so itself.",
-        ),
-    ] = True,
+    own_in_trades: OwnOption = True,
     out: Annotated[
         Path | None,
         typer.Option(
