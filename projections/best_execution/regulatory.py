@@ -55,7 +55,7 @@ def covered_orders(facts: Facts, reporter: Reporter) -> pl.DataFrame:
         return orders.with_columns(*none, executable_at=pl.lit(None, pl.Int64))
     timed = orders.filter(pl.col("received_at").is_not_null()).sort("received_at")
     found = timed.join_asof(
-        quotes.select("symbol", "at", *names).sort("at"),
+        quotes.select("symbol", "at", *names).sort("at", maintain_order=True),
         left_on="received_at",
         right_on="at",
         by="symbol",
