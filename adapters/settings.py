@@ -31,6 +31,7 @@ from ..domain.limits import Limits
 from ..domain.market import Record
 from ..domain.money import plain
 from ..domain.planning.facts import PlanningRules
+from ..domain.retention import RetentionRules
 from ..domain.switching import SwitchingRules
 from ..domain.timing.engine import TimingConfig
 from .brokers.provider import NeutralDefaults, ProviderTimings
@@ -180,6 +181,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     fees: FeeSettings = FeeSettings()
     integrity: IntegritySettings = IntegritySettings()
+    retention: RetentionRules = RetentionRules()
     reporting: ReportingSettings = ReportingSettings()
 
     @classmethod

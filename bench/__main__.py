@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import cost_analysis, decisions, replay, twap_day
+from bench import cost_analysis, decisions, replay, twap_day, verify_speed
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX = 3_600
@@ -69,6 +69,7 @@ def main() -> None:
         ("TWAP day, a second apart", twap_day.summary(run("twap_day", apart))),
         ("One decision", decisions.summary(run("decisions", rounds))),
         ("Replay, mirror, queries", replay.summary(run("replay", [*rounds, *sizes]))),
+        ("Verification", verify_speed.summary(run("verify_speed", rounds))),
         ("Cost of a month", cost_analysis.summary(run("cost_analysis", costs))),
     ]
     width = max(len(what) for _, rows in tables for what, _ in rows) + 2

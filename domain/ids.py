@@ -20,6 +20,11 @@ def instruction_id(account: str, decision_id: str) -> UUID:
     return uuid5(_NAMESPACE, f"instruction:{account}:{decision_id}")
 
 
+def redaction_id(subject: str) -> UUID:
+    """The stream of the one event that says a subject's text was made unreadable."""
+    return uuid5(_NAMESPACE, f"redaction:{subject}")
+
+
 def client_order_id(instruction: UUID, ordinal: int) -> str:
     """The id a child order has at the broker: at most 48 characters, 0-based ordinal."""
     return f"{CLIENT_ORDER_ID_PREFIX}-{instruction.hex}-{ordinal}"

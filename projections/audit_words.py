@@ -344,6 +344,11 @@ def _captured(event: e.MarketDataCaptured) -> Told:
     return Told(f"{event.kind} of {event.symbol} kept from {event.source}", event.feed, seen)
 
 
+def _redacted(event: e.SubjectRedacted) -> Told:
+    seen = _known(("retention (days)", event.retention_days))
+    return Told(f"the personal text of {event.subject} was made unreadable", event.reason, seen)
+
+
 _WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.DecisionReceived: _received,
     e.DecisionAssessed: _assessed,
@@ -373,5 +378,6 @@ _WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.KillSwitchReleased: _revived,
     e.Reconciled: _reconciled,
     e.MarketDataCaptured: _captured,
+    e.SubjectRedacted: _redacted,
     **dict.fromkeys(REPORT_EVENTS, _reported),
 }

@@ -25,7 +25,7 @@ from ..domain.limits import (
     held,
 )
 from ..domain.money import ZERO
-from .instruction_events import FOLLOWED_EVENTS, REPORT_EVENTS
+from .instruction_events import ACCOUNT_EVENTS, FOLLOWED_EVENTS, REPORT_EVENTS
 from .runner import Handler, Projection
 from .session_usage import (
     NOT_TRADED,
@@ -374,9 +374,7 @@ class DailyLimits(Projection):
         **dict.fromkeys(FOLLOWED_EVENTS, _followed),
         **dict.fromkeys(REPORT_EVENTS, _reported),
     }
-    IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(
-        {e.EngineStarted, e.RulesInForce, e.Reconciled, e.MarketDataCaptured, e.AccountAnomaly}
-    )
+    IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(ACCOUNT_EVENTS) - HANDLERS.keys()
 
 
 def _restated(account: AccountUse, reservation: Reservation, traded: Traded) -> Traded:

@@ -64,5 +64,6 @@ ACCOUNT_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
     e.SessionClosed,
     e.MarketDataCaptured,
     e.AccountAnomaly,
+    e.SubjectRedacted,
 )
-"""Every event of an account's stream."""
+"""Every event of an account's stream, and those that stand alone."""

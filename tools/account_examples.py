@@ -5,21 +5,35 @@ from __future__ import annotations
 from typing import Final
 
 from fillwright.domain import events as e
+from fillwright.domain.ids import redaction_id
 from fillwright.domain.limits import Limits
 from fillwright.domain.planning.facts import PlanningRules
 from fillwright.domain.reasons import Anomalous
 from fillwright.domain.switching import SwitchingRules
 
-from .event_examples import ACCOUNT, CLOSE, DIGEST, OPEN, ORDER, SESSION, D, head
+from .event_examples import ACCOUNT, CLOSE, DIGEST, INSTRUCTION, OPEN, ORDER, SESSION, D, head
 
 POSITION: Final = e.PositionRecord(symbol="BAC", quantity=D(-50), market_value=D("-5000.00"))
+SUBJECT: Final = f"{ACCOUNT}:pm-7:2026-03-02:17"
 BREAK: Final = e.Break(kind="leaves", symbol="BAC", client_order_id=ORDER, ours="100", theirs="0")
+
+
+def _redacted() -> e.SubjectRedacted:
+    own = head(account=True) | {"originator_id": redaction_id(SUBJECT), "originator_version": 1}
+    return e.SubjectRedacted(
+        **own,
+        subject=SUBJECT,
+        instruction_id=INSTRUCTION,
+        reason="asked for by the person it is about",
+        retention_days=2_192,
+    )
 
 
 def account_examples() -> list[e.DomainEvent]:
     """One example of every event of an account."""
     own = head(account=True)
     return [
+        _redacted(),
         e.EngineStarted(
             **own,
             code_version="0.1.0",

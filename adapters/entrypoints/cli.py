@@ -20,6 +20,7 @@ from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .mirror_commands import mirror, query
 from .paper import paper
 from .reading_commands import events, limits, show, status
+from .redact_command import redact
 from .replay_command import replay
 from .report_commands import explain, report, review
 from .running_commands import run
@@ -69,6 +70,7 @@ app.command()(checkpoint)
 app.command()(prove)
 app.command()(check)
 app.command()(export)
+app.command()(redact)
 app.command()(mirror)
 app.command()(query)
 app.command()(paper)

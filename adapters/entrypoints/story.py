@@ -17,10 +17,11 @@ from ...domain import events as e
 from ...domain.errors import StoreError
 from ...domain.ids import CLIENT_ORDER_ID_PREFIX
 from ...domain.reasons import Check
-from ...projections.audit_trail import AuditEntry, audit_trail
+from ...projections.audit_trail import SEALED, AuditEntry, audit_trail
 from ...projections.blotter import BlotterRow
 from ...projections.rendering import MISSING, clock, number, percent, shares
 from ..as_of import parse_as_of
+from ..handover.redaction import keystore_of
 from ..storage.keystore import Keystore
 from ..storage.log import Log
 from ..storage.records import Recorded
@@ -42,7 +43,6 @@ DECIDING: Final = frozenset(
         e.InstructionCancelled,
     )
 )
-SIMULATED_BROKER: Final = "simulated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +68,19 @@ def tell(store: str, id: str, as_of: str | None = None) -> Story:
             for recorded in log.events(row.first_position - 1, row.last_position)
             if recorded.event.originator_id == row.instruction_id
         ]
-    return Story(row, audit_trail(own, unseal=_unsealer(views)), views)
+        keystore = keystore_of(log)
+    unseal = None if keystore is None else _unsealer(keystore)
+    return Story(row, audit_trail(own, unseal=unseal), views)
 
 
-def _unsealer(views: Views) -> Callable[[str, str, str], str | None] | None:
-    """How personal text is read; of a simulated log its seed gives the keys (ruling 23)."""
-    simulated = bool(views.started) and views.started[0].broker == SIMULATED_BROKER
-    if not simulated or views.seed is None:
-        return None
-    keystore = Keystore.open(None, seed=views.seed)
+def _unsealer(keystore: Keystore) -> Callable[[str, str, str], str | None]:
+    """How personal text is read; None as text is what was redacted (ruling 23)."""
 
     def unseal(subject: str, sealed: str, context: str) -> str | None:
         try:
             return keystore.unseal(subject, sealed, context)
         except StoreError:
-            return None
+            return SEALED  # another log's keystore, or one that was lost
 
     return unseal
 

@@ -17,6 +17,8 @@ EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 """The root of a tree without leaves."""
 LEAF: Final = b"\x00"
 NODE: Final = b"\x01"
+BULK_LEVEL: Final = 6
+BULK_LEAVES: Final = 1 << BULK_LEVEL
 _sha256 = hashlib.sha256
 
 Span = tuple[int, int]
@@ -53,6 +55,18 @@ class Frontier:
             size >>= 1
         nodes.append(node)
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add leaves by their bytes, most of them a whole subtree at a time, which is faster."""
+        index, count = 0, len(leaves)
+        while index < count and self.size & (BULK_LEAVES - 1):
+            self.append(leaves[index])
+            index += 1
+        while count - index >= BULK_LEAVES:
+            self.append_subtree(BULK_LEVEL, _subtree(leaves[index : index + BULK_LEAVES]))
+            index += BULK_LEAVES
+        for leaf in leaves[index:]:
+            self.append(leaf)
+
     def append_subtree(self, level: int, node: bytes) -> None:
         """Add a full subtree of 2^level leaves; the size so far has to be a multiple of that."""
         if self.size & ((1 << level) - 1):
@@ -81,6 +95,17 @@ class Frontier:
         for node in reversed(self.nodes[:-1]):
             root = node_hash(node, root)
         return root
+
+
+def _subtree(leaves: Sequence[bytes]) -> bytes:
+    """The root of a full subtree; there are a power of two of leaves."""
+    nodes = [_sha256(LEAF + leaf).digest() for leaf in leaves]
+    while len(nodes) > 1:
+        pairs = iter(nodes)
+        nodes = [
+            _sha256(NODE + left + right).digest() for left, right in zip(pairs, pairs, strict=True)
+        ]
+    return nodes[0]
 
 
 def levels(size: int) -> list[int]:

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Final
 
 from ...domain.errors import StoreError
-from ..storage.chain import GENESIS
+from ..storage.chain import GENESIS, link
 from ..storage.log import Log
 from ..storage.verification import PAGE, fault_of
 from .checkpoints import SignedCheckpoint
@@ -192,35 +192,73 @@ class _Checked:
 
 
 def _check_piece(log: Log, piece: _Piece) -> _Checked:
-    position, previous = piece.after, piece.previous
-    tree = Frontier() if piece.base is None else piece.base.copy()
-    trees: list[Frontier] = []
-    heads: list[bytes] = []
-    wanted = iter((*piece.sizes, 0))
-    want = next(wanted)
+    walk = _PieceWalk(piece)
     for batch in (PAGE, 1):
         try:
-            if previous is None:
-                previous = _hash_at(log, piece.after)
-            for raw in log.raw_events(position, piece.upto, batch):
-                what = fault_of(raw, position + 1, previous)
-                if what:
-                    return _Checked(tuple(trees), tuple(heads), tree, position, what)
-                position += 1
-                previous = raw.hash
-                tree.append(previous)
-                if position == want:
-                    trees.append(tree.copy())
-                    heads.append(previous)
-                    want = next(wanted)
+            walk.run(log, batch)
             break
         except StoreError as error:
             # A page of many events cannot be read: the second time they are read one by one.
-            if batch == 1:
-                what = f"cannot be read: {error}"
-                return _Checked(tuple(trees), tuple(heads), tree, position, what)
-    what = "" if position == piece.upto else "missing"
-    return _Checked(tuple(trees), tuple(heads), tree, position, what)
+            walk.what = f"cannot be read: {error}" if batch == 1 else ""
+    return walk.result()
+
+
+class _PieceWalk:
+    """A walk along one piece that can be taken up again where it stopped."""
+
+    def __init__(self, piece: _Piece) -> None:
+        self.what = ""
+        self._piece = piece
+        self._position = piece.after
+        self._previous = piece.previous
+        self._tree = Frontier() if piece.base is None else piece.base.copy()
+        self._stops = [*piece.sizes, piece.upto]
+        self._trees: list[Frontier] = []
+        self._heads: list[bytes] = []
+
+    def run(self, log: Log, batch: int) -> None:
+        """Go on to the end of the piece, or to what is wrong."""
+        if self._previous is None:
+            self._previous = _hash_at(log, self._position)
+        while self._position < self._piece.upto and not self.what:
+            stop = next(size for size in self._stops if size > self._position)
+            self._run_to(log, stop, batch)
+            if self._position in self._piece.sizes:
+                self._trees.append(self._tree.copy())
+                self._heads.append(self._previous)
+
+    def _run_to(self, log: Log, stop: int, batch: int) -> None:
+        """Check the events up to ``stop``, and add those that are right to the tree."""
+        position, previous = self._position, self._previous
+        assert previous is not None
+        leaves: list[bytes] = []
+        raw = None
+        try:
+            for raw in log.raw_events(position, stop, batch):
+                at, originator, version, topic, state, hash = raw
+                position += 1
+                found = link(previous, position, bytes.fromhex(originator), version, topic, state)
+                if found != hash or at != position:
+                    position -= 1
+                    self.what = fault_of(raw, position + 1, previous)
+                    break
+                previous = hash
+                leaves.append(hash)
+            else:
+                self.what = "" if position == stop else "missing"
+        except StoreError:
+            raise
+        except Exception as error:  # a column of another type or length than we write
+            position -= 1
+            self.what = f"altered: {error}"
+        finally:
+            self._tree.extend(leaves)
+            self._position, self._previous = position, previous
+
+    def result(self) -> _Checked:
+        """What the piece came to."""
+        trees, heads = tuple(self._trees), tuple(self._heads)
+        return _Checked(trees, heads, self._tree, self._position, self.what)
 
 
 def _hash_at(log: Log, position: int) -> bytes:

@@ -110,8 +110,9 @@ class LogRecorder(ChainedRecorder, SQLiteApplicationRecorder):
         """Rows of a read of its own; raises StoreError when it cannot be read."""
         try:
             with self._log_datastore.transaction(commit=False) as cursor:
-                cursor.execute(statement, parameters)
-                rows: list[Any] = cursor.fetchall()
+                # Plain tuples: the library's rows cost as much again as reading them.
+                plain = _plain(cursor.sqlite_cursor)
+                rows: list[Any] = plain.execute(statement, parameters).fetchall()
                 return rows
         except (sqlite3.Error, PersistenceError) as error:
             raise explain(error, self.store) from error

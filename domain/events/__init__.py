@@ -15,6 +15,7 @@ from .account import (
     RulesInForce,
     SessionClosed,
     SessionOpened,
+    SubjectRedacted,
 )
 from .base import CATALOGUE, DomainEvent, Provenance, Stamp, Stored
 from .instruction import (
@@ -94,4 +95,5 @@ __all__ = [
     "Stamp",
     "Stored",
     "StrategySwitched",
+    "SubjectRedacted",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, ClassVar
+from uuid import UUID
 
 from pydantic import Field
 
@@ -152,6 +153,21 @@ class MarketDataCaptured(DomainEvent):
     gaps: Annotated[int, Field(ge=0)]
     official_open: Price | None = None
     official_close: Price | None = None
+
+
+class SubjectRedacted(DomainEvent):
+    """The key of a decision's personal text was destroyed, out of retention and legal hold.
+
+    It has a stream of its own, so that it is recorded once and beside any engine.
+    ``retention_days`` is the period that was in force then.
+    """
+
+    TOPIC: ClassVar[str] = "SubjectRedacted"
+
+    subject: Annotated[str, Field(max_length=200)]
+    instruction_id: UUID
+    reason: Annotated[str, Field(max_length=200)]
+    retention_days: Annotated[int, Field(ge=0)]
 
 
 class AccountAnomaly(DomainEvent):

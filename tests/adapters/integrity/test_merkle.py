@@ -143,3 +143,15 @@ def test_a_proof_asks_for_the_leaves_it_needs() -> None:
         inclusion_spans(5, 5)
     with pytest.raises(ValueError):
         consistency_spans(0, 5)
+
+
+@given(st.integers(0, 70), st.integers(0, 300))
+def test_leaves_added_many_at_a_time_give_the_same_tree(before: int, more: int) -> None:
+    one_by_one, at_once = Frontier(), Frontier()
+    whole = leaves(before + more)
+    for leaf in whole:
+        one_by_one.append(leaf)
+    for leaf in whole[:before]:
+        at_once.append(leaf)
+    at_once.extend(whole[before:])
+    assert at_once == one_by_one

@@ -1,0 +1,39 @@
+"""How long records are kept, what holds them longer, and so whether a text may be redacted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from .market import Record
+
+NS_PER_DAY: Final = 86_400 * 1_000_000_000
+EVERYTHING: Final = "*"
+SIX_YEARS_DAYS: Final = 2_192
+"""The longest of SEC rule 17a-4's periods for trading records, leap days included."""
+
+
+class RetentionRules(Record):
+    """Until when personal text is kept, and what is held beyond that.
+
+    ``days`` is counted from when the decision was recorded; the default is the six years of SEC
+    rule 17a-4(a). ``legal_holds`` names what may not be redacted at all: ``*`` for everything,
+    ``account:NAME``, ``symbol:NAME`` or ``decision:ID``.
+    """
+
+    days: Annotated[int, Field(ge=0, le=36_525)] = SIX_YEARS_DAYS
+    legal_holds: tuple[
+        Annotated[str, Field(max_length=300, pattern=r"^(\*|(account|symbol|decision):.+)$")], ...
+    ] = ()
+
+    def held_by(self, account: str, decision_id: str, symbol: str | None) -> str | None:
+        """The first legal hold that a decision is under, None when it is under none."""
+        scopes = {EVERYTHING, f"account:{account}", f"decision:{decision_id}"}
+        if symbol is not None:
+            scopes.add(f"symbol:{symbol}")
+        return next((hold for hold in self.legal_holds if hold in scopes), None)
+
+    def kept_until(self, recorded_at: int) -> int:
+        """When the retention of what was recorded at ``recorded_at`` ends; both ns UTC."""
+        return recorded_at + self.days * NS_PER_DAY
