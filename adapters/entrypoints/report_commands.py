@@ -129,14 +129,25 @@ def report(
     if kind is None:
         _summary(store_of(store), period_days, as_of, json_output=json_output)
         return
+    _check_installed()
     from .reporting import make, present
 
     where = store_of(store)
     wanted = Form.JSON if json_output else form
-    source, made = make(where, kind.value, (from_session, to_session), position, config)
+    with output.waiting("making the report", enabled=output.wants_progress(None)):
+        source, made = make(where, kind.value, (from_session, to_session), position, config)
     if record:
         _issue(where, made, actor)
     present(source, made, wanted.value, out, table)
+
+
+def _check_installed() -> None:
+    """Raises InvalidInput where what reports need is not installed."""
+    from ...domain.errors import InvalidInput
+    from ..reporting.live import is_installed
+
+    if not is_installed():
+        raise InvalidInput("kind", "a report", "this needs pip install 'fillwright[analysis]'")
 
 
 def _summary(store: str, period_days: int, as_of: str | None, *, json_output: bool) -> None:
@@ -200,10 +211,13 @@ def explain(
     """
     from . import output
     from .failures import Difference
-    from .reporting import drill, explained_json, explained_view
 
     output.log_to_stderr()
-    found = drill(store_of(store), report, cell)
+    _check_installed()
+    from .reporting import drill, explained_json, explained_view
+
+    with output.waiting("making the report again", enabled=output.wants_progress(None)):
+        found = drill(store_of(store), report, cell)
     if json_output:
         output.print_json(explained_json(found))
     else:
@@ -263,9 +277,11 @@ def review(
     next finra5310 report shows it, and which securities and order types are still to be reviewed.
     """
     from . import output
-    from .reporting import record_review
 
     output.log_to_stderr()
+    _check_installed()
+    from .reporting import record_review
+
     found = record_review(
         store_of(store),
         report,

@@ -190,3 +190,17 @@ def test_bad_options_are_named(store: Path, cli: Cli, tmp_path: Path) -> None:
     ):
         done = cli(*base, *arguments)
         assert (done.code, word in done.err) == (2, True), done.err
+
+
+def test_without_what_reports_need_the_command_says_what_to_install(
+    store: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fillwright.adapters.reporting.live.find_spec", lambda name: None)
+    for arguments in (
+        ("report", "--kind", "execution"),
+        ("explain", "0123", "totals:all:fees"),
+    ):
+        done = cli(*arguments, "--store", store)
+        assert (done.code, "fillwright[analysis]" in done.err) == (2, True), done.err
+    # The summary of the last sessions needs nothing.
+    assert cli("report", "--store", store).code == 0
