@@ -60,16 +60,6 @@ ToOption = Annotated[
 TableOption = Annotated[
     str | None, typer.Option("--table", metavar="NAME", help="Which table, for csv and parquet.")
 ]
-PositionOption = Annotated[
-    int | None,
-    typer.Option(
-        "--position",
-        metavar="N",
-        min=1,
-        help="Make it as of this position of the log. Default: its head now.",
-        show_default=False,
-    ),
-]
 
 
 def report(
@@ -97,7 +87,6 @@ def report(
         ),
     ] = None,
     table: TableOption = None,
-    position: PositionOption = None,
     as_of: AsOfOption = None,
     record: Annotated[
         bool,
@@ -135,7 +124,7 @@ def report(
     where = store_of(store)
     wanted = Form.JSON if json_output else form
     with output.waiting("making the report", enabled=output.wants_progress(None)):
-        source, made = make(where, kind.value, (from_session, to_session), position, config)
+        source, made = make(where, kind.value, (from_session, to_session), as_of, config)
     if record:
         _issue(where, made, actor)
     present(source, made, wanted.value, out, table)

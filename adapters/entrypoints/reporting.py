@@ -14,12 +14,13 @@ from ...domain.errors import InvalidInput, StoreError
 from ...projections.best_execution.document import Report, Table, text
 from ...projections.best_execution.finra5310 import FACTORS
 from ...projections.canonical import from_canonical, to_json
+from ..as_of import parse_as_of
 from ..clocks import SystemClock
 from ..reporting import records
 from ..reporting.building import Request, build
 from ..reporting.explaining import NO_EVENTS, Explained, explain, rebuilt
 from ..reporting.formats import heading, rendered, write_tables
-from ..reporting.source import Source, read_source
+from ..reporting.source import Source, position_at, read_source
 from ..settings import Settings
 from . import output
 
@@ -33,7 +34,7 @@ def make(
     store: str,
     kind: str,
     sessions: tuple[str | None, str | None],
-    position: int | None,
+    as_of: str | None,
     config: Path | None,
 ) -> tuple[Source, Report]:
     """Read the store and build the report.
@@ -51,6 +52,7 @@ def make(
             with ops:
                 upto = ops.head().position
                 request = Request(kind, *sessions, reporter, records.reviews(ops, upto), upto)
+    position = None if as_of is None else position_at(store, parse_as_of(as_of))
     source = read_source(store, position=position)
     return source, build(source, request)
 

@@ -13,6 +13,7 @@ from ...projections.daily_limits import DailyLimits
 from ...projections.reconciliation import Reconciliation
 from ...projections.runner import follow
 from ...projections.tca.log_rows import TcaRows
+from ..as_of import AsOf
 from ..end_facts import SEGMENTS_SUFFIX
 from ..storage.location import parse_location
 from ..storage.log import Log
@@ -93,3 +94,24 @@ def read_log(log: Log, store: str, folder: Path | None, position: int | None = N
         broker,
         last_at,
     )
+
+
+def position_at(store: str, as_of: AsOf) -> int:
+    """The last position of a store at a moment.
+
+    Raises:
+        InvalidInput: the log has no event by then, or no such position.
+        StoreError: it cannot be read.
+    """
+    with Log.open(store, writer=False) as log:
+        head = log.head().position
+        if as_of.position is not None:
+            last = as_of.position
+        else:
+            last = 0
+            for recorded in as_of.upto(log.events(upto=head)):
+                last = recorded.position
+    if not 1 <= last <= head:
+        asked = as_of.position if as_of.position is not None else as_of.time
+        raise InvalidInput("as_of", asked, f"positions 1 to {head}, or a time from the first on")
+    return last

@@ -69,14 +69,14 @@ def test_an_agents_analysis_is_the_report_of_the_command_line(tmp_path: Path, cl
     (session,) = report["sessions"]
     done = cli(
         *("report", "--store", store, "--kind", "execution", "--format", "json"),
-        *("--from", session, "--to", session, "--position", report["log"]["last_position"]),
+        *("--from", session, "--to", session, "--as-of", report["log"]["last_position"]),
     )
     analysis = dict(report["analysis"])
     assert analysis.pop("id") in done.err
     assert analysis == done.json
     page = cli(
         *("report", "--store", store, "--kind", "execution", "--format", "html"),
-        *("--from", session, "--to", session, "--position", report["log"]["last_position"]),
+        *("--from", session, "--to", session, "--as-of", report["log"]["last_position"]),
     )
     assert "Calm." in page.out.decode()
 

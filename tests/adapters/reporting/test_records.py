@@ -35,7 +35,7 @@ def test_a_report_is_on_record_once_and_moves_nothing_of_the_log(cli: Cli, store
 def test_a_restatement_names_what_it_supersedes(cli: Cli, store: Path) -> None:
     with Log.open(store, writer=False) as log:
         before = log.head().position - 40
-    old = issue(cli, store, "--kind", "execution", "--position", before)
+    old = issue(cli, store, "--kind", "execution", "--as-of", before)
     other = issue(cli, store, "--kind", "execution", "--from", SESSION)
     new = issue(cli, store, "--kind", "execution")
     assert len({old, other, new}) == 3

@@ -186,7 +186,7 @@ def test_bad_options_are_named(store: Path, cli: Cli, tmp_path: Path) -> None:
         (("--format", "csv", "--table", "none"), "table"),
         (("--from", "2024-6-1"), "from"),
         (("--out", tmp_path / "x"), "out"),
-        (("--position", "999999999"), "position"),
+        (("--as-of", "999999999"), "as_of"),
     ):
         done = cli(*base, *arguments)
         assert (done.code, word in done.err) == (2, True), done.err
