@@ -18,6 +18,7 @@ from ...domain.money import ZERO
 from ...domain.planning.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
 from ...domain.planning.inputs import inputs_of, is_recordable
 from ...domain.planning.planner import plan_decision
+from ...domain.planning.sizing import Sized, size_decision
 from ...domain.ports import NANOS, Side
 from ...domain.reasons import EndReason, Reason, Refusal
 from ...domain.timing.rules import assess
@@ -136,7 +137,7 @@ class Admission:
         usage = desk.usage.usage(desk.name, date, as_of=account.at)
         if not usage.session_equity_usd:
             usage = replace(usage, session_equity_usd=account.equity)
-        return Facts(
+        facts = Facts(
             account_id=desk.name,
             account=account,
             session=session,
@@ -147,23 +148,33 @@ class Admission:
             usage=usage,
             limits=desk.limits,
             rules=desk.rules.planning,
-            timing=self._timing(market, decision),
             next_session=desk.calendar.next_session(session.close if session else now),
             symbol_known=desk.market.knows(decision.symbol),
             identified=identified,
             volume_curve=desk.market.volume_buckets(decision.symbol, date),
         )
+        return replace(facts, timing=self._timing(facts, decision))
 
-    def _timing(self, market: MarketState, decision: Decision) -> Timing:
+    def _timing(self, facts: Facts, decision: Decision) -> Timing:
+        """What the timing engine says of the order as large as it would be."""
         desk, now, urgency = self._desk, self._desk.now, decision.urgency
-        session = desk.calendar.session_at(now)
+        session, market = facts.session, facts.market
         if session is None:
             return Timing()
+        sized = size_decision(decision, facts)
+        quantity = sized.quantity if isinstance(sized, Sized) else None
         upcoming = desk.events_calendar.between(market.symbol, now, session.close)
         minutes = desk.calendar.local_minutes(now)
         side = Side.BUY if decision.action in RAISING else Side.SELL
         found = assess(
-            market, session, minutes, upcoming, desk.rules.timing, urgency=urgency, side=side
+            market,
+            session,
+            minutes,
+            upcoming,
+            desk.rules.timing,
+            urgency=urgency,
+            side=side,
+            quantity=quantity,
         )
         return Timing(
             strategy=found.recommended_strategy,

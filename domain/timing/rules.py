@@ -186,6 +186,10 @@ def liquidity_rules(
             rules.append(
                 _fired(TimingRule.LARGE_FOR_DAY, quantity / usual, limit, "of a day's volume")
             )
+        impact = expected_impact_bps(state, quantity, config)
+        if impact is not None and impact >= config.costly_impact_bps:
+            limit = config.costly_impact_bps
+            rules.append(_fired(TimingRule.COSTLY_IMPACT, impact, limit, "bps by the root law"))
     return rules
 
 
@@ -287,20 +291,25 @@ def liquidity_level(state: MarketState, rules: Sequence[FiredRule]) -> Level:
 def expected_slippage_bps(
     state: MarketState, quantity: Decimal | None, config: TimingConfig
 ) -> Decimal | None:
-    """Half the spread plus the square-root law's impact, in bps; None without a quote.
-
-    Impact is ``k * sigma * sqrt(quantity / ADV)`` with sigma the day's volatility, taken from the
-    one-minute one by the square root of 390 minutes (Grinold and Kahn; Almgren et al. 2005).
-    """
+    """Half the spread plus the square-root law's impact, in bps; None without a quote."""
     quote = state.quote
     if quote is None or not quote.is_two_sided:
         return None
-    cost = quote.half_spread_bps
+    return _rounded(quote.half_spread_bps + (expected_impact_bps(state, quantity, config) or ZERO))
+
+
+def expected_impact_bps(
+    state: MarketState, quantity: Decimal | None, config: TimingConfig
+) -> Decimal | None:
+    """``k * sigma * sqrt(quantity / ADV)`` in bps; None where one of them is unknown.
+
+    Sigma is the day's volatility, taken from the one-minute one by the square root of 390 minutes
+    (Grinold and Kahn; Almgren et al. 2005).
+    """
     usual, sigma = state.average_daily_volume, state.volatility_bps
-    if quantity and usual and sigma is not None:
-        share = (Decimal(SESSION_MINUTES) * quantity / usual).sqrt()
-        cost += config.impact_coefficient * sigma * share
-    return _rounded(cost)
+    if not quantity or not usual or sigma is None:
+        return None
+    return config.impact_coefficient * sigma * (Decimal(SESSION_MINUTES) * quantity / usual).sqrt()
 
 
 def _spread_bps(state: MarketState) -> Decimal | None:

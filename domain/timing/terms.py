@@ -26,7 +26,8 @@ class TimingConfig(Record):
     ``lunch_*_minutes`` count from local midnight at the exchange. Spreads are full spreads over
     the mid. ``*_volatility_bps`` are standard deviations of one-minute returns (15 bps is about
     3 % a day). ``trend_bps`` is the mid's move over 5 minutes. ``large_*`` are an order's shares
-    over the far touch's, and over the average daily volume.
+    over the far touch's, and over the average daily volume. ``costly_impact_bps`` is the impact
+    that the square-root law expects of the order.
     """
 
     avoid_open_minutes: Annotated[int, Field(ge=0, le=120)] = 5
@@ -44,6 +45,7 @@ class TimingConfig(Record):
     trend_bps: Annotated[Decimal, Field(gt=0)] = Decimal(20)
     large_for_touch_ratio: Annotated[Decimal, Field(gt=0)] = Decimal(5)
     large_for_day_ratio: Annotated[Decimal, Field(gt=0)] = Decimal("0.01")
+    costly_impact_bps: Annotated[Decimal, Field(gt=0)] = Decimal(15)
     impact_coefficient: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(1)
     slippage_bps_unknown: Annotated[Decimal, Field(ge=0)] = Decimal(10)
     default_strategy: ExecutionStrategy = ExecutionStrategy.TWAP
@@ -70,6 +72,7 @@ class TimingRule(StrEnum):
     THIN_TOUCH = "thin_touch"
     LARGE_FOR_TOUCH = "large_for_touch"
     LARGE_FOR_DAY = "large_for_day"
+    COSTLY_IMPACT = "costly_impact"
     EXTREME_VOLATILITY = "extreme_volatility"
     HIGH_VOLATILITY = "high_volatility"
     TREND_AGAINST = "trend_against"
@@ -115,6 +118,7 @@ RISKS: Final = MappingProxyType(
         TimingRule.THIN_TOUCH: "few shares at the touch",
         TimingRule.LARGE_FOR_TOUCH: "the order is large for the touch",
         TimingRule.LARGE_FOR_DAY: "the order is large for a day's volume",
+        TimingRule.COSTLY_IMPACT: "the order is expected to move the price",
         TimingRule.EXTREME_VOLATILITY: "extreme volatility",
         TimingRule.HIGH_VOLATILITY: "high volatility",
         TimingRule.TREND_AGAINST: "the price moves against the order",
@@ -127,12 +131,17 @@ STRATEGY_BY_RULE: Final = (
     (TimingRule.VERY_WIDE_SPREAD, ExecutionStrategy.LIMIT),
     (TimingRule.WIDE_SPREAD, ExecutionStrategy.LIMIT),
     (TimingRule.LARGE_FOR_DAY, ExecutionStrategy.VWAP),
+    (TimingRule.COSTLY_IMPACT, ExecutionStrategy.VWAP),
     (TimingRule.EXTREME_VOLATILITY, ExecutionStrategy.TWAP),
     (TimingRule.HIGH_VOLATILITY, ExecutionStrategy.TWAP),
-    (TimingRule.LARGE_FOR_TOUCH, ExecutionStrategy.ICEBERG),
+    (TimingRule.LARGE_FOR_TOUCH, ExecutionStrategy.TWAP),
     (TimingRule.TREND_WITH, ExecutionStrategy.OPPORTUNISTIC),
 )
-"""The first rule of this list that fired decides the strategy; with none it is the default."""
+"""The first rule of this list that fired decides the strategy; with none it is the default.
+
+What is large for the touch is worked over time: a smart TWAP shows a small part of it as well, and
+on recorded days cost less than half of what an iceberg did.
+"""
 
 
 class FiredRule(Record):

@@ -157,6 +157,21 @@ def test_the_order_is_held_against_the_touch_and_the_day(
     assert found.timing_score == 8
 
 
+@pytest.mark.parametrize(("quantity", "fires"), [(9_000, True), (8_999, False)])
+def test_the_order_is_held_against_the_impact_that_it_is_expected_to_have(
+    quantity: int, fires: bool
+) -> None:
+    # 12 bps a minute: 12 * sqrt(390 * 0.009) is 22.48 bps.
+    config = TimingConfig(costly_impact_bps=Decimal("22.4819"))
+    found = assess(state_of(volatility="12"), SESSION, 660, (), config, quantity=Decimal(quantity))
+    fired = [rule for rule in found.rules if rule.name is TimingRule.COSTLY_IMPACT]
+    assert bool(fired) is fires
+    if fires:
+        assert fired[0].observed == Decimal("22.4820")
+        assert found.recommended_strategy is ExecutionStrategy.VWAP
+        assert found.decided_by is TimingRule.COSTLY_IMPACT
+
+
 @pytest.mark.parametrize(("minutes", "fires"), [(30, True), (31, False), (0, True), (-1, False)])
 def test_an_event_counts_when_it_is_near_and_ahead(minutes: int, fires: bool) -> None:
     event = ScheduledEvent(at=MORNING + minutes * MINUTE, kind="fomc")

@@ -132,7 +132,7 @@ class TestExecutionTimingEngine:
             ([TimingRule.URGENT], ExecutionUrgency.URGENT, ExecutionStrategy.MARKET),
             ([TimingRule.WIDE_SPREAD], ExecutionUrgency.MEDIUM, ExecutionStrategy.LIMIT),
             ([TimingRule.LARGE_FOR_DAY], ExecutionUrgency.LOW, ExecutionStrategy.VWAP),
-            ([TimingRule.LARGE_FOR_TOUCH], ExecutionUrgency.LOW, ExecutionStrategy.ICEBERG),
+            ([TimingRule.LARGE_FOR_TOUCH], ExecutionUrgency.LOW, ExecutionStrategy.TWAP),
             ([TimingRule.TREND_WITH], ExecutionUrgency.LOW, ExecutionStrategy.OPPORTUNISTIC),
         ],
     )
