@@ -200,3 +200,61 @@ def test_after_the_close_a_decision_is_refused(fillwright: Fillwright) -> None:
     said = json.loads(ran.stdout)["blotter"][0] if ran.stdout else {}
     reasons = {refusal["reason"] for refusal in said.get("refusals", [])}
     assert "market_closed" in reasons, ran.stderr
+
+
+def test_a_price_finer_than_the_tick_reaches_the_broker_on_the_tick_and_on_the_safe_side(
+    fillwright: Fillwright, server: PaperServer
+) -> None:
+    _, ask = server.quote("KO")
+    asked = ask + Decimal("1.2345")
+    held = Decimal(server.call("GET", "/v2/positions/KO").json()["qty"])
+    equity = Decimal(server.call("GET", "/v2/account").json()["equity"])
+    weight = (held + 20) * ask / equity * 100
+    ran = fillwright.run(
+        [
+            decision(
+                decision_id="finer",
+                action="ADD",
+                strategy="limit",
+                limit_price=str(asked),
+                target_weight=str(weight.quantize(Decimal("0.001"))),
+            )
+        ],
+        "--json",
+    )
+    assert ran.returncode == 0, ran.stderr + ran.stdout
+    row = json.loads(ran.stdout)["blotter"][0]
+    assert row["state"] == "filled"
+    names = [
+        event.client_order_id
+        for event in fillwright.events()
+        if isinstance(event, e.OrderIntended)
+    ]
+    sent = {
+        order["client_order_id"]: Decimal(order["limit_price"])
+        for order in server.call("GET", "/v2/orders", params={"status": "all"}).json()
+        if order["client_order_id"] in names
+    }
+    assert set(sent) == set(names)
+    for price in sent.values():
+        assert price == price.quantize(Decimal("0.01"))
+        assert price <= asked
+
+
+def test_what_the_account_cannot_pay_is_refused_with_both_figures(tmp_path: Path) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps({"cash": 100, "positions": {"AAPL": 4_000}}))
+    with running(speed=SPEED, start="10:00", account=account) as poor:
+        changed = poor.call(
+            "PATCH", "/v2/account/configurations", json={"max_margin_multiplier": "1"}
+        )
+        assert changed.status_code == 200, changed.text
+        ran = Fillwright(poor, tmp_path).run([decision(decision_id="dear")], "--json")
+        orders = poor.call("GET", "/v2/orders", params={"status": "all"}).json()
+    assert ran.returncode == 0, ran.stderr
+    row = json.loads(ran.stdout)["blotter"][0]
+    assert row["state"] == "rejected"
+    refusal = next(each for each in row["refusals"] if each["reason"] == "buying_power")
+    print(refusal)
+    assert 0
+    assert orders == []
