@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fillwright.adapters.storage.log import Log
+from fillwright.adapters.storage.schema import EVENTS_TABLE
 from fillwright.projections.blotter import Blotter
 from fillwright.projections.daily_limits import DailyLimits
 from fillwright.projections.runner import follow
@@ -64,6 +65,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 """Every fault of the server that orders can meet, at rates under which a run still gets on."""
 RUN_SECONDS_MAX = 400.0
+PATIENCE_SECONDS_MAX = 2.5
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Trial:
     faults: tuple[str, ...] = ()
     kills: int = 0
     problems: list[str] = field(default_factory=list)
+    kills_at_work: int = 0
     orders: int = 0
     fills: int = 0
 
@@ -111,13 +114,21 @@ def _run_and_kill(
     ends = time.monotonic() + RUN_SECONDS_MAX
     while True:
         process = _engine(server, folder)
-        patience = chance.uniform(1.2, 4.0) if made.kills < kills else RUN_SECONDS_MAX
+        before = _recorded(folder)
+        if made.kills < kills:
+            patience = chance.uniform(0.0, PATIENCE_SECONDS_MAX)
+            # One kill in four may fall while the process is starting, the others on work.
+            if made.kills % 4:
+                _wait_for_work(process, folder, before, ends)
+        else:
+            patience = RUN_SECONDS_MAX
         try:
             code = process.wait(min(patience, max(ends - time.monotonic(), 0.1)))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
             made.kills += 1
+            made.kills_at_work += _recorded(folder) > before
             if time.monotonic() >= ends:
                 made.problems.append("the run did not end in time")
                 return
@@ -126,6 +137,29 @@ def _run_and_kill(
             said = (folder / "engine.err").read_text(errors="replace")[-600:]
             made.problems.append(f"the engine ended with {code}: {said}")
         return
+
+
+def _wait_for_work(
+    process: subprocess.Popen[bytes], folder: Path, before: int, ends: float
+) -> None:
+    """Return when the process has recorded something, or has ended."""
+    while process.poll() is None and time.monotonic() < ends and _recorded(folder) <= before:
+        time.sleep(0.02)
+
+
+def _recorded(folder: Path) -> int:
+    """How many events are in the log now."""
+    path = folder / "log.db"
+    if not path.exists():
+        return 0
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        found = db.execute(f"SELECT max(position) FROM {EVENTS_TABLE}").fetchone()
+    except sqlite3.Error:
+        return 0
+    finally:
+        db.close()
+    return int(found[0] or 0)
 
 
 def _engine(server: PaperServer, folder: Path) -> subprocess.Popen[bytes]:

@@ -5,12 +5,14 @@ A seeded part by default, everything under ``make soak``.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from tests.live.killing import FAULTS, trial
+from tests.live.killing import FAULTS, Trial, trial
+from tests.live.matrix import page, record
 
 KILLS_A_TRIAL = 8
 PAIRS = list(combinations(FAULTS, 2))
@@ -20,6 +22,7 @@ def test_killed_at_random_nothing_is_sent_twice_and_no_fill_is_lost(tmp_path: Pa
     made = trial(tmp_path, 1, kills=3)
     assert made.problems == []
     assert made.kills == 3
+    assert made.kills_at_work >= 1
     assert made.fills > 0
 
 
@@ -30,11 +33,28 @@ def test_the_same_with_a_fault(tmp_path: Path, fault: str) -> None:
     assert made.orders > 0
 
 
+def test_the_page_of_trials_shows_what_went_wrong_and_what_was_not_run() -> None:
+    rows = [
+        asdict(Trial(1, (), kills=8, orders=20, fills=13)),
+        asdict(Trial(2, ("latency",), kills=2, problems=["fw-1 was accepted 2 times"])),
+        asdict(Trial(3, ("halt", "latency"), kills=2)),
+    ]
+    told = page(rows)
+    assert "- Kills alone: 1 trials, 8 kills, 20 orders, 13 fills, 0 findings." in told
+    assert "- One fault: 1 trials, 2 kills, 0 orders, 0 fills, 1 findings." in told
+    latency = next(line for line in told.splitlines() if "`latency`" in line)
+    assert latency.split(" | ")[1] == "1"
+    assert latency.endswith("| ok |")
+    assert "| 2 `latency_after` | - |" in told
+    assert "- latency, seed 2: fw-1 was accepted 2 times" in told
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(100, 125))
 def test_killed_two_hundred_times(tmp_path: Path, seed: int) -> None:
     made = trial(tmp_path, seed, kills=KILLS_A_TRIAL)
+    record(made)
     assert made.problems == []
 
 
@@ -43,6 +63,7 @@ def test_killed_two_hundred_times(tmp_path: Path, seed: int) -> None:
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_killed_under_each_fault(tmp_path: Path, fault: str) -> None:
     made = trial(tmp_path, 300, kills=2, faults=(fault,))
+    record(made)
     assert made.problems == []
 
 
@@ -51,4 +72,5 @@ def test_killed_under_each_fault(tmp_path: Path, fault: str) -> None:
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_killed_under_each_pair_of_faults(tmp_path: Path, pair: tuple[str, str]) -> None:
     made = trial(tmp_path, 400, kills=2, faults=pair)
+    record(made)
     assert made.problems == []

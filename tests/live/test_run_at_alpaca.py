@@ -226,9 +226,7 @@ def test_a_price_finer_than_the_tick_reaches_the_broker_on_the_tick_and_on_the_s
     row = json.loads(ran.stdout)["blotter"][0]
     assert row["state"] == "filled"
     names = [
-        event.client_order_id
-        for event in fillwright.events()
-        if isinstance(event, e.OrderIntended)
+        event.client_order_id for event in fillwright.events() if isinstance(event, e.OrderIntended)
     ]
     sent = {
         order["client_order_id"]: Decimal(order["limit_price"])
@@ -255,6 +253,6 @@ def test_what_the_account_cannot_pay_is_refused_with_both_figures(tmp_path: Path
     row = json.loads(ran.stdout)["blotter"][0]
     assert row["state"] == "rejected"
     refusal = next(each for each in row["refusals"] if each["reason"] == "buying_power")
-    print(refusal)
-    assert 0
+    assert "USD needed" in refusal["observed"]
+    assert "100.00 USD free" in refusal["allowed"]
     assert orders == []

@@ -1,0 +1,79 @@
+"""What became of the engine under kills and faults, as a page written from the trials themselves.
+
+FILLWRIGHT_MATRIX=rows.jsonl make soak
+python -m tests.live.matrix rows.jsonl > docs/crash-matrix.md
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from tests.live.killing import FAULTS, Trial
+
+VARIABLE: Final = "FILLWRIGHT_MATRIX"
+HEAD: Final = """# Crashes and faults
+
+Written by `python -m tests.live.matrix` from the trials of `make soak`. In each trial a real engine
+process trades a TWAP, an iceberg and an opportunistic instruction through `alpaca-py` on a
+[paper server](paper.md), is ended with `kill -9` at random moments and started again. Then the
+server's journal and lists are compared with the log: every client order id accepted at most once,
+every order and its executed quantity on both sides, fills and positions equal, counters of the
+limits equal to what the log tells, no order left open, no order placed after its deadline.
+"""
+
+
+def record(made: Trial) -> None:
+    """Append a trial to the file that the environment names, if it does."""
+    path = os.environ.get(VARIABLE)
+    if path:
+        with Path(path).open("a", encoding="utf-8") as rows:
+            rows.write(json.dumps(asdict(made)) + "\n")
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """The page: sums first, then each fault alone, then what each pair gave."""
+    plain = [row for row in rows if not row["faults"]]
+    single = {row["faults"][0]: row for row in rows if len(row["faults"]) == 1}
+    pairs = {frozenset(row["faults"]): row for row in rows if len(row["faults"]) == 2}
+    lines = [HEAD, _line("Kills alone", plain), _line("One fault", list(single.values()))]
+    lines += [_line("Two faults", list(pairs.values())), ""]
+    lines += ["| fault | with kills |" + "".join(f" {i} |" for i in range(1, len(FAULTS) + 1))]
+    lines += ["|---|---|" + "---|" * len(FAULTS)]
+    for number, name in enumerate(FAULTS, 1):
+        cells = [_cell(single.get(name))]
+        cells += [
+            _cell(pairs.get(frozenset((name, other)))) if other != name else "" for other in FAULTS
+        ]
+        lines.append(f"| {number} `{name}` | " + " | ".join(cells) + " |")
+    lines += ["", "`ok`: nothing was wrong; a number: so many findings, below; `-`: not run.", ""]
+    lines += [
+        f"- {' + '.join(row['faults']) or 'kills alone'}, seed {row['seed']}: {problem}"
+        for row in rows
+        for problem in row["problems"]
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(title: str, rows: list[dict[str, Any]]) -> str:
+    sums = {name: sum(row[name] for row in rows) for name in ("kills", "orders", "fills")}
+    findings = sum(len(row["problems"]) for row in rows)
+    return (
+        f"- {title}: {len(rows)} trials, {sums['kills']} kills, {sums['orders']} orders, "
+        f"{sums['fills']} fills, {findings} findings."
+    )
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    return str(len(row["problems"])) if row["problems"] else "ok"
+
+
+if __name__ == "__main__":
+    text = Path(sys.argv[1]).read_text(encoding="utf-8")
+    print(page([json.loads(line) for line in text.splitlines()]), end="")
