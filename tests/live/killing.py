@@ -104,7 +104,7 @@ def trial(
             server.fault(**rule)
         _run_and_kill(made, server, folder, chance, kills)
         server.call("DELETE", "/fillwright/faults")
-        _check(made, server, folder)
+        check(made, server, folder)
     return made
 
 
@@ -187,7 +187,8 @@ def _engine(server: PaperServer, folder: Path) -> subprocess.Popen[bytes]:
 # -- what must hold ------------------------------------------------------------------------------
 
 
-def _check(made: Trial, server: PaperServer, folder: Path) -> None:
+def check(made: Trial, server: PaperServer, folder: Path) -> None:
+    """Compare ``log.db`` in the folder with what the server and its journal say."""
     blotter, usage = Blotter(), DailyLimits()
     with Log.open(str(folder / "log.db"), writer=False) as log:
         if not log.verify().ok:

@@ -85,7 +85,7 @@ class Lease:
             )
         account = ownership.account
         owner = f"{socket.gethostname()}:{os.getpid()}"[:OWNER_MAX]
-        until = time.monotonic() + ownership.wait_seconds
+        until, said = time.monotonic() + ownership.wait_seconds, False
         while True:
             asked = boot_seconds()
             epoch = patiently(
@@ -100,6 +100,11 @@ class Lease:
                 raise StoreBusy(
                     f"{address.shown}: the account {account} is owned by {epoch}. Wait until it "
                     "ends, stop it, use another account, or stand by (standby_seconds)"
+                )
+            if not said:
+                said = True
+                structlog.get_logger(__name__).warning(
+                    "standing by for the account", account=account, owner=epoch
                 )
             time.sleep(WAIT_SECONDS)
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from ..location import postgres_address
-from .connections import CONNECT_SECONDS, Readers, connect, patiently
+from .connections import CONNECT_SECONDS, FROZEN_SECONDS, Readers, connect, patiently
 from .faults import explain
 from .recorder import translated
 from .schema import check_format
+
+LOCK_STREAM: Final = (
+    b"SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.ops_records', 0))"
+)
 
 
 class PostgresPlace:
@@ -34,8 +38,12 @@ class PostgresPlace:
     def appending(self) -> Iterator[Callable[[str, Sequence[object]], list[Any]]]:
         """A transaction that alone may append; readers go on."""
         try:
-            with connect(self._address) as connection, connection.transaction():
-                connection.execute("LOCK TABLE ops_records IN EXCLUSIVE MODE")
+            with (
+                connect(self._address, frozen_seconds=FROZEN_SECONDS) as connection,
+                connection.transaction(),
+            ):
+                # Not a lock of the table: that asks for the right to change what is in it.
+                connection.execute(LOCK_STREAM)
 
                 def execute(statement: str, parameters: Sequence[object]) -> list[Any]:
                     cursor = connection.execute(translated(statement).encode(), parameters)

@@ -113,8 +113,13 @@ def admit_many(url: str, first: int, results: "multiprocessing.Queue[int]") -> N
     results.put(passed)
 
 
-def test_as_many_processes_pass_a_cap_as_it_allows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["file", "postgres"])
+def test_as_many_processes_pass_a_cap_as_it_allows(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     url = f"sqlite:///{tmp_path / 'log.db'}"
+    if kind == "postgres":
+        url = str(request.getfixturevalue("postgres_url"))
     Log.open(url).close()
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[int] = context.Queue()

@@ -116,6 +116,30 @@ def test_sql_users_read_the_views_and_cannot_write(
         Log.open(theirs)
 
 
+def test_an_engine_needs_no_right_to_change_an_event(postgres_url: str) -> None:
+    """The rights of docs/postgresql.md are enough for a log with counters, lease and records."""
+    raw(postgres_url, "CREATE ROLE engine LOGIN")
+    (schema,) = raw(postgres_url, "SELECT current_schema()")[0]
+    for grant in (
+        f"USAGE ON SCHEMA {schema}",
+        "SELECT, INSERT ON stored_events, ops_records",
+        "SELECT, UPDATE ON head",
+        "SELECT, INSERT, UPDATE, DELETE ON counters",
+        "SELECT, INSERT, UPDATE ON leases",
+        "SELECT ON schema_version, events, records, limit_counters, owners",
+    ):
+        raw(postgres_url, f"GRANT {grant} TO engine")
+    theirs = postgres_url.replace("//fillwright@", "//engine@")
+    with Log.open(theirs) as log, OpsLog.of(log) as ops:
+        log.append(Sample(1).happen(), counters=[CounterUpdate("k", 1, 1)])
+        log.reset_counters({"k": 1})
+        ops.append(record(1))
+        assert log.verify().ok
+    for statement in ("UPDATE stored_events SET topic = 'x'", "DELETE FROM ops_records"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            raw(theirs, statement)
+
+
 # -- many writers ----------------------------------------------------------------------------------
 
 
