@@ -23,7 +23,7 @@ from ..appending import (
     past_64_bits,
 )
 from ..group_commit import WriteJob
-from ..records import CounterExceeded, Head
+from ..records import Appended, CounterExceeded, Head
 from ..schema import EVENTS_TABLE
 
 LOCK_HEAD: Final = b"SELECT position, hash FROM head FOR UPDATE"
@@ -46,15 +46,41 @@ INSERT INTO counters SELECT * FROM unnest(%b::text[], %b::bigint[])
 ON CONFLICT (key) DO UPDATE SET used = excluded.used"""
 MOVE_HEAD: Final = b"UPDATE head SET position = %b::bigint, hash = %b"
 
+# All in one statement, which is one round trip and its own transaction: it writes nothing when the
+# head is not what it was, or the account was taken.
+_QUICK: Final = f"""
+moved AS (
+  UPDATE head SET position = %b::bigint, hash = %b
+  WHERE position = %b::bigint AND hash = %b {{fence}}
+  RETURNING 1
+)
+INSERT INTO {EVENTS_TABLE}
+SELECT e.* FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::bigint[], %b::text[],
+  %b::bytea[], %b::bytea[]) AS e
+WHERE EXISTS (SELECT 1 FROM moved)"""
+QUICK: Final = ("WITH" + _QUICK.format(fence="")).encode()
+QUICK_FENCED: Final = (
+    "WITH lease AS (SELECT epoch FROM leases WHERE account = %b FOR SHARE),"
+    + _QUICK.format(fence="AND (SELECT epoch FROM lease) = %b::bigint")
+).encode()
+
 _COLUMNS: Final = 7
 _INT64: Final = 2**63
 
 
 class Prepared(NamedTuple):
-    """What an open transaction is to write: the events gathered, and counters as they become."""
+    """What is to be written: the events gathered, and counters as they become.
+
+    ``at`` is the head that they follow if nobody was asked yet; None when a transaction holds it.
+    """
 
     gathered: Gathered
     counters: Mapping[str, int]
+    at: Head | None = None
+
+
+class HeadMovedError(Exception):
+    """Another process has appended since this one did; nothing was written."""
 
 
 class Fence:
@@ -75,7 +101,7 @@ class PostgresAppender:
         self._known: Head | None = None
 
     def begin(self, connection: Connection[Any], jobs: Sequence[WriteJob]) -> Prepared:
-        """Begin a transaction, lock the head and chain what may be written.
+        """Chain what may be written, in a transaction that holds the head where one is needed.
 
         Raises:
             StoreBusy: another process owns the account by now.
@@ -83,6 +109,12 @@ class PostgresAppender:
         """
         keys = sorted({update.key for job in jobs for update in job.counters})
         unknown = self._unknown(jobs, everything=False)
+        if not keys and not unknown and self._known is not None:
+            opened = _Opened(connection, None, None)
+            gathered = gather(opened, self._known, jobs, self._remembered, look_up=False)
+            # What would be refused by memory alone has to be looked up.
+            if gathered.values and all(isinstance(o, Appended) for o in gathered.outcomes):
+                return Prepared(gathered, {}, self._known)
         with connection.pipeline():
             connection.execute(b"BEGIN")
             locked = connection.execute(LOCK_HEAD)
@@ -106,9 +138,13 @@ class PostgresAppender:
         """Write what was gathered and commit it; afterwards it is on disk.
 
         Raises:
+            HeadMovedError: it has to be prepared anew.
             psycopg.Error: nothing was written, unless the connection was lost.
         """
-        gathered, counters = prepared
+        gathered, counters, at = prepared
+        if at is not None:
+            self._finish_quickly(connection, gathered, at)
+            return
         values = gathered.values
         with connection.pipeline():
             if len(values) == _COLUMNS:
@@ -121,6 +157,20 @@ class PostgresAppender:
             if values:
                 connection.execute(MOVE_HEAD, gathered.head)
             connection.execute(b"COMMIT")
+        self._known = gathered.head
+        self._remembered.update(gathered.streams)
+
+    def _finish_quickly(self, connection: Connection[Any], gathered: Gathered, at: Head) -> None:
+        columns = [gathered.values[i::_COLUMNS] for i in range(_COLUMNS)]
+        moving: tuple[object, ...] = (*gathered.head, *at)
+        if self._fence is None:
+            cursor = connection.execute(QUICK, (*moving, *columns))
+        else:
+            fence = self._fence
+            parameters = (fence.account, *moving, fence.epoch, *columns)
+            cursor = connection.execute(QUICK_FENCED, parameters)
+        if cursor.rowcount != len(columns[0]):
+            raise HeadMovedError
         self._known = gathered.head
         self._remembered.update(gathered.streams)
 

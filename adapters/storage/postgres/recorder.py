@@ -19,7 +19,7 @@ from ..location import PostgresAddress
 from ..recording import ChainedRecorder
 from ..records import is_of
 from . import connections
-from .appending import LOCK_HEAD, Fence, PostgresAppender, Prepared
+from .appending import LOCK_HEAD, Fence, HeadMovedError, PostgresAppender, Prepared
 from .connections import Readers, connect
 from .faults import explain, is_connection_lost
 from .leases import Lease
@@ -71,12 +71,28 @@ class PostgresRecorder(ChainedRecorder):
     def _commit(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
         try:
             return self._attempt(jobs)
+        except psycopg.IntegrityError:
+            pass  # A stream that was begun before this process: now everything is looked up.
+        except (psycopg.DataError, UnicodeError) as error:
+            return self._by_halves(jobs, error)
+        try:
+            return self._attempt(jobs)
         except (psycopg.DataError, psycopg.IntegrityError, UnicodeError) as error:
-            if len(jobs) == 1:
-                return [StoreError(f"{self.store}: an event or counter was refused ({error})")]
-        # One of them cannot be stored: find it by halves, in order, and write the others.
+            return self._by_halves(jobs, error)
+
+    def _by_halves(self, jobs: Sequence[WriteJob], error: Exception) -> list[Outcome]:
+        """One of them cannot be stored: find it, in order, and write the others."""
+        if len(jobs) == 1:
+            return [StoreError(f"{self.store}: an event or counter was refused ({error})")]
         half = len(jobs) // 2
-        return [*self._commit(jobs[:half]), *self._commit(jobs[half:])]
+        outcomes: list[Outcome] = []
+        for part in (jobs[:half], jobs[half:]):
+            try:
+                outcomes += self._commit(part)
+            except StoreError as failure:
+                # What was written before it stays written, and is told so.
+                outcomes += [failure] * len(part)
+        return outcomes
 
     def _attempt(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
         until = time.monotonic() + connections.RECONNECT_SECONDS
@@ -86,6 +102,8 @@ class PostgresRecorder(ChainedRecorder):
                 connection = self._connected()
                 prepared = self._appender.begin(connection, jobs)
                 self._appender.finish(connection, prepared)
+            except HeadMovedError:
+                self._appender.forget()
             except BaseException as error:
                 self._appender.forget()
                 if not self._recover(error):

@@ -19,7 +19,7 @@ from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.adapters.storage.ownership import Ownership
 from fillwright.adapters.storage.postgres import appending, connections
 from fillwright.adapters.storage.postgres.opening import migrate_postgres
-from fillwright.adapters.storage.records import CounterExceeded, Job
+from fillwright.adapters.storage.records import Appended, Conflict, CounterExceeded, Job
 from fillwright.domain.errors import StoreBusy, StoreError, StoreNewer
 from fillwright.domain.limits import CounterUpdate
 from fillwright.domain.ops import VerificationDone
@@ -185,6 +185,19 @@ def test_writers_of_one_stream_conflict_and_lose_nothing(postgres_url: str) -> N
         assert [e.originator_version for e in two.stream(first.id)] == [1, 2, 3]
 
 
+def test_a_stream_of_an_earlier_process_that_is_begun_again_is_a_conflict(
+    postgres_url: str,
+) -> None:
+    with Log.open(postgres_url) as log:
+        log.append(Sample(1).happen())
+    with Log.open(postgres_url) as log:
+        log.append(Sample(2).happen())  # from here on the head is known and nothing is looked up
+        outcomes = log.append_jobs([Job([Sample(n).happen()]) for n in (3, 1, 4)])
+        assert isinstance(outcomes[1], Conflict)
+        assert [o.last_position for o in outcomes if isinstance(o, Appended)] == [3, 4]
+        assert log.verify().ok
+
+
 def test_what_cannot_be_stored_fails_alone(postgres_url: str) -> None:
     with Log.open(postgres_url) as log:
         jobs = [Job([Sample(n).happen()]) for n in range(1, 12)]
@@ -289,10 +302,14 @@ def test_a_server_that_stays_away_is_a_clear_error(
     with Log.open(url, exclusive=False) as log:
         log.append(Sample(1).happen())
         own_server.stop()
-        for act in (lambda: log.append(Sample(2).happen()), log.head):
-            with pytest.raises(StoreError, match="cannot be reached"):
-                act()
+        with pytest.raises(StoreError, match="cannot be reached"):
+            log.head()
+        for _ in range(2):
+            # Nobody can say whether the commit was written, so nothing may follow it.
+            with pytest.raises(StoreError, match="written is unknown.* open the store again"):
+                log.append(Sample(2).happen())
         own_server.start()
+    with Log.open(url, exclusive=False) as log:
         assert log.append(Sample(3).happen()).last_position == 2
 
 
