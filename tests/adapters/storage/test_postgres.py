@@ -306,7 +306,7 @@ def test_a_server_that_stays_away_is_a_clear_error(
             log.head()
         for _ in range(2):
             # Nobody can say whether the commit was written, so nothing may follow it.
-            with pytest.raises(StoreError, match="written is unknown.* open the store again"):
+            with pytest.raises(StoreError, match=r"written is unknown.* open the store again"):
                 log.append(Sample(2).happen())
         own_server.start()
     with Log.open(url, exclusive=False) as log:
