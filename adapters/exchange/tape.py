@@ -224,7 +224,7 @@ def _read(root: Path, entry: Mapping[str, Any], kind: str) -> pa.Table:
 
     try:
         # Read as a plain file: no dataset discovery, which would follow the folder's name.
-        return pq.ParquetFile(path).read()
+        return pq.ParquetFile(path).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise MarketFolderError(f"{path}: not a readable Parquet file: {error}") from error
 

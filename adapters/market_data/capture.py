@@ -239,7 +239,8 @@ def read_segment(folder: str | Path, sha256: str) -> Segment:
 
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
-        about, table = _about(file), file.read()
+        # One thread: the readers' own may be started while the process is ending, which aborts it.
+        about, table = _about(file), file.read(use_threads=False)
         return Segment(
             symbol=about["symbol"],
             kind=about["kind"],

@@ -162,7 +162,8 @@ def _read_bars(path: Path) -> dict[str, Bars]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path).read(columns=["ts_ns", "symbol", "volume"])
+        columns = ["ts_ns", "symbol", "volume"]
+        table = pq.ParquetFile(path).read(columns=columns, use_threads=False)
         ts = table.column("ts_ns").to_numpy().astype(np.int64)
         volume = np.nan_to_num(table.column("volume").to_numpy().astype(np.float64))
         names = np.asarray(table.column("symbol").to_pylist(), dtype=object)
