@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -115,5 +115,17 @@ def _trace(error: BaseException, *, debug: bool) -> None:
         traceback.print_exception(error, file=sys.stderr)
 
 
+def entry() -> NoReturn:
+    """The program: run one command and end.
+
+    Everything is closed by then. Leaving without taking the interpreter apart spares native code a
+    thread that is unwound under it, which aborts a process whose work is done.
+    """
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

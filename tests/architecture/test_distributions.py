@@ -59,7 +59,7 @@ def test_the_wheel_is_typed_licensed_and_has_the_command(wheel: Path) -> None:
         command = archive.read(entry_points).decode()
     assert "fillwright/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert "fillwright = fillwright.adapters.entrypoints.cli:main" in command
+    assert "fillwright = fillwright.adapters.entrypoints.cli:entry" in command
 
 
 def test_the_wheel_imports_without_the_repository(wheel: Path, tmp_path: Path) -> None:

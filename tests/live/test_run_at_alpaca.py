@@ -23,8 +23,9 @@ CLI = [sys.executable, "-W", "ignore", "-m", "fillwright.adapters.entrypoints.cl
 AT_ALPACA = ["--broker", "alpaca"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaperServer]:
+    """A server of its own for each test: what one buys is in no other's way."""
     account = tmp_path_factory.mktemp("account") / "account.json"
     account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
     with running(speed=SPEED, start="10:00", account=account) as one:
