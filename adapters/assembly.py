@@ -19,6 +19,7 @@ from .brokers.simulated import SimulatedBroker, SimulatedRuntime
 from .calendar import ExchangeCalendar
 from .clocks import LiveRuntime, SystemClock, VirtualClock
 from .engine import Desk, Engine
+from .engine.gate import SendGate
 from .events_file import FileEvents, NoEvents
 from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
@@ -155,6 +156,8 @@ def _of_alpaca(
         runtime=runtime,
         calendar=calendar if calendar is not None else sessions,
     )
+    if desk.gate is not None:
+        broker.gate = desk.gate.sending
     rate = max(runtime.clock.rate, 1.0)
     desk.rules = replace(
         desk.rules,
@@ -277,7 +280,7 @@ def _desk(
         rules = replace(rules, planning=planning)
     path = parse_location(store) if store is not None else None
     clock = runtime.clock
-    return Desk(
+    desk = Desk(
         name=settings.account,
         log=log,
         broker=broker,
@@ -292,6 +295,8 @@ def _desk(
         clock_source=str(getattr(clock, "source", type(clock).__name__)),
         clock_offset_ns=getattr(clock, "offset_ns", None),
     )
+    desk.gate = SendGate(desk, store)
+    return desk
 
 
 def events_of(settings: Settings) -> EventsCalendar:

@@ -20,6 +20,7 @@ from .brokers.simulated import SimulatedBroker, SimulatedRuntime
 from .calendar import ExchangeCalendar
 from .clocks import VirtualClock
 from .engine import Desk, Engine, EngineRules
+from .engine.gate import SendGate
 from .engine.session_books import Capture
 from .events_file import NoEvents
 from .exchange.exchange import Exchange
@@ -180,6 +181,7 @@ def _wire(
         clock_source=clock.source,
         clock_offset_ns=clock.offset_ns,
     )
+    desk.gate = SendGate(desk, None if path is None else str(path))
     folder = path.with_name(path.name + ".market") if path else None
     capture: Capture | None = SegmentCapture(market, folder) if folder else None
     engine = Engine(desk, capture)

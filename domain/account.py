@@ -10,6 +10,7 @@ from uuid import UUID
 from . import events as e
 from .errors import invariant
 from .ids import account_stream_id
+from .killing import scopes_covering
 from .limits import Limits
 from .ports import Account, Position, Session
 from .reasons import Anomalous
@@ -160,10 +161,8 @@ class TradingAccount:
 
     def is_killed(self, symbol: str, strategy: str) -> str | None:
         """The blocked scope that covers this symbol and strategy, or None."""
-        for scope in ("account", f"symbol:{symbol}", f"strategy:{strategy}"):
-            if scope in self.kills:
-                return scope
-        return None
+        scopes = scopes_covering(symbol, strategy)
+        return next((scope for scope in scopes if scope in self.kills), None)
 
     def _record(self, kind: type[EventT], stamp: e.Stamp, /, **fields: Any) -> EventT:
         event = kind(

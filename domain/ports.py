@@ -62,9 +62,10 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class SubmitOrder:
-    """Send a new order."""
+    """Send an order; ``again`` when it may have been sent before under the same client id."""
 
     request: OrderRequest
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 from ..domain import events as e
 from ..domain.ids import account_stream_id
 from ..domain.instruction import Instruction
+from ..domain.killing import latch_key
 from ..domain.limits import (
     HUNDRED,
     NOTHING_HELD,
@@ -247,10 +248,12 @@ class DailyLimits(Projection):
         account.limits = LimitsInForce(event.limits, event.actor, event.reason, event.record_time)
 
     def _killed(self, event: e.KillSwitchEngaged) -> None:
-        self._by_stream(event.originator_id).kills[event.scope] = event.reason
+        added = self._by_stream(event.originator_id).block(event.scope, event.reason)
+        self._add(latch_key(event.originator_id, event.scope), added)
 
     def _revived(self, event: e.KillSwitchReleased) -> None:
-        self._by_stream(event.originator_id).kills.pop(event.scope, None)
+        lifted = self._by_stream(event.originator_id).kills.pop(event.scope, None) is not None
+        self._add(latch_key(event.originator_id, event.scope), -int(lifted))
 
     # -- events of an instruction --------------------------------------------------------------
 
@@ -342,9 +345,11 @@ class DailyLimits(Projection):
 
     def _count(self, keys: tuple[str, ...], change: Change) -> None:
         for key, delta in zip(keys, change.in_micro(), strict=True):
-            if delta:
-                self._counters[key] = self._counters.get(key, 0) + delta
-                self._changes[key] = self._changes.get(key, 0) + delta
+            self._add(key, delta)
+
+    def _add(self, key: str, delta: int) -> None:
+        self._counters[key] = self._counters.get(key, 0) + delta
+        self._changes[key] = self._changes.get(key, 0) + delta
 
     # -- the runner's side ---------------------------------------------------------------------
 

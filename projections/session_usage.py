@@ -222,6 +222,12 @@ class AccountUse:
         self.recent: dict[str, int] = {}
         self.admitted: deque[int] = deque()
 
+    def block(self, scope: str, reason: str) -> int:
+        """Block a scope; 1 when it was not blocked before, else 0."""
+        added = scope not in self.kills
+        self.kills[scope] = reason
+        return int(added)
+
     def session(self, date: str) -> SessionUse:
         """The sums of a session, begun when first asked for."""
         found = self.sessions.get(date)

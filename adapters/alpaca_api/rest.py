@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import Any, Final
 
@@ -58,6 +59,13 @@ class ApiSilence(Exception):
     """No answer that says what happened: a timeout, a lost connection, a failing server."""
 
 
+class Withheld(Exception):
+    """What was to be sent was kept from the wire; the text says why."""
+
+
+Gate = Callable[[], AbstractContextManager[str | None]]
+
+
 class AlpacaRest:
     """Blocking requests; call it from worker threads only."""
 
@@ -101,16 +109,20 @@ class AlpacaRest:
         """
         return self._repeated("DELETE", path, {}, Host.TRADING, Lane.CANCEL)
 
-    def post(self, path: str, body: Mapping[str, object]) -> Any:
+    def post(self, path: str, body: Mapping[str, object], gate: Gate | None = None) -> Any:
         """What a POST gives: sent once, and again only where the server said it was too many.
+
+        ``gate`` is held around each sending, behind every wait for the budget; it gives why it must
+        not be sent, or None.
 
         Raises:
             ApiRefusal: the server said no.
             ApiSilence: whether it acted is unknown.
+            Withheld: the gate did not let it out.
         """
         for _ in range(TRIES):
             try:
-                return self._once("POST", path, dict(body), Host.TRADING, Lane.ORDER)
+                return self._once("POST", path, dict(body), Host.TRADING, Lane.ORDER, gate=gate)
             except ApiRefusal as refusal:
                 if refusal.status != TOO_MANY:
                     raise
@@ -148,6 +160,7 @@ class AlpacaRest:
         host: Host,
         lane: Lane,
         version: str = "v2",
+        gate: Gate | None = None,
     ) -> Any:
         limiter = self.limiters[host]
         limiter.take(lane)
@@ -157,7 +170,10 @@ class AlpacaRest:
             except StoreError as error:
                 raise ApiSilence(f"not sent: {error}") from error
         try:
-            return self._client(host)._request(method, path, data, api_version=version)
+            with gate() if gate is not None else nullcontext() as why_not:
+                if why_not is not None:
+                    raise Withheld(why_not)
+                return self._client(host)._request(method, path, data, api_version=version)
         except APIError as error:
             raise self._judged(error, limiter) from None
         except requests.exceptions.JSONDecodeError:

@@ -21,7 +21,9 @@ from ...domain.ports import (
     Broker,
     BrokerCommand,
     Calendar,
+    CancelOrder,
     EventsCalendar,
+    ExecutionReport,
     MarketData,
     OrderRequest,
     Runtime,
@@ -33,7 +35,8 @@ from ...projections.daily_limits import DailyLimits
 from ...projections.runner import Recorded
 from ..storage.keystore import Keystore
 from ..storage.log import Log
-from ..storage.records import Conflict, CounterExceeded, Job
+from ..storage.records import Appended, Conflict, CounterExceeded, Job
+from .gate import SendGate
 
 DEFAULT_LIMITS: Final = Limits()
 ACTOR: Final = f"engine/{__version__}"
@@ -77,6 +80,9 @@ class Desk:
     of admission, which settles every tie.
     ``heard_at`` and ``asked_at`` say by child order when the broker last spoke of it and when it
     was last asked; ``doubted`` are orders that it would not cancel, to be asked about at once.
+    ``withheld`` tells of orders that the ``gate`` kept from the wire. The log is known up to
+    position ``seen``; ``own`` are ranges behind it that were written here. ``starts`` engines took
+    the account before this one.
     """
 
     name: str
@@ -108,8 +114,13 @@ class Desk:
     heard_at: dict[str, int] = field(default_factory=dict)
     asked_at: dict[str, int] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
+    withheld: list[ExecutionReport] = field(default_factory=list)
+    seen: int = 0
+    own: list[tuple[int, int]] = field(default_factory=list)
+    gate: SendGate | None = None
     on_event: Callable[[int, e.DomainEvent], None] | None = None
     started: bool = False
+    starts: int = 0
 
     @property
     def now(self) -> int:
@@ -282,6 +293,14 @@ class Desk:
         for result in self.log.append_jobs(jobs):
             if isinstance(result, CounterExceeded | Conflict):
                 raise result
+            self.wrote(result)
+
+    def wrote(self, appended: Appended) -> None:
+        """Know what was written here; a gap before it is another process' record."""
+        if appended.first_position == self.seen + 1:
+            self.seen = appended.last_position
+        elif appended.last_position >= appended.first_position:
+            self.own.append((appended.first_position, appended.last_position))
 
     def _project(self, recorded: list[e.DomainEvent]) -> None:
         for event in recorded:
@@ -291,17 +310,38 @@ class Desk:
                 self.on_event(entry.position, event)
 
     async def commit(self) -> None:
-        """Make everything that was recorded durable, then hand the commands to the broker."""
+        """Make everything that was recorded durable, then hand the commands to the broker.
+
+        While something is blocked its cancels go first: they wait for no disk (ruling 26).
+
+        Raises:
+            CounterExceeded, Conflict: another process put a block or release on the record; nothing
+                was written, and the caller reloads.
+        """
         self.gather()
-        if self.gathered:
-            recorded, self.gathered = self.gathered, []
+        if self.account.kills:
+            await self.send_cancels()
+        recorded, self.gathered = self.gathered, []
+        if recorded:
+            conditions = self.gate.conditions(self.commands) if self.gate else []
             self._project(recorded)
             changes = _unconditional(self.usage.take_counter_changes())
-            await self.log.commit(Recordings(recorded), counters=changes)
+            counters = [*conditions, *changes]
+            self.wrote(await self.log.commit(Recordings(recorded), counters=counters))
         commands, self.commands = self.commands, []
+        if self.gate is not None:
+            commands, withheld = self.gate.let_through(commands, recorded=bool(recorded))
+            self.withheld += withheld
         if commands:
             self.log.check_owner()
             await self.broker.send(commands)
+
+    async def send_cancels(self) -> None:
+        """Hand over the cancels that wait, before anything else."""
+        cancels = [one for one in self.commands if isinstance(one, CancelOrder)]
+        if cancels:
+            self.commands = [one for one in self.commands if not isinstance(one, CancelOrder)]
+            await self.broker.send(cancels)
 
 
 def _unconditional(changes: Mapping[str, int]) -> list[CounterUpdate]:

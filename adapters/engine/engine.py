@@ -13,10 +13,11 @@ from ...domain.instruction import Instruction
 from ...domain.limits import Limits
 from ...domain.ports import ExecutionReport, ReportKind
 from ...domain.reasons import EndReason
-from ..storage.records import CounterExceeded
+from ..storage.records import Conflict, CounterExceeded
 from .admission import Admitted, Arrival
 from .batching import AdvisedArrival, BatchAdmission
 from .callers import Callers, all_of, tell
+from .control import Control
 from .desk import Desk
 from .drop_copy import DropCopy
 from .interruption import is_stuck, patience_until, reload
@@ -50,6 +51,7 @@ class Engine:
         self._working = Working(desk, self._budget)
         self._recovery = Recovery(desk, self._working)
         self._drop_copy = DropCopy(desk, self._recovery)
+        self._control = Control(desk, self._working, self._recovery, interrupt)
         self._callers = Callers()
         self._pump_task: asyncio.Task[None] | None = None
         self._recovered = False
@@ -62,6 +64,7 @@ class Engine:
     def load(self, limits: Limits) -> None:
         """Rebuild everything from the log; sends and records nothing that is not needed."""
         rebuild(self.desk)
+        self.desk.starts = self.desk.account.starts
         compare_counters(self.desk)
         self._limits = limits
 
@@ -151,38 +154,22 @@ class Engine:
         self._look_now(instruction)
 
     async def kill(self, scope: str, reason: str, actor: str) -> None:
-        """Block trading in a scope and cancel its own orders; durable when this returns.
+        """Block and cancel, see :meth:`Control.kill`; durable when this returns.
 
         While an admission is being written the block follows in the same batch.
         """
-        desk = self.desk
-        desk.start_once()
-        desk.account.engage_kill(desk.stamp("account", "kill", actor=actor), scope, reason)
-        desk.touch(desk.account)
-        for instruction in list(desk.active.values()):
+        try:
+            covered = await self._control.kill(scope, reason, actor)
+        except Conflict:
+            await self._look_anew()
+            covered = await self._control.kill(scope, reason, actor)
+        for instruction in covered:
             self._look_now(instruction)
-        if not desk.jobs:
-            await desk.commit()
 
     async def release_kill(self, scope: str, reason: str, actor: str) -> None:
-        """Lift a block; needs a person and a clean reconciliation; revives nothing.
-
-        Raises:
-            InvalidInput: somebody else than a person asks, an own order is open or of unknown
-                outcome, or positions disagree with the broker's.
-        """
-        desk = self.desk
-        if not actor.startswith("person:"):
-            raise InvalidInput("actor", actor, "person:NAME; a person releases the kill switch")
-        breaks = await self._recovery.reconcile("kill_release")
-        await desk.commit()
-        still_open = sum(len(instruction.live) for instruction in desk.active.values())
-        if breaks or still_open:
-            found = f"{still_open} own orders open, {len(breaks)} positions that disagree"
-            raise InvalidInput("kill switch", found, "no open order and agreed positions")
-        desk.account.release_kill(desk.stamp("account", "kill", actor=actor), scope, reason)
-        desk.touch(desk.account)
-        await desk.commit()
+        """Lift a block; see :meth:`Control.release`."""
+        self._control.attend(at_once=True)
+        await self._control.release(scope, reason, actor)
 
     def _look_now(self, instruction: Instruction) -> None:
         if not instruction.is_done:
@@ -232,7 +219,7 @@ class Engine:
         try:
             await self._recover()
             while self._callers.has_arrivals or self._has_work():
-                if not await self._batch():
+                if not await self._try_batch():
                     await self._pass_time()
             await self.desk.commit()
             self._resolve()
@@ -241,6 +228,27 @@ class Engine:
                 self._was_interrupted()
                 self._callers.fail(error)
             raise
+        finally:
+            self._control.unwatch()
+
+    async def _try_batch(self) -> bool:
+        """One batch; another process' record that came first has everything looked at anew."""
+        try:
+            self._control.attend()
+            return await self._batch()
+        except (CounterExceeded, Conflict):
+            await self._look_anew()
+            return True
+
+    async def _look_anew(self) -> None:
+        """Believe the log, in which another process has put something meanwhile."""
+        for _ in range(ADMISSION_TRIES_MAX):
+            self._was_interrupted()
+            try:
+                return await self._recover()
+            except (CounterExceeded, Conflict):
+                continue
+        raise StoreError("the log changed at every try; another writer is active")
 
     def _has_work(self) -> bool:
         return any(not i.is_done or i.live for i in self.desk.active.values())
@@ -276,16 +284,10 @@ class Engine:
         admitted = await self._admit_due()
         self._end_overdue()
         due = desk.due(desk.now)
-        try:
-            for instruction in due:
-                if await self._ready(instruction):
-                    to_step[instruction.id] = instruction
-            desk.append_jobs()  # what was planned at its release
-        except CounterExceeded:
-            # Another writer was faster: the log is what counts, and everything is looked at anew.
-            self._was_interrupted()
-            await self._recover()
-            return True
+        for instruction in due:
+            if await self._ready(instruction):
+                to_step[instruction.id] = instruction
+        desk.append_jobs()  # what was planned at its release
         for instruction in sorted(to_step.values(), key=lambda i: desk.order_of[i.id]):
             self._working.step(instruction)
         active = bool(reports or admitted or due or desk.commands or compared)
@@ -300,7 +302,7 @@ class Engine:
 
     async def _reports(self) -> list[ExecutionReport]:
         """What the broker says now; a refusal of a second sending is answered by looking (7)."""
-        found: list[ExecutionReport] = []
+        found, self.desk.withheld = self.desk.withheld, []
         for report in self.desk.broker.drain():
             if report.kind is ReportKind.REJECTED and report.raw.get("duplicate"):
                 found += await self.desk.broker.reports_since([report.client_order_id])
@@ -354,7 +356,7 @@ class Engine:
             try:
                 admitted = await self._admission.admit_all(arrivals, unavailable)
                 self.desk.append_jobs()
-            except CounterExceeded:
+            except (CounterExceeded, Conflict):
                 # Another writer was faster; what was written of the batch is found again by id.
                 reload(self.desk)
             else:
@@ -385,6 +387,7 @@ class Engine:
         desk = self.desk
         times = [at for at in (desk.next_wake(), self._callers.next_at()) if at is not None]
         until = min(times) if times else None
+        self._control.watch()
         await desk.runtime.wait(until)
         await desk.market.refresh(desk.symbols_in_play())
 

@@ -24,6 +24,7 @@ def reload(desk: Desk) -> None:
     desk.jobs.clear()
     desk.gathered.clear()
     rebuild(desk)
+    desk.started = desk.account.starts > desk.starts
     for id in [id for id in desk.wake_of if id not in desk.instructions]:
         del desk.wake_of[id]
     intended = {id for i in desk.instructions.values() for id in i.requests}

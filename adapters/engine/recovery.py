@@ -10,7 +10,6 @@ from ...domain import events as e
 from ...domain.account import TradingAccount
 from ...domain.ids import account_stream_id
 from ...domain.instruction import Instruction
-from ...domain.money import ZERO
 from ...domain.orders import ChildOrder
 from ...domain.ports import (
     NANOS,
@@ -24,6 +23,7 @@ from ...domain.ports import (
 from ...domain.reasons import Anomalous
 from ...projections.daily_limits import DailyLimits
 from ..storage.records import is_of
+from .comparing import position_breaks
 from .desk import Desk
 from .working import Working
 
@@ -50,8 +50,10 @@ def rebuild(desk: Desk) -> None:
     desk.account = TradingAccount.named(desk.name)
     instructions: dict[UUID, Instruction] = {}
     others: set[UUID] = set()
+    desk.seen, desk.own = 0, []
     for recorded in desk.log.events():
         desk.usage.apply(recorded)
+        desk.seen = recorded.position
         id = recorded.event.originator_id
         if id == account_id:
             desk.account.apply(recorded.event)
@@ -76,7 +78,7 @@ def _is_of_another(desk: Desk, first: e.DomainEvent) -> bool:
     """Whether a stream that begins so belongs to another account that shares the log."""
     if isinstance(first, e.DecisionReceived):
         return first.account != desk.name
-    return isinstance(first, e.EngineStarted)
+    return type(first) in ACCOUNT_EVENTS
 
 
 def compare_counters(desk: Desk) -> None:
@@ -233,7 +235,8 @@ class Recovery:
         deadline = max(plan.end_at, instruction.placed_at[order.client_order_id]) + RESEND_GRACE_NS
         wanted = not (blocked or order.pending_cancel or instruction.ending)
         if wanted and desk.now <= deadline and desk.calendar.session_at(desk.now) is not None:
-            desk.commands.append(SubmitOrder(instruction.requests[order.client_order_id]))
+            request = instruction.requests[order.client_order_id]
+            desk.commands.append(SubmitOrder(request, again=True))
         elif desk.broker.capabilities.lists_closed_orders and not self._may_still_trade(order):
             self._working.take(_absent(order, desk.now))
 
@@ -262,21 +265,8 @@ class Recovery:
         opened = desk.account.session
         if opened is None:
             return []
-        expected = {p.symbol: p.quantity for p in opened.positions}
-        for instruction in desk.instructions.values():
-            plan = instruction.plan
-            if plan is not None and instruction.session_date == opened.session_date:
-                moved = plan.side.sign * instruction.executed
-                expected[plan.symbol] = expected.get(plan.symbol, ZERO) + moved
         reported = await desk.broker.positions()
-        breaks = []
-        for symbol in sorted(expected.keys() | reported.keys()):
-            ours = expected.get(symbol, ZERO)
-            theirs = reported[symbol].quantity if symbol in reported else ZERO
-            if ours != theirs:
-                found = e.Break(kind="position", symbol=symbol, ours=str(ours), theirs=str(theirs))
-                breaks.append(found)
-        return breaks
+        return list(position_breaks(opened, desk.instructions.values(), reported))
 
 
 def _ended(seen: BrokerOrder, now: int) -> ExecutionReport:

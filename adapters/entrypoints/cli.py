@@ -11,6 +11,7 @@ import typer
 
 from ... import __version__
 from .config_command import config
+from .control_commands import kill, reconcile, release
 from .cost_command import tca
 from .demo_command import demo
 from .evaluate import evaluate
@@ -74,6 +75,9 @@ app.command()(redact)
 app.command()(mirror)
 app.command()(query)
 app.command()(paper)
+app.command()(kill)
+app.command()(release)
+app.command()(reconcile)
 app.command()(surveillance)
 app.command()(tca)
 app.command()(explain)

@@ -91,6 +91,11 @@ SeedOption = Annotated[
     ),
 ]
 
+LiveOption = Annotated[
+    bool,
+    typer.Option("--live", help='Trade with real money; the settings must say mode = "live" too.'),
+]
+
 
 def store_of(given: str | None, settings: Settings | None = None) -> str:
     """The store that is meant.

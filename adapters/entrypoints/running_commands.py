@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ...domain.errors import InvalidInput
-from .options import ConfigOption, JsonOption, ProgressOption, SeedOption, StoreOption
+from .options import (
+    ConfigOption,
+    JsonOption,
+    LiveOption,
+    ProgressOption,
+    SeedOption,
+    StoreOption,
+)
 
 if TYPE_CHECKING:
     from ...domain.fees import FeeSchedule
@@ -59,10 +66,6 @@ def _address(flag: str, what: str) -> Any:
 BrokerOption = Annotated[
     BrokerName,
     typer.Option("--broker", help="Trade on the simulated exchange, or at Alpaca in real time."),
-]
-LiveOption = Annotated[
-    bool,
-    typer.Option("--live", help='Trade with real money; the settings must say mode = "live" too.'),
 ]
 DecisionsArgument = Annotated[
     Path,

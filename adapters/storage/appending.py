@@ -130,7 +130,8 @@ def _follow(
         last = reached.get(key) or streams.get(key)
         if last is None and not look_up:
             last = remembered.get(key) or (NO_STREAM if version == 1 else None)
-        if last is None:
+        # What is remembered may be behind another process' control record.
+        if last is None or (version > last.version + 1 and key not in reached):
             last = transaction.stream(event.originator_id)
         if version != last.version + 1:
             return Conflict(

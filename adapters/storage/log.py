@@ -50,6 +50,8 @@ _SELECT_STREAM: Final = (
     f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} ORDER BY originator_version"
 )
 
+_SELECT_ABOVE: Final = "SELECT key FROM counters WHERE substr(key, 1, ?) = ? AND used > 0"
+
 _SELECT_MISFILED: Final = f"""
 SELECT e.position FROM {EVENTS_TABLE} AS e
 LEFT JOIN {EVENTS_TABLE} AS f ON f.position = e.stream
@@ -302,6 +304,11 @@ class Log:
     def counters(self) -> dict[str, int]:
         """All counters in millionths by key; what projections say wins over them (ruling 12)."""
         return dict(map(tuple, self._recorder.fetch("SELECT key, used FROM counters ORDER BY key")))
+
+    def counters_under(self, prefix: str) -> list[str]:
+        """The keys that begin with ``prefix`` and whose counters are above 0."""
+        rows = self._recorder.fetch(_SELECT_ABOVE, (len(prefix), prefix))
+        return [row[0] for row in rows]
 
     def reset_counters(self, counters: Mapping[str, int], account: str | None = None) -> None:
         """Put these counters in the place of all others, or of all others of one account."""

@@ -111,6 +111,11 @@ class _Opened:
             try:
                 if cap is None:
                     cursor.execute(COUNT, (key, amount))
+                elif amount == 0:
+                    # A condition only: it looks, and leaves no row behind.
+                    row = cursor.execute(SELECT_USED, (key,)).fetchone()
+                    used = row[0] if row else 0
+                    refused = CounterExceeded(key, used, 0, cap) if used > cap else None
                 elif cursor.execute(COUNT_CAPPED, (key, amount, cap)).rowcount != 1:
                     # Read before what this job took is given back: it counts against the same key.
                     row = cursor.execute(SELECT_USED, (key,)).fetchone()

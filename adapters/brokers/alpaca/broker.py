@@ -14,8 +14,10 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -33,11 +35,12 @@ from ....domain.ports import (
     OrderRequest,
     Position,
     ReportKind,
+    SubmitOrder,
 )
 from ...alpaca_api.access import AlpacaAccess
 from ...alpaca_api.arrivals import ThreadArrivals
 from ...alpaca_api.reading import raw, text_of
-from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence
+from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Withheld
 from .listing import Listing
 from .updates import Updates
 from .wire import (
@@ -82,6 +85,8 @@ class AlpacaBroker:
         self._closed = False
         self.arrived = ThreadArrivals()
         """Set while reports wait to be drained; good on every event loop."""
+        self.gate: Callable[[str], AbstractContextManager[str | None]] | None = None
+        """Held around each sending, by client order id; gives why it must not go out, or None."""
         self.is_connected = threading.Event()
         """Set while the socket of trade updates listens."""
 
@@ -119,15 +124,15 @@ class AlpacaBroker:
             if isinstance(command, CancelOrder):
                 self._hand_cancel(command)
             else:
-                self._hand_order(command.request)
+                self._hand_order(command)
 
-    def _hand_order(self, request: OrderRequest) -> None:
-        name = request.client_order_id
+    def _hand_order(self, command: SubmitOrder) -> None:
+        name = command.request.client_order_id
         with self._lock:
             known = self._submitting.get(name)
             if known is not None and not known.done():
                 return
-            self._submitting[name] = self._orders.submit(self._submit, request)
+            self._submitting[name] = self._orders.submit(self._submit, command)
 
     def _hand_cancel(self, command: CancelOrder) -> None:
         sending = self._submitting.get(command.client_order_id)
@@ -136,9 +141,14 @@ class AlpacaBroker:
         else:
             sending.add_done_callback(lambda _: self._cancels.submit(self._cancel, command))
 
-    def _submit(self, request: OrderRequest) -> None:
+    def _submit(self, command: SubmitOrder) -> None:
+        request = command.request
         try:
             self._put(self._placed(request))
+        except Withheld as withheld:
+            # Of one that may have been sent before, only the broker can tell.
+            kind = ReportKind.UNKNOWN_OUTCOME if command.again else ReportKind.REJECTED
+            self._put([self._report(request, kind, f"not sent: {withheld}")])
         except Exception as error:  # whatever it is, the engine must hear of the order
             _logger.exception("an order could not be sent", client_order_id=request.client_order_id)
             self._put([self._report(request, ReportKind.UNKNOWN_OUTCOME, repr(error))])
@@ -148,7 +158,8 @@ class AlpacaBroker:
             text = "not sent: this account cannot show a part of an order only"
             return [self._report(request, ReportKind.REJECTED, text)]
         try:
-            order = self._rest.post("/orders", order_body(request))
+            gate = None if self.gate is None else partial(self.gate, request.client_order_id)
+            order = self._rest.post("/orders", order_body(request), gate)
         except ApiSilence as silence:
             return [self._report(request, ReportKind.UNKNOWN_OUTCOME, str(silence))]
         except ApiRefusal as refusal:

@@ -1,0 +1,87 @@
+"""Our record beside the broker's: where they differ (the drop copy's comparison)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from ...domain import events as e
+from ...domain.ids import is_own_client_order_id
+from ...domain.instruction import Instruction
+from ...domain.money import ZERO, plain
+from ...domain.ports import BrokerOrder, Position
+
+
+def position_breaks(
+    opened: e.SessionOpened,
+    instructions: Iterable[Instruction],
+    reported: Mapping[str, Position],
+) -> Iterator[e.Break]:
+    """Where positions are not the session's start plus own executions since."""
+    expected: dict[str, Decimal] = {p.symbol: p.quantity for p in opened.positions}
+    for instruction in instructions:
+        plan = instruction.plan
+        if plan is not None and instruction.session_date == opened.session_date:
+            moved = plan.side.sign * instruction.executed
+            expected[plan.symbol] = expected.get(plan.symbol, ZERO) + moved
+    for symbol in sorted(expected.keys() | reported.keys()):
+        ours = expected.get(symbol, ZERO)
+        theirs = reported[symbol].quantity if symbol in reported else ZERO
+        if ours != theirs:
+            yield e.Break(kind="position", symbol=symbol, ours=str(ours), theirs=str(theirs))
+
+
+def order_breaks(
+    instructions: Iterable[Instruction],
+    open_at_broker: Sequence[BrokerOrder],
+    looked_up: Mapping[str, BrokerOrder | None],
+) -> Iterator[e.Break]:
+    """Where own orders differ: open on one side only, unknown to one side, executed otherwise.
+
+    ``looked_up`` are the broker's answers about the orders that the log has open and that are not
+    in ``open_at_broker``; None where the broker has none.
+    """
+    theirs = {order.client_order_id: order for order in open_at_broker}
+    ours = {
+        name: (instruction, order)
+        for instruction in instructions
+        for name, order in instruction.orders.items()
+    }
+    for name, (instruction, order) in ours.items():
+        symbol = instruction.requests[name].symbol
+        seen = theirs.get(name) or looked_up.get(name)
+        if name in instruction.live and name not in theirs:
+            found = "no such order" if seen is None else seen.status
+            yield e.Break(
+                kind="order", symbol=symbol, client_order_id=name, ours="open", theirs=found
+            )
+        elif name not in instruction.live and name in theirs:
+            yield e.Break(
+                kind="order",
+                symbol=symbol,
+                client_order_id=name,
+                ours=order.state.value,
+                theirs="open",
+            )
+        if seen is not None and seen.filled_qty != order.cum_qty:
+            yield e.Break(
+                kind="executed",
+                symbol=symbol,
+                client_order_id=name,
+                ours=plain(order.cum_qty),
+                theirs=plain(seen.filled_qty),
+            )
+    for name, seen in theirs.items():
+        if is_own_client_order_id(name) and name not in ours:
+            yield e.Break(
+                kind="order",
+                symbol=seen.symbol,
+                client_order_id=name,
+                ours="not in the log",
+                theirs="open",
+            )
+
+
+def foreign_orders(open_at_broker: Iterable[BrokerOrder]) -> tuple[BrokerOrder, ...]:
+    """Open orders that are not ours: left alone, and reported."""
+    return tuple(one for one in open_at_broker if not is_own_client_order_id(one.client_order_id))

@@ -1,0 +1,132 @@
+"""What a log says of one account, read from outside the engine, and the broker asked beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from ..domain import events as e
+from ..domain.account import TradingAccount
+from ..domain.instruction import Instruction
+from ..domain.ports import Broker, BrokerOrder
+from ..projections.instruction_events import ACCOUNT_EVENTS
+from .engine.comparing import foreign_orders, order_breaks, position_breaks
+from .storage.log import Log
+
+NAMED_WITHIN: Final = 50
+"""Among so many first events is one that names the account."""
+LOOKS: Final = 4
+LOOK_SECONDS: Final = 0.5
+
+
+class Standing:
+    """The account and its instructions as the log has them, brought forward when asked."""
+
+    def __init__(self, account: str) -> None:
+        self.account = TradingAccount.named(account)
+        self.instructions: dict[UUID, Instruction] = {}
+        self.name = account
+        self.broker = ""
+        self.position = 0
+
+    def follow(self, log: Log) -> None:
+        """Take in what was appended since."""
+        for recorded in log.events(after=self.position):
+            event = recorded.event
+            self.position = recorded.position
+            if event.originator_id == self.account.id:
+                self.account.apply(event)
+                self.started(event)
+                continue
+            if type(event) in ACCOUNT_EVENTS:
+                continue  # another account's
+            found = self.instructions.get(event.originator_id)
+            if found is None:
+                found = self.instructions[event.originator_id] = Instruction(event.originator_id)
+            found.apply(event)
+
+    def started(self, event: e.DomainEvent) -> None:
+        """Know on what the last engine traded."""
+        if isinstance(event, e.EngineStarted):
+            self.broker = event.broker
+
+    def live(self) -> dict[str, Instruction]:
+        """Own orders that the log does not prove dead, by client order id."""
+        return {
+            name: instruction
+            for instruction in self.instructions.values()
+            if instruction.account == self.name
+            for name in instruction.live
+        }
+
+
+def account_of(log: Log, default: str) -> str:
+    """The account that a log is of, ``default`` while it names none."""
+    for recorded in log.events(upto=NAMED_WITHIN):
+        if isinstance(recorded.event, e.SessionOpened | e.DecisionReceived):
+            return recorded.event.account
+    return default
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a comparison found; ``foreign`` are orders of somebody else, left alone."""
+
+    position: int
+    orders_compared: int
+    fills_compared: int
+    breaks: tuple[e.Break, ...]
+    foreign: tuple[BrokerOrder, ...]
+    own_open: tuple[str, ...] = field(default=())
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether both sides agree."""
+        return not self.breaks
+
+
+async def compare(log: Log, standing: Standing, broker: Broker) -> Compared:
+    """Compare the log with the broker; what is only on its way is looked at again.
+
+    Raises:
+        BrokerUnavailable: the broker cannot be asked.
+    """
+    found = await _compare_once(log, standing, broker)
+    for _ in range(LOOKS - 1):
+        if found.is_clean:
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+        again = await _compare_once(log, standing, broker)
+        lasting = tuple(one for one in again.breaks if one in found.breaks)
+        found = again if lasting or again.is_clean else found
+    return found
+
+
+async def _compare_once(log: Log, standing: Standing, broker: Broker) -> Compared:
+    open_now = await broker.open_orders()
+    reported = await broker.positions()
+    standing.follow(log)
+    listed = {order.client_order_id for order in open_now}
+    live = standing.live()
+    looked_up: Mapping[str, BrokerOrder | None] = {
+        name: await broker.find_order(name)
+        for name in live
+        if name not in listed and broker.capabilities.lookup_by_client_id
+    }
+    mine = [i for i in standing.instructions.values() if i.account == standing.name]
+    breaks = list(order_breaks(mine, open_now, looked_up))
+    opened = standing.account.session
+    if opened is not None:
+        breaks += position_breaks(opened, mine, reported)
+    today = [i for i in mine if opened is not None and i.session_date == opened.session_date]
+    return Compared(
+        position=standing.position,
+        orders_compared=sum(len(i.orders) for i in today),
+        fills_compared=sum(len(order.book.by_id) for i in today for order in i.orders.values()),
+        breaks=tuple(breaks),
+        foreign=foreign_orders(open_now),
+        own_open=tuple(sorted(live)),
+    )

@@ -1,0 +1,62 @@
+"""A real engine process over ``alpaca-py`` beside a real paper server, and commands beside both."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.paper.servers import KEY, SECRET, PaperServer
+
+CLI = [sys.executable, "-W", "ignore", "-m", "fillwright.adapters.entrypoints.cli"]
+
+
+def environment(server: PaperServer | None, **more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FILLWRIGHT_", "APCA_"))}
+    kept |= {"FILLWRIGHT_BROKER__REQUESTS_PER_MINUTE": "100000"}
+    if server is not None:
+        kept |= {
+            "APCA_API_KEY_ID": KEY,
+            "APCA_API_SECRET_KEY": SECRET,
+            "APCA_API_BASE_URL": server.urls["trading_url"],
+        }
+    return kept | more
+
+
+def command(
+    server: PaperServer | None, *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*CLI, *arguments],
+        env=environment(server, **(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def engine(
+    server: PaperServer, folder: Path, decisions: list[dict[str, Any]], *options: str
+) -> subprocess.Popen[bytes]:
+    """An engine that works the decisions; its log is ``log.db`` in the folder."""
+    path = folder / "decisions.json"
+    path.write_text(json.dumps(decisions))
+    arguments = ["run", str(path), "--broker", "alpaca", "--store", str(folder / "log.db")]
+    with (folder / "engine.err").open("ab") as errors, (folder / "engine.out").open("wb") as out:
+        return subprocess.Popen(
+            [*CLI, *arguments, "--json", "--debug", *options],
+            env=environment(server),
+            stdout=out,
+            stderr=errors,
+        )
