@@ -22,6 +22,7 @@ from ...domain.ports import (
 )
 from ...domain.reasons import Anomalous
 from ...projections.daily_limits import DailyLimits
+from ...projections.instruction_events import ACCOUNT_EVENTS
 from ..storage.records import is_of
 from .comparing import position_breaks
 from .desk import Desk

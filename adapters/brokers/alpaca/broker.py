@@ -68,7 +68,7 @@ class AlpacaBroker:
     """A :class:`~fillwright.domain.ports.Broker` over Alpaca's API."""
 
     def __init__(self, access: AlpacaAccess, rest: AlpacaRest, clock: Clock) -> None:
-        """Nothing is asked and no thread is started yet."""
+        """Ask nothing and start no thread; ``gate`` is held around each sending (see the rest)."""
         self._rest, self._clock = rest, clock
         self._listing = Listing(rest)
         self._updates = Updates(access, self._on_frame, self._on_connected, self._on_lost)
@@ -86,7 +86,6 @@ class AlpacaBroker:
         self.arrived = ThreadArrivals()
         """Set while reports wait to be drained; good on every event loop."""
         self.gate: Callable[[str], AbstractContextManager[str | None]] | None = None
-        """Held around each sending, by client order id; gives why it must not go out, or None."""
         self.is_connected = threading.Event()
         """Set while the socket of trade updates listens."""
 
@@ -146,7 +145,6 @@ class AlpacaBroker:
         try:
             self._put(self._placed(request))
         except Withheld as withheld:
-            # Of one that may have been sent before, only the broker can tell.
             kind = ReportKind.UNKNOWN_OUTCOME if command.again else ReportKind.REJECTED
             self._put([self._report(request, kind, f"not sent: {withheld}")])
         except Exception as error:  # whatever it is, the engine must hear of the order
