@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..domain.errors import InvalidInput, StoreError
 from ..domain.ids import account_stream_id
-from .alpaca_provider import AlpacaProvider
-from .standing import Standing, account_of
-from .storage.log import Log
 
 if TYPE_CHECKING:
     from ..domain.ports import Broker
+    from .alpaca_provider import AlpacaProvider
     from .settings import Settings
 
 
@@ -57,6 +55,8 @@ class OutsideBroker:
         if not self.is_there:
             raise InvalidInput("broker", self.name, "alpaca, to ask a broker")
         if self._provider is None:
+            from .alpaca_provider import AlpacaProvider
+
             self._provider = AlpacaProvider.of_settings(self._settings, **self._addresses)
         return self._provider.broker
 
@@ -70,6 +70,10 @@ class OutsideBroker:
 
 def _recorded(store: str, default: str) -> str:
     """What the store's last engine traded on."""
+    # Help must not load what a store needs.
+    from .standing import Standing, account_of
+    from .storage.log import Log
+
     try:
         with Log.open(store, writer=False) as log:
             standing = Standing(account_of(log, default))

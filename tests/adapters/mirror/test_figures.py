@@ -15,6 +15,7 @@ from fillwright.adapters.mirror.segments import read_manifest, read_rows
 from fillwright.adapters.mirror.writing import update
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.errors import InvalidInput
+from fillwright.domain.killing import LATCH_PREFIX
 from fillwright.projections.canonical import to_json
 from fillwright.projections.daily_limits import DailyLimits
 from fillwright.projections.execution_quality import ExecutionQuality
@@ -33,7 +34,9 @@ def folded(log: Log) -> tuple[object, ...]:
     limits, quality = DailyLimits(), ExecutionQuality()
     follow([limits, quality], log.events())
     entries = list(quality.instructions().values())
-    return to_json(totals_of(entries)), to_json(quality.summary()), limits.counters()
+    # A block is a counter of the store too, and no figure.
+    used = {k: v for k, v in limits.counters().items() if v and not k.startswith(LATCH_PREFIX)}
+    return to_json(totals_of(entries)), to_json(quality.summary()), used
 
 
 def computed(found: Figures) -> tuple[object, ...]:
