@@ -81,7 +81,14 @@ class TradeInstruction:
     decision_id: str | None = None
 
 
+LATER_FIELDS: Final = ("risk_curvature",)
+"""Fields that older logs do not have: unset, they leave the digest of a decision as it was."""
+
 Weight = Annotated[Decimal, Field(ge=0, le=1000)]
+CURVATURE_MIN: Final = Decimal(-2)
+CURVATURE_MAX: Final = Decimal(10_000)
+Curvature = Annotated[Decimal, Field(ge=CURVATURE_MIN, le=CURVATURE_MAX)]
+"""How risk averse a schedule is, about (kappa T)^2 of Almgren and Chriss; 0 is a straight line."""
 
 
 class Decision(Record):
@@ -113,6 +120,7 @@ class Decision(Record):
     display_fraction: Annotated[Decimal, Field(gt=0, le=1)] | None = None
     peg: bool | None = None
     improvement_bps: Annotated[Decimal, Field(ge=0, le=1000)] | None = None
+    risk_curvature: Curvature | None = None
     complete_at_deadline: bool | None = None
     decided_at: int | None = None
 
@@ -121,6 +129,8 @@ class Decision(Record):
         parts = []
         for name in sorted(type(self).model_fields):
             value = getattr(self, name)
+            if value is None and name in LATER_FIELDS:
+                continue
             if isinstance(value, Decimal):
                 value = plain(value)
             elif isinstance(value, Enum):

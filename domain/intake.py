@@ -18,6 +18,8 @@ from typing import Annotated, Final
 from pydantic import Field, ValidationError
 
 from .decision import (
+    CURVATURE_MAX,
+    CURVATURE_MIN,
     SYMBOL_PATTERN,
     TEXT_MAX,
     Decision,
@@ -65,6 +67,7 @@ KEYS: Final = (
     "display_fraction",
     "peg",
     "improvement_bps",
+    "risk_curvature",
     "complete_at_deadline",
     "decision_time",
     "decision_id",
@@ -134,6 +137,9 @@ def read_decision(raw: Mapping[str, object], *, rules: IntakeRules) -> Intake | 
         ),
         "peg": reader.flag("peg"),
         "improvement_bps": reader.number("improvement_bps", ZERO, Decimal(1000), unit="bps"),
+        "risk_curvature": reader.number(
+            "risk_curvature", CURVATURE_MIN, CURVATURE_MAX, unit="about (kappa T)^2"
+        ),
         "complete_at_deadline": reader.flag("complete_at_deadline"),
         "decided_at": reader.time_ns("decision_time"),
         **_weights(reader),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from .decision import ExecutionStrategy, ExecutionUrgency, Style, TradeInstruction
+from .decision import Curvature, ExecutionStrategy, ExecutionUrgency, Style, TradeInstruction
 from .market import Record
 from .money import ONE, Bps, Price, Quantity
 from .ports import NANOS, Side
@@ -69,7 +69,7 @@ class StrategyParameters(Record):
     volume_curve: Annotated[tuple[int, ...], Field(max_length=CURVE_BUCKETS_MAX)] = ()
     board_lot: Annotated[Decimal, Field(gt=0)] = Decimal(100)
     peg: bool = True
-    risk_curvature: Annotated[Decimal, Field(ge=-2, le=10_000)] = Decimal(0)
+    risk_curvature: Curvature = Decimal(0)
     lean_ticks: Annotated[Decimal, Field(ge=0, le=10)] = Decimal("0.6")
     cross_cheap: Annotated[Decimal, Field(ge=-10, le=10)] = Decimal("0.3")
     cross_dear: Annotated[Decimal, Field(ge=-10, le=10)] = Decimal("1.1")

@@ -59,6 +59,7 @@ POLICIES: Final = _policies(
     Policy("ICEBERG", _X.ICEBERG, Style.NAIVE, (("peg", False),)),
     Policy("PEG_CROSS", _X.ICEBERG, Style.NAIVE, (("peg", True), ("display_fraction", ONE))),
     Policy("adaptive", _X.TWAP, Style.SMART),
+    Policy("risk_averse", _X.TWAP, Style.SMART, (("risk_curvature", Decimal(8)),)),
     Policy("smart_twap", _X.TWAP, Style.SMART, TIGHT),
     Policy("smart_vwap", _X.VWAP, Style.SMART, TIGHT),
     Policy("smart_iceberg", _X.ICEBERG, Style.SMART),
@@ -66,7 +67,9 @@ POLICIES: Final = _policies(
 )
 """All policies; names in capitals are the textbook ones.
 
-``adaptive`` is what a decision gets that names no strategy; ``smart_twap`` and ``smart_vwap`` keep
+``adaptive`` is what a decision gets that names no strategy; ``risk_averse`` is the same on a
+schedule of Almgren and Chriss whose half-life is about a quarter of the window (kappa T = 2.8);
+``smart_twap`` and ``smart_vwap`` keep
 close to their schedule, as decisions of high urgency do.
 """
 

@@ -29,6 +29,7 @@ class DecisionReceived(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "DecisionReceived"
+    VERSION: ClassVar[int] = 2
 
     account: str
     session_date: str

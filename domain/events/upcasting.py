@@ -32,7 +32,15 @@ def _rules_of_three_triggers(fields: Fields) -> Fields:
     return {**fields, "switching": {**fields["switching"], **never}}
 
 
+def _decided_without_curvature(fields: Fields) -> Fields:
+    """Version 1 left the curvature of the schedule to configuration."""
+    decision = fields["decision"]
+    asked = None if decision is None else {**decision, "risk_curvature": None}
+    return {**fields, "decision": asked}
+
+
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
+    ("DecisionReceived", 1): _decided_without_curvature,
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
     ("InstructionPlanned", 1): _planned_without_estimate,
     ("RulesInForce", 1): _rules_of_three_triggers,

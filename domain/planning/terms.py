@@ -20,7 +20,13 @@ from .sizing import Sized
 SEED_MASK: Final = 2**63 - 1
 MINUTE_NS: Final = 60 * NANOS
 COST_STEP: Final = Decimal("0.01")
-OVERRIDES: Final = ("display_fraction", "peg", "improvement_bps", "complete_at_deadline")
+OVERRIDES: Final = (
+    "display_fraction",
+    "peg",
+    "improvement_bps",
+    "risk_curvature",
+    "complete_at_deadline",
+)
 """Strategy parameters that a decision may set by itself, beside the number of slices."""
 SCHEDULED: Final = (ExecutionStrategy.TWAP, ExecutionStrategy.VWAP)
 
@@ -188,6 +194,7 @@ def _parameters(decision: Decision, facts: Facts, sized: Sized, seconds: int) ->
         "display_fraction": decision.display_fraction,
         "peg": decision.peg,
         "improvement_bps": decision.improvement_bps,
+        "risk_curvature": decision.risk_curvature,
         "complete_at_deadline": decision.complete_at_deadline,
         "band_fraction": rules.for_urgency(decision.urgency).band_fraction,
         "limit_timeout_seconds": seconds,

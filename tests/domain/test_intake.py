@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillwright.domain.decision import (
+    Decision,
     ExecutionStrategy,
     ExecutionUrgency,
     TradeAction,
@@ -91,6 +92,7 @@ def test_every_key_is_read() -> None:
         display_fraction=0.2,
         peg="no",
         improvement_bps=5,
+        risk_curvature=8,
         complete_at_deadline=False,
         decision_time="2013-10-08T10:00:00-04:00",
         decision_id="pm-1",
@@ -107,7 +109,7 @@ def test_every_key_is_read() -> None:
     assert decision.participation_cap == D("0.1")
     assert (decision.slices, decision.display_fraction) == (4, D("0.2"))
     assert (decision.peg, decision.complete_at_deadline) == (False, False)
-    assert decision.improvement_bps == 5
+    assert (decision.improvement_bps, decision.risk_curvature) == (5, 8)
     assert decision.decided_at == NS
     assert (result.decision_id, result.risk_factors) == ("pm-1", ("rates", "earnings"))
 
@@ -370,6 +372,13 @@ def test_reasoning_is_not_part_of_the_content() -> None:
     )
     assert read().decision.content_hash() != read(confidence=6).decision.content_hash()
     assert read().decision.content_hash() == read(target_weight="3.00").decision.content_hash()
+
+
+def test_a_field_that_older_logs_do_not_have_leaves_the_content_as_it_was_until_it_is_set() -> None:
+    plain = Decision(symbol="BAC", action=TradeAction.BUY, target_weight=D(3))
+    before = "8b5548dc401fa373ea6eb07bbcd0826f81272b559e0b6ce2f1315c733e1eee47"
+    assert plain.content_hash() == before
+    assert plain.model_copy(update={"risk_curvature": D(0)}).content_hash() != before
 
 
 def test_what_cannot_be_read_is_kept_escaped_and_short() -> None:

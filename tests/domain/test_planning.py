@@ -390,12 +390,13 @@ def test_a_decision_may_set_a_strategys_numbers() -> None:
         display_fraction=D("0.2"),
         peg=False,
         improvement_bps=D(5),
+        risk_curvature=D(8),
         complete_at_deadline=False,
     )
     parameters = planned(decision).terms.parameters
     assert (parameters.slices, parameters.display_fraction) == (4, D("0.2"))
     assert (parameters.peg, parameters.complete_at_deadline) == (False, False)
-    assert parameters.improvement_bps == 5
+    assert (parameters.improvement_bps, parameters.risk_curvature) == (5, 8)
 
 
 def test_configuration_sets_what_the_decision_leaves_open() -> None:
