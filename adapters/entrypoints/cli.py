@@ -14,11 +14,13 @@ from .config_command import config
 from .control_commands import kill, reconcile, release
 from .cost_command import tca
 from .demo_command import demo
+from .doctor_command import doctor
 from .evaluate import evaluate
 from .evidence_commands import check, checkpoint, keys, prove
 from .export_command import export
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .mirror_commands import mirror, query
+from .monitor_command import monitor
 from .paper import paper
 from .reading_commands import events, limits, show, status
 from .redact_command import redact
@@ -78,6 +80,8 @@ app.command()(paper)
 app.command()(kill)
 app.command()(release)
 app.command()(reconcile)
+app.command()(monitor)
+app.command()(doctor)
 app.command()(surveillance)
 app.command()(tca)
 app.command()(explain)

@@ -12,7 +12,15 @@ import typer
 from ...domain.errors import InvalidInput
 from ..outside_broker import OutsideBroker, Where
 from .failures import Difference
-from .options import ConfigOption, JsonOption, LiveOption, ProgressOption, StoreOption, store_of
+from .options import (
+    ConfigOption,
+    JsonOption,
+    LiveOption,
+    ProgressOption,
+    StoreOption,
+    TradingUrlOption,
+    store_of,
+)
 
 if TYPE_CHECKING:
     from ..killing import Killed
@@ -32,16 +40,6 @@ ReasonOption = Annotated[
 WhereOption = Annotated[
     Where,
     typer.Option("--broker", help="Which broker to ask. auto: the one the store's engine used."),
-]
-TradingUrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--trading-url",
-        metavar="URL",
-        help="The broker's address, or that of a paper server. Default: the settings', else "
-        "Alpaca's.",
-        show_default=False,
-    ),
 ]
 
 

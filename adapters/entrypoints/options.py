@@ -96,6 +96,17 @@ LiveOption = Annotated[
     typer.Option("--live", help='Trade with real money; the settings must say mode = "live" too.'),
 ]
 
+TradingUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--trading-url",
+        metavar="URL",
+        help="The broker's address, or that of a paper server. Default: the settings', else "
+        "Alpaca's.",
+        show_default=False,
+    ),
+]
+
 
 def store_of(given: str | None, settings: Settings | None = None) -> str:
     """The store that is meant.

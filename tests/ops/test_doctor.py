@@ -1,0 +1,73 @@
+"""``doctor`` beside a real server: what is well, what is not, what to do, and no key anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ops.engines import command
+from tests.paper.servers import KEY, SECRET, PaperServer, running
+from tests.simulation.world import Scene, decision, run
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("doctor") / "log.db"
+    run(Scene([decision("market")]), path)
+    return path
+
+
+def checks(server: PaperServer | None, *options: str, **env: str) -> tuple[int, dict[str, Any]]:
+    done = command(server, "doctor", "--json", *options, env=env)
+    assert SECRET not in done.stdout + done.stderr
+    found = {one["check"]: one for one in json.loads(done.stdout)["checks"]}
+    return done.returncode, found
+
+
+def test_everything_is_well_and_then_one_thing_after_the_other_is_not(store: Path) -> None:
+    with running(speed=1, start="10:00") as server:
+        code, found = checks(server, "--store", str(store))
+        assert code == 0
+        names = {"versions", "configuration", "mode", "store", "chain head", "writer"}
+        names |= {"kill switch", "keys", "connectivity", "clock", "market", "account"}
+        assert set(found) == names
+        assert {one["health"] for one in found.values()} == {"ok"}
+
+        killed = command(
+            None, "kill", "--store", str(store), "--reason", "x", "--scope", "symbol:KO"
+        )
+        assert killed.returncode == 4  # blocked, and nobody was there to ask
+        code, found = checks(server, "--store", str(store))
+        assert code == 0
+        assert found["kill switch"]["health"] == "warn"
+        assert "symbol:KO" in found["kill switch"]["seen"]
+
+        code, found = checks(server, APCA_API_SECRET_KEY="wrong-secret-of-mine")
+        assert code == 4
+        assert found["keys"]["health"] == "fail"
+        assert "wrong-secret" not in json.dumps(found)
+        assert "key" in found["keys"]["next"]
+
+
+def test_no_server_no_keys_no_store(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9"
+    code, found = checks(
+        None, "--trading-url", url, APCA_API_KEY_ID=KEY, APCA_API_SECRET_KEY=SECRET
+    )
+    assert code == 4
+    assert found["connectivity"]["health"] == "fail"
+    assert found["store"]["health"] == "warn"
+    code, found = checks(None, "--store", str(tmp_path / "none" / "log.db"))
+    assert code == 4
+    assert found["keys"]["health"] == "fail"
+    assert found["store"]["health"] == "fail"
+    assert all(one["next"] for one in found.values() if one["health"] == "fail")
+    code, found = checks(None, "--no-broker", FILLWRIGHT_LIMITS__TRADES_MAX_PER_DAY="many")
+    assert code == 4
+    assert "trades_max_per_day" in found["configuration"]["seen"]
+    code, found = checks(None, "--no-broker", "--store", str(tmp_path / "new.db"))
+    assert code == 0
+    assert found["broker"]["health"] == "skipped"
