@@ -20,8 +20,9 @@ from .alpaca_provider import MISSING, access_of
 from .settings import Settings
 from .standing import account_of
 from .storage.latch import LatchFile, latched_in_log
-from .storage.location import parse_location
+from .storage.location import is_postgres, parse_location, without_password
 from .storage.log import Log
+from .storage.upkeep import store_info
 
 if TYPE_CHECKING:
     from .alpaca_api.rest import AlpacaRest
@@ -112,10 +113,28 @@ def _store(where: str | None, settings: Settings) -> list[Finding]:
         return [Finding("store", Health.FAIL, str(error), "name the store as the message says")]
     if path is None:
         return [Finding("store", Health.WARN, "in memory: ends with the process", "name a file")]
+    if is_postgres(where):
+        return [*_server(where), _blocks(where, settings)]
     found = [_place(path)]
     if path.exists():
         found += [_head(where), _writer(path), _blocks(where, settings)]
     return found
+
+
+def _server(where: str) -> list[Finding]:
+    """A store on a database server: whether it answers, its tables, and who owns which account."""
+    shown = without_password(where)
+    try:
+        info = store_info(where)
+    except StoreError as error:
+        step = "start the server, or make the tables with `fillwright store migrate`"
+        return [Finding("store", Health.FAIL, f"{shown}: {error}", step)]
+    owned = [f"{one.account} by {one.owner}" for one in info.owners if one.is_owned]
+    return [
+        Finding("store", Health.OK, f"{shown}, {info.size_bytes / 1e6:.1f} MB, answers"),
+        _head(where),
+        Finding("writer", Health.OK, f"owned: {', '.join(owned) or 'no account'}"),
+    ]
 
 
 def _place(path: Path) -> Finding:

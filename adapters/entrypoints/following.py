@@ -108,11 +108,14 @@ def snapshot(followed: Followed) -> dict[str, object]:
     }
 
 
-def standing(followed: Followed) -> Text:
+def standing(followed: Followed, *, paused: bool = False) -> Text:
     """Where the log is and whether trading is blocked, in one line."""
     views = followed.views
     blocked = followed.blocked()
     text = Text()
+    if paused:
+        text.append(" PAUSED ", style="bold black on yellow")
+        text.append("  ")
     if followed.stopped:
         text.append(f" STOPPED: {followed.stopped} ", style="bold white on red")
         text.append("  ")

@@ -58,7 +58,7 @@ class Monitor(App[None]):
         """Take in what was appended and draw it."""
         followed = self._followed
         followed.advance()
-        self.query_one("#standing", Static).update(standing(followed))
+        self._draw_standing()
         self.query_one("#instructions", Static).update(instructions(followed))
         self.query_one("#orders", Static).update(child_orders(followed))
         self.query_one("#limits", Static).update(limits_and_alerts(followed))
@@ -66,7 +66,11 @@ class Monitor(App[None]):
     def action_pause(self) -> None:
         """Hold the picture still, or let it go on."""
         self.is_paused = not self.is_paused
-        self.sub_title = "paused" if self.is_paused else ""
+        self._draw_standing()
+
+    def _draw_standing(self) -> None:
+        text = standing(self._followed, paused=self.is_paused)
+        self.query_one("#standing", Static).update(text)
 
     def _tick(self) -> None:
         if not self.is_paused:

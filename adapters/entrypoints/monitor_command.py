@@ -32,7 +32,8 @@ def monitor(
     try:
         if json_output:
             output.print_json(snapshot(followed))
-        elif once or not sys.stdout.isatty():
+        elif once or not (sys.stdout.isatty() and sys.stderr.isatty()):
+            # The live view draws on stderr.
             output.show(
                 standing_line(followed),
                 instructions(followed),

@@ -47,16 +47,22 @@ def said(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def engine(
-    server: PaperServer, folder: Path, decisions: list[dict[str, Any]], *options: str
+    server: PaperServer,
+    folder: Path,
+    decisions: list[dict[str, Any]],
+    *options: str,
+    store: str | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """An engine that works the decisions; its log is ``log.db`` in the folder."""
+    """An engine that works the decisions; its log is ``log.db`` in the folder, or ``store``."""
     path = folder / "decisions.json"
     path.write_text(json.dumps(decisions))
-    arguments = ["run", str(path), "--broker", "alpaca", "--store", str(folder / "log.db")]
+    where = store or str(folder / "log.db")
+    arguments = ["run", str(path), "--broker", "alpaca", "--store", where]
     with (folder / "engine.err").open("ab") as errors, (folder / "engine.out").open("wb") as out:
         return subprocess.Popen(
             [*CLI, *arguments, "--json", "--debug", *options],
-            env=environment(server),
+            env=environment(server, **(env or {})),
             stdout=out,
             stderr=errors,
         )

@@ -71,3 +71,19 @@ def test_no_server_no_keys_no_store(tmp_path: Path) -> None:
     code, found = checks(None, "--no-broker", "--store", str(tmp_path / "new.db"))
     assert code == 0
     assert found["broker"]["health"] == "skipped"
+
+
+def test_a_store_on_a_server_is_asked_and_one_that_does_not_answer_is_named(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    code, found = checks(None, "--no-broker", "--store", postgres_url)
+    assert code == 0
+    assert "answers" in found["store"]["seen"]
+    assert found["writer"]["seen"] == "owned: no account"
+    assert found["kill switch"]["health"] == "ok"
+    gone = "postgresql://trader:pass-of-mine@127.0.0.1:9/trading"
+    code, found = checks(None, "--no-broker", "--store", gone)
+    assert code == 4
+    assert found["store"]["health"] == "fail"
+    assert "fillwright store migrate" in found["store"]["next"]
+    assert "pass-of-mine" not in json.dumps(found)

@@ -42,6 +42,7 @@ def test_it_shows_a_block_as_soon_as_it_is_there_and_holds_still_when_told(store
             assert "trades" in text_of(app, "#limits")
             await pilot.press("p")
             assert app.is_paused
+            assert "PAUSED" in text_of(app, "#standing")
             await KillSwitch(str(store)).kill("symbol:KO", "drill", "person:ann", None)
             assert "not blocked" in text_of(app, "#standing")
             await pilot.press("r")

@@ -12,6 +12,7 @@ from .conftest import Cli
 COMMANDS = (
     *("demo", "run", "status", "show", "report", "limits"),
     *("events", "replay", "verify", "config"),
+    *("monitor", "doctor", "kill"),
 )
 HEAVY = ("pandas", "numpy", "pyarrow", "exchange_calendars", "eventsourcing", "fastapi")
 """What takes long to load, and help has no use for."""
