@@ -27,7 +27,7 @@ from .exchange.exchange import Exchange
 from .exchange.journal import Journal
 from .exchange.scaled import ScaledDay
 from .exchange.tape import SymbolDay
-from .exchange.terms import Faults, Fees, Halt, Terms
+from .exchange.terms import Band, Faults, Fees, Halt, Terms
 from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
 from .storage.keystore import Keystore
@@ -51,6 +51,7 @@ class VenueTerms:
     halts: tuple[Halt, ...] = ()
     faults: Faults = field(default_factory=Faults)
     check_buying_power: bool = True
+    bands: tuple[Band, ...] = ()
 
 
 @dataclass(slots=True)
@@ -114,7 +115,9 @@ def simulate(
     session = _one_session(tapes, market)
     terms_of_venue = venue or VenueTerms()
     for halt in terms_of_venue.halts:
-        market.halt(halt.symbol, halt.start, halt.end)
+        market.halt(halt.symbol, halt.start, halt.end, halt.cause)
+    for band in terms_of_venue.bands:
+        market.venue.band(band.symbol, (band.start, band.end), band.lower, band.upper)
     terms = Terms(
         cash=terms_of_venue.cash,
         positions=terms_of_venue.positions,
@@ -125,6 +128,7 @@ def simulate(
         fees=terms_of_venue.fees,
         halts=terms_of_venue.halts,
         faults=terms_of_venue.faults,
+        bands=terms_of_venue.bands,
     )
     log = Log.open(store if store is not None else "memory:", ownership=Ownership(account))
     path = parse_location(store) if store is not None else None

@@ -11,13 +11,17 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from .auctions import Auction, BeforeOpen
 from .market import Record
 from .money import Price, plain
+from .ports import SellMark
 from .reasons import OnBound
 
 TEXT_MAX: Final = 65_536
 LABEL_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,23}$"
 """A short label; longer text may be personal and belongs to the reasoning, which is sealed."""
+RECORD_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$"
+"""The name of a record kept elsewhere: a locate, a parent order."""
 SYMBOL_PATTERN: Final = r"^[A-Z][A-Z0-9./-]{0,14}$"
 
 
@@ -30,6 +34,7 @@ class ExecutionStrategy(Enum):
     VWAP = "vwap"
     ICEBERG = "iceberg"
     OPPORTUNISTIC = "opportunistic"
+    POV = "pov"
 
 
 class ExecutionUrgency(Enum):
@@ -81,7 +86,15 @@ class TradeInstruction:
     decision_id: str | None = None
 
 
-LATER_FIELDS: Final = ("risk_curvature",)
+LATER_FIELDS: Final = (
+    "auction",
+    "auction_fraction",
+    "before_open",
+    "locate",
+    "parent_id",
+    "risk_curvature",
+    "sell_mark",
+)
 """Fields that older logs do not have: unset, they leave the digest of a decision as it was."""
 
 Weight = Annotated[Decimal, Field(ge=0, le=1000)]
@@ -97,7 +110,11 @@ class Decision(Record):
     Weights are percent of equity, ``max_slippage_bps`` None means no bound was asked for,
     ``window_seconds`` None leaves the window to strategy and urgency, ``decided_at`` is integer ns
     UTC. ``slices`` to ``complete_at_deadline`` replace that parameter of the strategy (see
-    ``StrategyParameters``); None leaves it to configuration.
+    ``StrategyParameters``); None leaves it to configuration. ``auction`` places
+    ``auction_fraction`` of the quantity (all of it by default) in that auction, ``before_open`` is
+    what to do before the open. ``sell_mark`` may only say ``short_exempt``, which the engine never
+    chooses; ``locate`` names the record of borrowed shares. ``parent_id`` chains instructions of
+    several days.
     """
 
     symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)]
@@ -123,6 +140,12 @@ class Decision(Record):
     risk_curvature: Curvature | None = None
     complete_at_deadline: bool | None = None
     decided_at: int | None = None
+    auction: Auction | None = None
+    auction_fraction: Annotated[Decimal, Field(gt=0, le=1)] | None = None
+    before_open: BeforeOpen | None = None
+    sell_mark: SellMark | None = None
+    locate: Annotated[str, Field(pattern=RECORD_PATTERN)] | None = None
+    parent_id: Annotated[str, Field(pattern=RECORD_PATTERN)] | None = None
 
     def content_hash(self) -> str:
         """A digest of everything that would trade; the reasoning is not part of it (ruling 9)."""

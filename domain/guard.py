@@ -12,7 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from .market import MarketState, TradingStatus
+from .luld import inside_band
+from .market import MarketState, PriceBand, TradingStatus
 from .money import ZERO, round_lot, round_to_tick
 from .plan import PlanTerms
 from .ports import OrderType, TimeInForce
@@ -62,6 +63,10 @@ class Violation(StrEnum):
     """A limit that is not a positive number."""
     DISPLAY = "display"
     """A displayed quantity that is not positive or exceeds the order."""
+    OUTSIDE_BAND = "outside_band"
+    """A limit that trades past the LULD band: it is repriced to the band."""
+    HELD_BY_BAND = "held_by_band"
+    """A limit on the far side of the LULD band: it waits until the band has moved."""
     SELF_CROSS = "self_cross"
     """An order that could execute against an own order of the other side (ruling 14)."""
     MESSAGE_BUDGET = "message_budget"
@@ -74,7 +79,13 @@ class Violation(StrEnum):
 
 
 _SURROUNDINGS: Final = frozenset(
-    {Violation.CLOSING_BUFFER, Violation.SELF_CROSS, Violation.MESSAGE_BUDGET}
+    {
+        Violation.CLOSING_BUFFER,
+        Violation.SELF_CROSS,
+        Violation.MESSAGE_BUDGET,
+        Violation.OUTSIDE_BAND,
+        Violation.HELD_BY_BAND,
+    }
 )
 
 
@@ -93,6 +104,7 @@ class _Surroundings(NamedTuple):
     session_close: int
     closing_buffer_ns: int
     opposite_limits: Sequence[Decimal | None]
+    band: PriceBand | None
 
 
 def constrain(
@@ -128,7 +140,7 @@ def constrain(
     if known > messages_left:
         found.append(Violation.MESSAGE_BUDGET)
         cancels = cancels[: max(messages_left, 0)]
-    around = _Surroundings(now, session_close, closing_buffer_ns, opposite_limits)
+    around = _Surroundings(now, session_close, closing_buffer_ns, opposite_limits, market.band)
     places = _allowed_places(step, plan, view, market, around, found)
     budget = max(messages_left - len(cancels) - cancels_kept, 0)
     if len(places) > budget:
@@ -220,6 +232,12 @@ def _allowed(
     if priced is None:
         return None
     kind, limit = priced
+    banded = inside_band(limit, plan.side.sign, around.band, plan.tick)
+    if banded.changed:
+        found.append(Violation.HELD_BY_BAND if banded.held else Violation.OUTSIDE_BAND)
+        if banded.limit is None:
+            return None
+        kind, limit = OrderType.LIMIT, banded.limit
     if _meets(limit, around.opposite_limits, plan.side.sign):
         found.append(Violation.SELF_CROSS)
         return None

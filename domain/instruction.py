@@ -16,6 +16,7 @@ from .errors import InvariantBroken, invariant
 from .ids import client_order_id
 from .instruction_record import InstructionRecord
 from .market import MarketState, Quote
+from .money import ZERO
 from .orders import ChildOrder, fold
 from .plan import PlanTerms
 from .planning.inputs import PlanningInputs
@@ -158,16 +159,43 @@ class Instruction(InstructionRecord):
             market=market,
         )
 
-    def suspend(self, stamp: e.Stamp, cause: str) -> None:
-        """Stop the schedule for a halt."""
+    def suspend(
+        self,
+        stamp: e.Stamp,
+        cause: str,
+        *,
+        since: int | None = None,
+        mid: Decimal | None = None,
+    ) -> None:
+        """Stop the schedule for a halt that began at ``since``; ``mid`` is the mid before it."""
         if self.suspended_since is None:
-            self._record(e.InstructionSuspended, stamp, cause=cause)
+            remaining = self._planned().quantity - self.spent
+            self._record(
+                e.InstructionSuspended,
+                stamp,
+                cause=cause,
+                since=since,
+                mid=mid,
+                remaining=max(remaining, ZERO),
+            )
 
-    def resume(self, stamp: e.Stamp) -> None:
-        """Let the schedule go on after a halt."""
-        if self.suspended_since is not None:
-            stopped = stamp.record_time - self.suspended_since
-            self._record(e.InstructionResumed, stamp, stopped_ns=max(stopped, 0))
+    def resume(self, stamp: e.Stamp, mid: Decimal | None = None) -> None:
+        """Let the schedule go on after a halt, and record what it cost at the ``mid`` now."""
+        if self.suspended_since is None:
+            return
+        plan = self._planned()
+        remaining = max(plan.quantity - self.spent, ZERO)
+        cost = None
+        if mid is not None and self.suspended_mid is not None:
+            cost = plan.side.sign * remaining * (mid - self.suspended_mid)
+        self._record(
+            e.InstructionResumed,
+            stamp,
+            stopped_ns=max(stamp.record_time - self.suspended_since, 0),
+            mid=mid,
+            remaining=remaining,
+            cost=cost,
+        )
 
     def escalate(self, stamp: e.Stamp, completing_price: Decimal | None) -> None:
         """Pause at the bound until a person decides."""

@@ -77,10 +77,11 @@ def _switched(i: InstructionRecord, event: e.StrategySwitched) -> None:
 
 def _suspended(i: InstructionRecord, event: e.InstructionSuspended) -> None:
     i.suspended_since = event.record_time
+    i.suspended_mid = event.mid
 
 
 def _resumed(i: InstructionRecord, event: e.InstructionResumed) -> None:
-    i.suspended_since = None
+    i.suspended_since = i.suspended_mid = None
     i.stopped_ns += event.stopped_ns
     _start_over(i, event)
 
@@ -109,6 +110,7 @@ def _intended(i: InstructionRecord, event: e.OrderIntended) -> None:
         time_in_force=event.time_in_force,
         limit_price=event.limit_price,
         display_quantity=event.display_quantity,
+        sell_mark=event.sell_mark,
     )
     i.requests[event.client_order_id] = request
     i.orders[event.client_order_id] = intend(request)

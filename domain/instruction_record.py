@@ -57,6 +57,7 @@ class InstructionRecord:
         self.live: set[str] = set()
         self.placed_at: dict[str, int] = {}
         self.suspended_since: int | None = None
+        self.suspended_mid: Decimal | None = None
         self.stopped_ns = 0
         self.resumed_at: int | None = None
         self.resumed_executed = ZERO

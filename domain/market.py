@@ -19,6 +19,17 @@ class TradingStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+class HaltCause(StrEnum):
+    """Why a symbol does not trade, as the venue's reason code says."""
+
+    NEWS = "news"
+    LULD_PAUSE = "luld_pause"
+    MARKET_WIDE = "market_wide"
+    REGULATORY = "regulatory"
+    OPERATIONAL = "operational"
+    OTHER = "other"
+
+
 class Record(BaseModel):
     """An immutable value that is stored inside events."""
 
@@ -74,13 +85,38 @@ class Quote(Record):
         return self.bid_size if side_sign > 0 else self.ask_size
 
 
+class PriceBand(Record):
+    """Limit Up-Limit Down: no trade below ``lower`` or above ``upper``; ``at`` is ns UTC."""
+
+    lower: Price
+    upper: Price
+    at: int
+
+
+class TradingState(Record):
+    """What the venue says of trading in a symbol beyond its status; times in ns UTC.
+
+    ``halt`` is why it is halted since ``halted_since``. ``reopened_at`` is the first regular print
+    after trading last resumed, None until it is seen or where nothing was halted. ``price_test``
+    says that Rule 201 is in force, None where nothing is known. ``round_lot`` is in shares.
+    """
+
+    halt: HaltCause | None = None
+    halted_since: int | None = None
+    resumed_at: int | None = None
+    reopened_at: int | None = None
+    band: PriceBand | None = None
+    price_test: bool | None = None
+    round_lot: Shares | None = None
+
+
 class MarketState(Record):
     """Everything a strategy may read of the market at one moment.
 
     ``volume`` counts regular prints in shares since the session's open, ``volatility_bps`` is the
     standard deviation of one-minute mid returns over the last 30 minutes, ``trend_bps`` the mid's
     move over the last 5 minutes, ``spread_mean`` the mean spread of the last 30 minutes, in price.
-    What the source cannot give is None.
+    What the source cannot give is None, ``trading`` too where it has nothing to say.
     """
 
     symbol: str
@@ -99,6 +135,18 @@ class MarketState(Record):
     session_close: int
     source: str
     spread_mean: Price | None = None
+    trading: TradingState | None = None
+
+    @property
+    def band(self) -> PriceBand | None:
+        """The LULD band in force, None where there is none or it is not known."""
+        return None if self.trading is None else self.trading.band
+
+    @property
+    def halt_cause(self) -> str:
+        """Why nothing trades, in a word: the venue's cause, else the status."""
+        halt = None if self.trading is None else self.trading.halt
+        return self.status.value if halt is None else halt.value
 
     @property
     def usable_quote(self) -> Quote | None:

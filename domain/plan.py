@@ -9,10 +9,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from .auctions import AuctionTerms
 from .decision import Curvature, ExecutionStrategy, ExecutionUrgency, Style, TradeInstruction
 from .market import Record
-from .money import ONE, Bps, Price, Quantity
-from .ports import NANOS, Side
+from .money import ONE, Bps, Price, Quantity, Shares
+from .ports import NANOS, SellMark, Side
 from .reasons import OnBound
 
 SLICES_MAX: Final = 500
@@ -84,7 +85,9 @@ class PlanTerms(Record):
     Times are integer ns UTC. ``bound_price`` is the worst price a child may have, None where no
     bound was asked for. ``final_phase_at`` is when caps give way to completion (ruling 3).
     ``arrival_touch`` is the near touch of the quote that gave ``arrival_mid``: an iceberg that is
-    not pegged stays there.
+    not pegged stays there. ``auction`` is the part that goes into an auction. ``long_quantity`` is
+    how much of a sell is held and sold long; what goes beyond is sold short, marked ``short_mark``,
+    in orders of its own; None where nothing is sold short.
     """
 
     symbol: str
@@ -109,6 +112,9 @@ class PlanTerms(Record):
     parameters: StrategyParameters = StrategyParameters()
     seed: int = 0
     expected_slippage_bps: Bps | None = None
+    auction: AuctionTerms | None = None
+    long_quantity: Shares | None = None
+    short_mark: SellMark | None = None
 
 
 FINAL_PHASE_FRACTION: Final = Decimal("0.05")

@@ -46,9 +46,25 @@ class TimeInForce(StrEnum):
     CLS = "cls"
 
 
+class SellMark(StrEnum):
+    """How a sell is marked (Regulation SHO, rule 200); exempt is never chosen by the engine."""
+
+    LONG = "long"
+    SHORT = "short"
+    SHORT_EXEMPT = "short_exempt"
+
+    @property
+    def is_short(self) -> bool:
+        """Whether shares are sold that are not held."""
+        return self is not SellMark.LONG
+
+
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A child order as it goes to the broker; ``client_order_id`` makes sending it idempotent."""
+    """A child order as it goes to the broker; ``client_order_id`` makes sending it idempotent.
+
+    ``sell_mark`` is None for buys, and where an order is older than marks of orders.
+    """
 
     client_order_id: str
     symbol: str
@@ -58,6 +74,7 @@ class OrderRequest:
     time_in_force: TimeInForce
     limit_price: Decimal | None = None
     display_quantity: Decimal | None = None
+    sell_mark: SellMark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Reason(StrEnum):
     KILLED = "killed"
     BROKER_REJECTED = "broker_rejected"
     BROKER_UNAVAILABLE = "broker_unavailable"
+    AUCTION = "auction"
+    ORDER_TERMS = "order_terms"
 
 
 class NothingReason(StrEnum):
@@ -72,6 +74,7 @@ class EndReason(StrEnum):
     BROKER_REJECTED = "broker_rejected"
     VENUE_OVERFILL = "venue_overfill"
     BUSTED = "busted"
+    AUCTION_UNFILLED = "auction_unfilled"
 
 
 class OnBound(StrEnum):

@@ -198,11 +198,21 @@ def _switched(event: e.StrategySwitched) -> Told:
 
 
 def _suspended(event: e.InstructionSuspended) -> Told:
-    return Told("suspended: no new orders", event.cause)
+    seen = _known(
+        ("halted since", event.since),
+        ("mid before", event.mid),
+        ("still to trade", event.remaining),
+    )
+    return Told("suspended: no new orders", event.cause, seen)
 
 
 def _resumed(event: e.InstructionResumed) -> Told:
-    return Told("resumed", "", _known(("schedule stopped for (ns)", event.stopped_ns)))
+    seen = _known(
+        ("schedule stopped for (ns)", event.stopped_ns),
+        ("mid after", event.mid),
+        ("cost of the halt", event.cost),
+    )
+    return Told("resumed", "", seen)
 
 
 def _end_requested(event: e.InstructionEndRequested) -> Told:

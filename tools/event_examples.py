@@ -19,7 +19,7 @@ from fillwright.domain.decision import (
 )
 from fillwright.domain.ids import account_stream_id, client_order_id, instruction_id
 from fillwright.domain.limits import Reservation
-from fillwright.domain.market import MarketState, Quote, TradingStatus
+from fillwright.domain.market import MarketState, PriceBand, Quote, TradingState, TradingStatus
 from fillwright.domain.plan import PlanTerms, StrategyParameters
 from fillwright.domain.planning.estimate import Estimate
 from fillwright.domain.planning.inputs import PlanningInputs, SessionInput, UsageInput
@@ -68,6 +68,11 @@ MARKET: Final = MarketState(
     session_open=OPEN,
     session_close=CLOSE,
     source="example",
+    trading=TradingState(
+        band=PriceBand(lower=D("95.00"), upper=D("105.00"), at=NOW - 30 * SECOND),
+        price_test=False,
+        round_lot=D(100),
+    ),
 )
 
 PLAN: Final = PlanTerms(
@@ -365,8 +370,12 @@ def instruction_examples() -> list[e.DomainEvent]:
             threshold="lag 25 %",
             market=MARKET,
         ),
-        e.InstructionSuspended(**head(), cause="halted"),
-        e.InstructionResumed(**head(), stopped_ns=300 * SECOND),
+        e.InstructionSuspended(
+            **head(), cause="luld_pause", since=NOW - SECOND, mid=D("100.00"), remaining=D(500)
+        ),
+        e.InstructionResumed(
+            **head(), stopped_ns=300 * SECOND, mid=D("100.30"), remaining=D(500), cost=D("150.00")
+        ),
         e.InstructionEndRequested(**head(), reason=EndReason.KILL_SWITCH),
         e.InstructionEscalated(**head(), bound_price=D("100.10"), completing_price=D("100.14")),
         INTENDED,

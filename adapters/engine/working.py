@@ -285,20 +285,26 @@ class Working:
             return False
         stamp = desk.stamp(str(instruction.id), "halt")
         if stopped and now < plan.end_at:
-            instruction.suspend(stamp, market.status.value)
+            state, seen = market.trading, market.quote
+            instruction.suspend(
+                stamp,
+                market.halt_cause,
+                since=state.halted_since if state else None,
+                mid=seen.mid if seen is not None and seen.is_two_sided else None,
+            )
             self.cancel_all(instruction, "halt")
             desk.wake(instruction, min(now + NANOS, plan.end_at))
             return True
         if stopped:
             return False  # the deadline does not move: its strategy ends it, and cannot trade
         quote = market.quote
-        reopened = quote is not None and quote.at > (instruction.suspended_since or now)
+        reopened = _reopened(market, instruction.suspended_since or now)
         since = desk.reopened.setdefault(instruction.id, now) if reopened else now
         if now < plan.end_at and now - since < desk.rules.reopen_delay_seconds * NANOS:
             desk.wake(instruction, min(now + NANOS, plan.end_at))
             return True
         desk.reopened.pop(instruction.id, None)
-        instruction.resume(stamp)
+        instruction.resume(stamp, quote.mid if quote is not None and quote.is_two_sided else None)
         return False
 
     def _switched(
@@ -326,6 +332,15 @@ class Working:
             market=market,
         )
         return switch.plan
+
+
+def _reopened(market: MarketState, since: int) -> bool:
+    """Whether trading has begun again: by a print where the feed has prints, else by a quote."""
+    quote, state = market.quote, market.trading
+    if quote is None or quote.at <= since:
+        return False
+    told = state is not None and state.resumed_at is not None and market.volume is not None
+    return not told or (state is not None and state.reopened_at is not None)
 
 
 def _completing_price(plan: PlanTerms, market: MarketState) -> Decimal | None:

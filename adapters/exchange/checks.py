@@ -38,6 +38,16 @@ class Checks:
         halts = market.halts if market else ()
         return next((end for start, end in halts if start <= at < end), None)
 
+    def matched_price(self, request: OrderRequest, at: int) -> int | None:
+        """The signed limit an order is matched at: its own, or the edge of the LULD band."""
+        sign, limit = request.side.sign, request.limit_price
+        price = None if limit is None else sign * to_units(limit)
+        band = self._terms.band(request.symbol, at) if self._terms.bands else None
+        if band is None:
+            return price
+        edge = sign * to_units(band.upper if sign > 0 else band.lower)
+        return edge if price is None else min(price, edge)
+
     def refusal(self, request: OrderRequest, at: int) -> str | None:
         """Why the order is refused at ``at``, None when it may trade."""
         market = self._markets.get(request.symbol)

@@ -19,6 +19,7 @@ from ...domain.ports import (
     CancelOrder,
     ExecutionReport,
     OrderRequest,
+    OrderType,
     Position,
     ReportKind,
     SubmitOrder,
@@ -289,14 +290,14 @@ class Exchange:
             return
         order.status = NEW
         self._desk.issue(order, ReportKind.NEW, at)
-        limit = order.request.limit_price
-        price = None if limit is None else order.sign * to_units(limit)
+        price = self._checks.matched_price(order.request, at)
+        is_market = order.request.order_type is OrderType.MARKET
         taker = self._takers[order.request.symbol, order.sign]
         for fill in taker.take(to_units(order.request.quantity), price, at):
             self._execute(order, fill, REMOVED)
         if not order.is_open:
             return
-        if price is None or order.request.time_in_force is TimeInForce.IOC:
+        if price is None or is_market or order.request.time_in_force is TimeInForce.IOC:
             self._end(order, EXPIRED)
             text = "immediate or cancel: the rest is gone"
             self._desk.issue(order, ReportKind.EXPIRED, at, text=text)

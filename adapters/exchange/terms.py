@@ -10,11 +10,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ...domain.fees import Charge, FeeSchedule
+from ...domain.market import HaltCause
 
 CENT: Final = Decimal("0.01")
 ZERO: Final = Decimal(0)
 LATENCY_NS: Final = 50_000_000
 DELAY_NS_MAX: Final = 3_600_000_000_000
+EVERY: Final = "*"
+"""Stands for every symbol of the market."""
 _SCALE: Final = 1 << 64
 
 
@@ -80,16 +83,39 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """No trading in ``symbol`` during ``[start, end)``, ns UTC."""
+    """No trading in ``symbol``, or anywhere for ``EVERY``, during ``[start, end)``, ns UTC."""
 
     symbol: str
     start: int
     end: int
+    cause: HaltCause = HaltCause.NEWS
 
     def __post_init__(self) -> None:
         """A halt has a beginning before its end."""
         if not self.start < self.end:
             raise ValueError(f"halt of {self.symbol} must end after it starts")
+
+    def covers(self, symbol: str) -> bool:
+        """Whether it halts a symbol."""
+        return self.symbol in (symbol, EVERY)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A LULD price band of ``symbol`` during ``[start, end)``, ns UTC: no trade beyond it."""
+
+    symbol: str
+    start: int
+    end: int
+    lower: Decimal
+    upper: Decimal
+
+    def __post_init__(self) -> None:
+        """A band has a width and a length."""
+        if not self.start < self.end:
+            raise ValueError(f"band of {self.symbol} must end after it starts")
+        if not 0 < self.lower < self.upper:
+            raise ValueError(f"band of {self.symbol} must have 0 < lower < upper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +203,7 @@ class Terms:
     fees: Fees = Fees()
     halts: tuple[Halt, ...] = ()
     faults: Faults = Faults()
+    bands: tuple[Band, ...] = ()
 
     def __post_init__(self) -> None:
         """Latency cannot be negative and a session has a length."""
@@ -187,7 +214,12 @@ class Terms:
 
     def halted(self, symbol: str) -> list[tuple[int, int]]:
         """When the symbol is halted: half-open spans in ns UTC, in order."""
-        return sorted((halt.start, halt.end) for halt in self.halts if halt.symbol == symbol)
+        return sorted((halt.start, halt.end) for halt in self.halts if halt.covers(symbol))
+
+    def band(self, symbol: str, at: int) -> Band | None:
+        """The price band in force at a moment, the latest that began."""
+        found = [b for b in self.bands if b.symbol == symbol and b.start <= at < b.end]
+        return max(found, key=lambda band: band.start) if found else None
 
     def described(self) -> dict[str, Any]:
         """Every term as plain values, for a journal's header."""
@@ -195,7 +227,9 @@ class Terms:
         plain["cash"] = str(self.cash)
         plain["positions"] = {name: str(self.positions[name]) for name in sorted(self.positions)}
         plain["fees"] = {name: _text(value) for name, value in asdict(self.fees).items()}
-        plain["halts"] = [list(asdict(halt).values()) for halt in self.halts]
+        plain["halts"] = [_described(halt) for halt in self.halts]
+        if self.bands:
+            plain["bands"] = [[str(part) for part in asdict(band).values()] for band in self.bands]
         faults = asdict(self.faults)
         faults["outages"] = [list(asdict(outage).values()) for outage in self.faults.outages]
         plain["faults"] = faults
@@ -210,6 +244,12 @@ _PLAIN: Final = (
     "short_selling",
     "hold_in_halt",
 )
+
+
+def _described(halt: Halt) -> list[object]:
+    """A halt's header, as it was before halts had causes where the cause is the usual one."""
+    plain: list[object] = [halt.symbol, halt.start, halt.end]
+    return plain if halt.cause is HaltCause.NEWS else [*plain, halt.cause.value]
 
 
 def _up_to_cent(amount: Decimal) -> Decimal:

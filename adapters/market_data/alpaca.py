@@ -20,6 +20,7 @@ import numpy as np
 import structlog
 
 from ...domain.errors import InvalidInput
+from ...domain.halts import HaltBook
 from ...domain.market import MarketState, TradingStatus
 from ...domain.money import ONE, ZERO
 from ...domain.ports import NANOS, Clock, Session
@@ -43,10 +44,6 @@ SILENCE_SECONDS: Final = 3.0
 """So long without a message of a symbol, and its quote is asked for by REST, as often as this."""
 BLIND_SECONDS: Final = 30.0
 """So long without a socket, and a halt would not be seen: the status is unknown (ruling 16)."""
-HALT_CODES: Final = frozenset({"2", "H", "P", "M", "D", "Q", "4", "5"})
-OPEN_CODES: Final = frozenset({"3", "T"})
-NO_HALT_CODES: Final = frozenset({"E", "F", "0", "A", "C"})
-"""Messages on short-sale restrictions and other states in which trading goes on."""
 IRREGULAR: Final = frozenset("BCGHLMNOPQRTUVWZ4567 89".replace(" ", ""))
 """Sale conditions of auctions, late, out-of-sequence, derived or extended-hours prints (CTA, UTP);
 they do not count as regular volume."""
@@ -58,7 +55,6 @@ class _Known:
     """What is known of one symbol beside its tape."""
 
     listed: bool | None = None
-    halted: TradingStatus | None = None
     heard_at: float = 0.0
     asked_at: float = 0.0
     begun: str = ""
@@ -78,6 +74,7 @@ class AlpacaMarketData:
         self._parameter = access.feed
         self._rest, self._clock = rest, clock
         self._feed = Feed(access, self._take)
+        self._halts = HaltBook()
         self._known: dict[str, _Known] = {}
         self._tapes: dict[str, LiveTape] = {}
         self._bars: dict[str, Bars] = {}
@@ -125,7 +122,7 @@ class AlpacaMarketData:
         return MarketState(
             symbol=symbol,
             now=now,
-            status=self._status(known, today, session),
+            status=self._status(symbol, today, session),
             quote=quote,
             quote_age_ns=None if quote is None else max(now - quote.at, 0),
             tick=TICK if today is None else today.tick,
@@ -139,6 +136,7 @@ class AlpacaMarketData:
             session_close=shown.close,
             source="; ".join((self.source, *known.problems[-2:]))[:200],
             spread_mean=numbers[2],
+            trading=None if session is None else self._halts.trading(symbol),
         )
 
     def knows(self, symbol: str) -> bool:
@@ -179,30 +177,26 @@ class AlpacaMarketData:
         known.heard_at = time.monotonic()
         at = _moment(message.get("t"))
         if kind == "s":
-            self._take_status(known, str(message.get("sc") or ""))
+            moment = self._clock.now() if at is None else at
+            code, reason = (str(message.get(name) or "").strip() for name in ("sc", "rc"))
+            odd = self._halts.take_status(str(symbol), code, reason, moment)
+            known.problems.extend([odd] if odd else ())
         elif tape is None or at is None:
             return
         elif kind == "q":
             _quote(tape, at, message)
-        elif kind == "t":
-            _print(tape, at, message)
+        elif kind == "t" and _print(tape, at, message):
+            self._halts.take_print(str(symbol), at)
+        elif kind == "l":
+            lower, upper = number_of(message, "d"), number_of(message, "u")
+            self._halts.take_band(str(symbol), lower or ZERO, upper or ZERO, at)
 
-    def _take_status(self, known: _Known, code: str) -> None:
-        if code in OPEN_CODES:
-            known.halted = None
-        elif code in HALT_CODES:
-            known.halted = TradingStatus.HALTED
-        elif code not in NO_HALT_CODES:
-            known.halted = TradingStatus.UNKNOWN
-            known.problems.append(f"unknown trading status {code!r}"[:60])
-
-    def _status(
-        self, known: _Known, tape: LiveTape | None, session: Session | None
-    ) -> TradingStatus:
+    def _status(self, symbol: str, tape: LiveTape | None, session: Session | None) -> TradingStatus:
         if session is None:
             return TradingStatus.CLOSED
-        if known.halted is not None:
-            return known.halted
+        said = self._halts.status(symbol)
+        if said is not None:
+            return said
         down = self._feed.down_since
         blind = down is not None and time.monotonic() - down > BLIND_SECONDS
         return TradingStatus.UNKNOWN if tape is None or blind else TradingStatus.OPEN
@@ -326,12 +320,14 @@ def _quote(tape: LiveTape, at: int, message: Json) -> None:
     tape.add_quote(at, *sides)
 
 
-def _print(tape: LiveTape, at: int, message: Json) -> None:
+def _print(tape: LiveTape, at: int, message: Json) -> bool:
+    """Take in a print; whether it is a regular one."""
     price, size = number_of(message, "p"), number_of(message, "s")
     if price is None or size is None or price <= 0 or size <= 0:
-        return
-    conditions = message.get("c") or ()
-    tape.add_print(at, price, size, regular=not any(str(c) in IRREGULAR for c in conditions))
+        return False
+    regular = not any(str(c) in IRREGULAR for c in message.get("c") or ())
+    tape.add_print(at, price, size, regular=regular)
+    return regular
 
 
 def _moment(stamp: object) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..alpaca_api.access import AlpacaAccess
 from ..alpaca_api.client import StockDataStream
 
-CHANNELS: Final = ("quotes", "trades", "statuses")
+CHANNELS: Final = ("quotes", "trades", "statuses", "lulds")
 PINGS: Final = {"ping_interval": 5, "ping_timeout": 10, "max_queue": 4096, "close_timeout": 1}
 CONFIRM_SECONDS: Final = 3.0
 STOP_SECONDS_MAX: Final = 8.0

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from ...domain.errors import InvalidInput
-from ...domain.market import MarketState, Quote, TradingStatus
+from ...domain.market import HaltCause, MarketState, Quote, TradingState, TradingStatus
 from ...domain.money import ONE, PRICE_MAX
 from ...domain.ports import Session
 from ..calendar import ExchangeCalendar
@@ -22,11 +22,10 @@ from .feeds import UNLABELLED, feeds_of
 from .history import MINUTE_NS, BarHistory
 from .minutes import MinuteStatistics, minute_statistics
 from .sessions import SessionCalendar
+from .venue_state import Span, VenueStates
 
 DEFAULT_TICK: Final = Decimal("0.01")
 UNITS: Final = 100_000_000
-Span = tuple[int, int]
-"""A half-open stretch of time in ns UTC."""
 
 
 class RecordedMarketData:
@@ -35,7 +34,7 @@ class RecordedMarketData:
     A state holds the last quote at or before the moment asked for, and figures of nothing later.
     An old or missing quote shows by its age; a session begins without one. Sizes and volume are
     shares. Outside sessions the status is closed, in a session without data it is unknown, and in
-    a halt it is halted.
+    a halt it is halted, and the quote, prints and volume stay as they were before it.
     """
 
     def __init__(
@@ -59,7 +58,8 @@ class RecordedMarketData:
         self.history = history or BarHistory({}, self.calendar)
         self.source = source
         self._feeds = dict(feeds or {})
-        self._halts: dict[str, list[Span]] = {}
+        self.venue = VenueStates()
+        """Halts, price bands and what else the venue says of trading."""
         for symbol, spans in (halts or {}).items():
             for start, end in spans:
                 self.halt(symbol, start, end)
@@ -94,18 +94,13 @@ class RecordedMarketData:
         feeds = feeds_of(folder)
         return cls(days, used, history=history, halts=halts, source=source, feeds=feeds)
 
-    def halt(self, symbol: str, start: int, end: int) -> None:
+    def halt(self, symbol: str, start: int, end: int, cause: HaltCause = HaltCause.NEWS) -> None:
         """Add a halt ``[start, end)`` in ns UTC; the same one again changes nothing.
 
         Raises:
             InvalidInput: it does not end after it starts.
         """
-        if end <= start:
-            raise InvalidInput(f"halts of {symbol}", (start, end), "a start before an end")
-        spans = self._halts.setdefault(symbol, [])
-        if (start, end) not in spans:
-            spans.append((start, end))
-            spans.sort()
+        self.venue.halt(symbol, start, end, cause)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -189,7 +184,9 @@ class RecordedMarketData:
     def _read(self, known: _Symbol, now: int, session: Session | None) -> MarketState:
         row = bisect_right(known.starts, now) - 1
         latest = known.days[max(row, 0)]
-        quote = latest.quote_at(now) if row >= 0 else None
+        since = self.venue.halted_since(known.symbol, now)
+        seen = now if since is None else since - 1
+        quote = latest.quote_at(seen) if row >= 0 else None
         today = latest if session is not None and latest.session == session else None
         if today is None and session is not None:
             today = next((day for day in known.days if day.session == session), None)
@@ -203,8 +200,8 @@ class RecordedMarketData:
             quote_age_ns=None if quote is None else now - quote.at,
             tick=latest.tape.tick,
             lot=latest.tape.lot,
-            last_price=latest.last_price_at(now) if row >= 0 else None,
-            volume=None if today is None else today.volume_at(now),
+            last_price=latest.last_price_at(seen) if row >= 0 else None,
+            volume=None if today is None else self._volume(known.symbol, now, today),
             volatility_bps=None if today is None else today.statistics.volatility_bps[minute],
             trend_bps=None if today is None else today.statistics.trend_bps[minute],
             average_daily_volume=(today or latest).average_daily_volume,
@@ -212,14 +209,28 @@ class RecordedMarketData:
             session_close=shown.close,
             source=self.source,
             spread_mean=None if today is None else today.statistics.spread_mean[minute],
+            trading=self._trading(known.symbol, now, today),
         )
+
+    def _volume(self, symbol: str, now: int, today: _Day) -> Decimal:
+        """Regular volume since the open, without what the recording has inside halts."""
+        volume = today.volume_at(now)
+        for start, end in self.venue.stopped(symbol, now):
+            volume -= today.volume_at(end if end == now else end - 1) - today.volume_at(start - 1)
+        return volume
+
+    def _trading(self, symbol: str, now: int, today: _Day | None) -> TradingState | None:
+        def first_print(at: int) -> int | None:
+            return None if today is None else today.first_print(at)
+
+        return self.venue.state(symbol, now, first_print)
 
     def _status(
         self, symbol: str, now: int, session: Session | None, today: _Day | None
     ) -> TradingStatus:
         if session is None:
             return TradingStatus.CLOSED
-        if any(start <= now < end for start, end in self._halts.get(symbol, ())):
+        if self.venue.halted_since(symbol, now) is not None:
             return TradingStatus.HALTED
         return TradingStatus.UNKNOWN if today is None else TradingStatus.OPEN
 
@@ -298,6 +309,11 @@ class _Day:
         """Price of the last regular print at or before ``now``."""
         row = int(self._print_ts.searchsorted(now, side="right")) - 1
         return from_units(int(self._print_px[row])) if row >= 0 else None
+
+    def first_print(self, at: int) -> int | None:
+        """When the first regular print at or after ``at`` was, None when none was."""
+        row = int(self._print_ts.searchsorted(at, side="left"))
+        return int(self._print_ts[row]) if row < len(self._print_ts) else None
 
     def volume_at(self, now: int) -> Decimal:
         """Shares of regular prints since the open."""

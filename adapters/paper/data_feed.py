@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgpack
 from starlette.websockets import WebSocket
 
+from ...domain.market import HaltCause
 from .frames import DAY_NS, MINUTE_NS, Timeframe
 from .gate import Keys
 from .mailbox import Mailbox, frame_of
@@ -36,6 +37,15 @@ ERRORS: Final = {
     403: "already authenticated",
     404: "auth timeout",
 }
+HALT_WORDS: Final = {
+    HaltCause.NEWS: ("H", "Trading Halt", "T1", "News Pending"),
+    HaltCause.LULD_PAUSE: ("P", "Volatility Trading Pause", "LUDP", "Volatility Trading Pause"),
+    HaltCause.MARKET_WIDE: ("H", "Trading Halt", "MWC1", "Market Wide Circuit Breaker, Level 1"),
+    HaltCause.REGULATORY: ("H", "Trading Halt", "H10", "SEC Trading Suspension"),
+    HaltCause.OPERATIONAL: ("H", "Trading Halt", "O1", "Operations Halt"),
+    HaltCause.OTHER: ("H", "Trading Halt", "T12", "Additional Information Requested"),
+}
+"""Code, text, reason and its text, as tape C has them."""
 EVERYTHING: Final = "*"
 
 
@@ -171,6 +181,8 @@ class DataFeed:
             return (tape.trade(row) for row in tape.trade_rows(start, end))
         if channel in ("bars", "dailyBars"):
             return self._bars(tape, start, end, is_daily=channel == "dailyBars")
+        if channel == "lulds":
+            return self._bands(symbol, start, end)
         return self._statuses(symbol, start, end) if channel == "statuses" else ()
 
     def _bars(self, tape: Tape, start: int, end: int, *, is_daily: bool) -> list[Row]:
@@ -185,16 +197,28 @@ class DataFeed:
 
     def _statuses(self, symbol: str, start: int, end: int) -> Iterator[Row]:
         for halt in self._world.desk.venue.halts:
-            if halt.symbol != symbol:
+            if not halt.covers(symbol):
                 continue
             if start <= halt.start <= end:
-                yield _status(halt.start, "H", "Trading Halt", "T1", "News Pending")
+                yield _status(halt.start, *HALT_WORDS[halt.cause])
             if start <= halt.end <= end:
                 yield _status(halt.end, "T", "Trading Resumption", "", "")
+
+    def _bands(self, symbol: str, start: int, end: int) -> Iterator[Row]:
+        for band in self._world.desk.venue.bands:
+            if band.symbol == symbol and start <= band.start <= end:
+                yield _band(band.start, float(band.lower), float(band.upper))
+            if band.symbol == symbol and start <= band.end <= end:
+                yield _band(band.end, 0, 0)
 
 
 def _status(at: int, code: str, text: str, reason: str, why: str) -> Row:
     return {"sc": code, "sm": text, "rc": reason, "rm": why, "t": at, "z": "C"}
+
+
+def _band(at: int, lower: float, upper: float) -> Row:
+    """A price band; one without prices ends what was in force."""
+    return {"u": upper, "d": lower, "i": "B", "t": at, "z": "C"}
 
 
 def _stamped(message: Row, form: Any) -> Row:

@@ -6,12 +6,14 @@ Requests are commands in the journal, so that running them again makes the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as changed
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
+from ...domain.market import HaltCause
 from ...domain.ports import Session, Side
+from ..exchange.terms import EVERY, Band, Halt
 from .assets import Assets
 from .configurations import DEFAULTS, read_configurations
 from .journal import PaperJournal
@@ -208,24 +210,53 @@ class Desk:
             self.configurations.update(chosen)
         return self.configurations
 
-    def halt(self, symbol: str, start: int, end: int, at: int) -> None:
-        """Halt a symbol in ``[start, end)``, from now on at the earliest.
+    def halt(self, halt: Halt, at: int) -> None:
+        """Halt a symbol, or with ``EVERY`` the market, from now on at the earliest.
 
         Raises:
             ValueError: there is no such symbol, or the halt lies in the past.
         """
         self.working.advance(at)
-        if symbol not in self.venue.symbols:
-            raise ValueError(f"no symbol {symbol}: there are {', '.join(self.venue.symbols)}")
-        begin = max(start, at)
-        if end <= begin:
+        symbols = self.venue.symbols if halt.symbol == EVERY else [halt.symbol]
+        self._known(symbols)
+        begin = max(halt.start, at)
+        if halt.end <= begin:
             raise ValueError("a halt must end after it starts")
-        with self._journal.command(at, {"do": "halt", "symbol": symbol, "from": begin, "to": end}):
-            self.venue.halt(symbol, begin, end)
-            tape = self._tapes.find(symbol)
-            if tape is not None:
-                tape.halt(begin, end)
-            self.working.halted(symbol, at)
+        content = {"do": "halt", "symbol": halt.symbol, "from": begin, "to": halt.end}
+        if halt.cause is not HaltCause.NEWS:
+            content["cause"] = halt.cause.value
+        with self._journal.command(at, content):
+            self.venue.halt(changed(halt, start=begin))
+            for symbol in symbols:
+                tape = self._tapes.find(symbol)
+                if tape is not None:
+                    tape.halt(begin, halt.end)
+                self.working.halted(symbol, at)
+
+    def band(self, band: Band, at: int) -> None:
+        """Put a LULD price band in force, from now on at the earliest.
+
+        Raises:
+            ValueError: there is no such symbol, or the band lies in the past.
+        """
+        self.working.advance(at)
+        self._known([band.symbol])
+        begins = changed(band, start=max(band.start, at))
+        content = {
+            "do": "luld",
+            "symbol": band.symbol,
+            "from": begins.start,
+            "to": begins.end,
+            "lower": str(band.lower),
+            "upper": str(band.upper),
+        }
+        with self._journal.command(at, content):
+            self.venue.band(begins)
+
+    def _known(self, symbols: Sequence[str]) -> None:
+        unknown = [symbol for symbol in symbols if symbol not in self.venue.symbols]
+        if unknown:
+            raise ValueError(f"no symbol {unknown[0]}: there are {', '.join(self.venue.symbols)}")
 
     def again(self, at: int, content: Mapping[str, Any]) -> None:
         """Run a command of the journal again."""
@@ -240,8 +271,12 @@ class Desk:
             self.cancel_all(at)
         elif does == "configure":
             self.configure(content["body"], at)
+        elif does == "luld":
+            edges = (Decimal(content[name]) for name in ("lower", "upper"))
+            self.band(Band(content["symbol"], content["from"], content["to"], *edges), at)
         else:
-            self.halt(content["symbol"], content["from"], content["to"], at)
+            cause = HaltCause(content.get("cause", HaltCause.NEWS))
+            self.halt(Halt(content["symbol"], content["from"], content["to"], cause), at)
 
     # Queries
 

@@ -34,11 +34,14 @@ _KINDS: Final[dict[str, frozenset[str]]] = {
     "duplicate_update": frozenset({"event", "symbol"}),
     "reorder_update": frozenset({"event", "symbol"}),
     "disconnect": frozenset({"stream", "event"}),
-    "halt": frozenset({"symbol", "seconds", "start"}),
+    "halt": frozenset({"symbol", "seconds", "start", "cause"}),
+    "luld": frozenset({"symbol", "seconds", "start", "lower", "upper"}),
     "forbid": frozenset({"symbol", "flag"}),
 }
-AT_ONCE: Final = ("halt", "forbid")
+AT_ONCE: Final = ("halt", "luld", "forbid")
 """Kinds that act when they are given and are then done."""
+TIMED: Final = ("halt", "luld")
+"""Those of them that hold for a time, and are kept in the journal."""
 _RANGES: Final = {
     "probability": (0.0, 1.0),
     "count": (1.0, 1e9),
@@ -46,6 +49,8 @@ _RANGES: Final = {
     "milliseconds": (0.0, SECONDS_MAX * 1_000),
     "seconds": (0.0, SECONDS_MAX * 24),
     "fraction": (0.0, 1.0),
+    "lower": (0.0001, 1e7),
+    "upper": (0.0001, 1e7),
     "status": (400.0, 599.0),
 }
 

@@ -17,7 +17,7 @@ from ..exchange.exchange import Exchange
 from ..exchange.journal import Journal
 from ..exchange.scaled import ScaledDay, from_units, to_units
 from ..exchange.tape import SymbolDay
-from ..exchange.terms import Halt, Terms
+from ..exchange.terms import Band, Halt, Terms
 
 
 class Venue:
@@ -99,20 +99,43 @@ class Venue:
         """Half way between bid and ask, None unless both are quoted."""
         return self._exchange.mid(symbol, at)
 
-    def halt(self, symbol: str, start: int, end: int) -> None:
-        """Halt a symbol from ``start``, which must not lie in the past, until ``end``.
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Every LULD price band, planned or asked for."""
+        return self._exchange.terms.bands
+
+    def halt(self, halt: Halt) -> None:
+        """Halt a symbol, or the market, from a time that must not lie in the past.
 
         Raises:
             ValueError: it would change the past.
         """
-        now = self._exchange.now
-        if start < now:
-            raise ValueError(f"a halt at {start} lies before {now}")
-        terms = replace(self._exchange.terms, halts=(*self.halts, Halt(symbol, start, end)))
+        self._check_future(halt.start)
+        terms = replace(self._exchange.terms, halts=(*self.halts, halt))
         markets = [
-            ScaledDay(self._days[name], terms.halted(name)) if name == symbol else self.market(name)
+            ScaledDay(self._days[name], terms.halted(name))
+            if halt.covers(name)
+            else self.market(name)
             for name in self.symbols
         ]
+        self._run_again(markets, terms)
+
+    def band(self, band: Band) -> None:
+        """Put a price band in force from a time that must not lie in the past.
+
+        Raises:
+            ValueError: it would change the past.
+        """
+        self._check_future(band.start)
+        terms = replace(self._exchange.terms, bands=(*self.bands, band))
+        self._run_again([self.market(name) for name in self.symbols], terms)
+
+    def _check_future(self, start: int) -> None:
+        if start < self._exchange.now:
+            raise ValueError(f"{start} lies before {self._exchange.now}")
+
+    def _run_again(self, markets: list[ScaledDay], terms: Terms) -> None:
+        now = self._exchange.now
         exchange = Exchange(markets, terms)
         for at, commands in self._sent:
             exchange.handle(commands, at)

@@ -9,14 +9,15 @@ from functools import cached_property
 from typing import Any, Final
 
 from ...domain.errors import InvalidInput
+from ...domain.market import HaltCause
 from ...domain.ports import NANOS, Session
 from ..calendar import ExchangeCalendar
 from ..clocks import SystemClock
 from ..exchange.tape import SymbolDay, load_symbol_day, symbols_on
-from ..exchange.terms import Terms
+from ..exchange.terms import Band, Halt, Terms
 from ..market_data.generated import GeneratedMarket
 from .desk import Desk
-from .faults import Faults, Rule, read_file
+from .faults import AT_ONCE, TIMED, Faults, Rule, read_file
 from .history import folder_history, generated_history
 from .journal import PaperJournal
 from .ledger import Ledger
@@ -65,9 +66,9 @@ class World:
         self.mark()
         if options.faults is not None:
             rules = read_file(options.faults)
-            # The journal has brought the halts of the first start back.
+            # The journal has brought the halts and bands of the first start back.
             is_new = resumed is None
-            self.add_faults([rule for rule in rules if is_new or rule.fault != "halt"])
+            self.add_faults([rule for rule in rules if is_new or rule.fault not in TIMED])
 
     @property
     def now(self) -> int:
@@ -89,14 +90,14 @@ class World:
         """Put rules in force; a halt begins, a permission goes, at once.
 
         Raises:
-            InvalidInput: a symbol or flag is unknown, or a halt has no length.
+            InvalidInput: a symbol, flag or cause is unknown, or a halt or band has no length.
         """
         for rule in rules:
             try:
                 self._act(rule)
             except ValueError as error:
                 raise InvalidInput(f"fault {rule.fault}", rule.terms, str(error)) from error
-        self.faults.add(rule for rule in rules if rule.fault not in ("halt", "forbid"))
+        self.faults.add(rule for rule in rules if rule.fault not in AT_ONCE)
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -119,12 +120,18 @@ class World:
         symbol = str(rule.terms.get("symbol"))
         if rule.fault == "forbid":
             self.desk.assets.forbid(symbol, str(rule.terms.get("flag", "tradable")))
-        elif rule.fault == "halt":
+        elif rule.fault in TIMED:
             start = rule.terms.get("start")
             begin = now if start is None else self._clock_time(str(start))
             end = begin + int(rule.number("seconds", 300) * NANOS)
-            if end > now:
-                self.desk.halt(symbol, begin, end, now)
+            if end <= now:
+                return
+            if rule.fault == "halt":
+                cause = HaltCause(str(rule.terms.get("cause", HaltCause.NEWS)))
+                self.desk.halt(Halt(symbol, begin, end, cause), now)
+            else:
+                edges = (Decimal(str(rule.number(name, 0))) for name in ("lower", "upper"))
+                self.desk.band(Band(symbol, begin, end, *edges), now)
 
     def _described(self) -> dict[str, Any]:
         options = self.options

@@ -37,7 +37,7 @@ class RulesInForce(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "RulesInForce"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     planning: PlanningRules
     switching: SwitchingRules

@@ -13,9 +13,8 @@ from ..market import MarketState, Quote
 from ..money import Bps, Money, Price, Quantity, Shares
 from ..plan import PlanTerms
 from ..planning.estimate import Estimate
-from ..planning.facts import SellMark
 from ..planning.inputs import PlanningInputs
-from ..ports import ExecutionReport, OrderType, Side, TimeInForce
+from ..ports import ExecutionReport, OrderType, SellMark, Side, TimeInForce
 from ..reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .base import DomainEvent, Provenance
 
@@ -29,7 +28,7 @@ class DecisionReceived(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "DecisionReceived"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     account: str
     session_date: str
@@ -50,6 +49,7 @@ class DecisionAssessed(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "DecisionAssessed"
+    VERSION: ClassVar[int] = 2
 
     inputs: PlanningInputs
 
@@ -64,7 +64,7 @@ class InstructionPlanned(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "InstructionPlanned"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     plan: PlanTerms
     checks: tuple[Check, ...]
@@ -122,6 +122,7 @@ class InstructionReplanned(DomainEvent):
     """The plan changed: a deferred release was checked again, or a bound was widened."""
 
     TOPIC: ClassVar[str] = "InstructionReplanned"
+    VERSION: ClassVar[int] = 2
 
     plan: PlanTerms
     rule: str
@@ -136,7 +137,7 @@ class StrategySwitched(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "StrategySwitched"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     previous: ExecutionStrategy
     plan: PlanTerms
@@ -147,19 +148,35 @@ class StrategySwitched(DomainEvent):
 
 
 class InstructionSuspended(DomainEvent):
-    """A halt stopped the schedule; no new orders until resumed."""
+    """A halt stopped the schedule; no new orders until resumed.
+
+    ``since`` is the venue's time of the halt, ``mid`` the mid before it and ``remaining`` the
+    shares that were still to trade; None in events of version 1, and where it is not known.
+    """
 
     TOPIC: ClassVar[str] = "InstructionSuspended"
+    VERSION: ClassVar[int] = 2
 
     cause: str
+    since: int | None = None
+    mid: Price | None = None
+    remaining: Shares | None = None
 
 
 class InstructionResumed(DomainEvent):
-    """The schedule goes on after a halt; ``stopped_ns`` of schedule time did not run."""
+    """The schedule goes on after a halt; ``stopped_ns`` of schedule time did not run.
+
+    ``cost`` is what the halt cost in account currency: the remaining shares at the mid now against
+    the mid before the halt, positive when waiting made them dearer; None where a mid is missing.
+    """
 
     TOPIC: ClassVar[str] = "InstructionResumed"
+    VERSION: ClassVar[int] = 2
 
     stopped_ns: Annotated[int, Field(ge=0)]
+    mid: Price | None = None
+    remaining: Shares | None = None
+    cost: Money | None = None
 
 
 class InstructionEndRequested(DomainEvent):
@@ -183,6 +200,7 @@ class OrderIntended(DomainEvent):
     """A child order was decided; durable before anything is sent."""
 
     TOPIC: ClassVar[str] = "OrderIntended"
+    VERSION: ClassVar[int] = 2
 
     client_order_id: str
     ordinal: Annotated[int, Field(ge=0)]
@@ -194,6 +212,7 @@ class OrderIntended(DomainEvent):
     limit_price: Price | None
     display_quantity: Shares | None = None
     provenance: Provenance
+    sell_mark: SellMark | None = None
 
 
 class OrderCancelRequested(DomainEvent):
@@ -203,6 +222,7 @@ class OrderCancelRequested(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "OrderCancelRequested"
+    VERSION: ClassVar[int] = 2
 
     client_order_id: str
     rule: str

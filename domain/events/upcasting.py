@@ -39,12 +39,27 @@ def _decided_without_curvature(fields: Fields) -> Fields:
     return {**fields, "decision": asked}
 
 
+def _as_it_was(fields: Fields) -> Fields:
+    """What the version before did not keep has a default that says so."""
+    return fields
+
+
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
+    ("DecisionAssessed", 1): _as_it_was,
     ("DecisionReceived", 1): _decided_without_curvature,
+    ("DecisionReceived", 2): _as_it_was,
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
     ("InstructionPlanned", 1): _planned_without_estimate,
+    ("InstructionPlanned", 2): _as_it_was,
+    ("InstructionReplanned", 1): _as_it_was,
+    ("InstructionResumed", 1): _as_it_was,
+    ("InstructionSuspended", 1): _as_it_was,
+    ("OrderCancelRequested", 1): _as_it_was,
+    ("OrderIntended", 1): _as_it_was,
     ("RulesInForce", 1): _rules_of_three_triggers,
+    ("RulesInForce", 2): _as_it_was,
     ("StrategySwitched", 1): _switched_without_market,
+    ("StrategySwitched", 2): _as_it_was,
 }
 """By (topic, version) of the stored form; each gives the fields of version + 1."""
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import Field
 
+from ..auctions import BeforeOpen, LateDecision
 from ..decision import ExecutionStrategy, ExecutionUrgency, Style
 from ..limits import MICRO, Limits, Reservation, Usage
 from ..market import MarketState, Quote, Record
 from ..money import BPS, ONE
 from ..plan import CURVE_BUCKETS_MAX, PlanTerms, StrategyParameters
-from ..ports import Account, Session
+from ..ports import Account, SellMark, Session
 from ..reasons import Anomalous, Check, NothingReason, Refusal
 from .estimate import Estimate
 
@@ -30,6 +30,7 @@ WINDOW_SECONDS: Final[Mapping[ExecutionStrategy, int]] = MappingProxyType(
         ExecutionStrategy.VWAP: 7_200,
         ExecutionStrategy.ICEBERG: 3_600,
         ExecutionStrategy.OPPORTUNISTIC: 7_200,
+        ExecutionStrategy.POV: 7_200,
     }
 )
 """How long each strategy has at MEDIUM urgency; TWAP and LIMIT as in the seed."""
@@ -53,7 +54,14 @@ class PlanningRules(Record):
     start. ``weight_tolerance_points`` is how far a decision's ``current_weight`` may be from the
     broker's before it is noted. ``impact_coefficient`` is k of the square-root law.
     ``unbounded_reserve_bps`` past the touch is what a buy without a price bound is reserved at.
-    ``parameters`` are the strategies' numbers where the decision names none.
+    ``parameters`` are the strategies' numbers where the decision names none, ``pov_rate`` the
+    participation of a POV plan likewise. ``before_open`` is
+    what becomes of a decision that comes before the open and does not say it itself (None: as
+    ``defer_when_closed`` says), ``late`` of one inside the minutes before the close.
+    ``open_auction_adv_share`` and ``close_auction_adv_share`` are the part of the average daily
+    volume that an auction is expected to trade, ``auction_participation_max`` the most of that an
+    instruction may ask for, and ``auction_margin_seconds`` how long before a venue's cut-off an
+    order must be on its way.
     """
 
     strategy: ExecutionStrategy = ExecutionStrategy.TWAP
@@ -71,6 +79,13 @@ class PlanningRules(Record):
     vwap_participation_cap: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.2")
     slice_gap_seconds_min: Annotated[int, Field(ge=1, le=3_600)] = 1
     parameters: StrategyParameters = StrategyParameters()
+    pov_rate: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.1")
+    before_open: BeforeOpen | None = None
+    late: LateDecision = LateDecision.DEFER
+    open_auction_adv_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.01")
+    close_auction_adv_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.08")
+    auction_participation_max: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.1")
+    auction_margin_seconds: Annotated[int, Field(ge=0, le=3_600)] = 5
 
     def for_urgency(self, urgency: ExecutionUrgency) -> Urgent:
         """What an urgency does."""
@@ -175,13 +190,6 @@ class Facts:
         """The smallest quantity: whole shares unless the limits allow the market's finer lot."""
         floor = QUANTITY_STEP_MIN if self.limits.allow_fractional else ONE
         return max(self.market.lot, floor)
-
-
-class SellMark(StrEnum):
-    """How a sell is marked (Regulation SHO, rule 200); exempt is never chosen by the engine."""
-
-    LONG = "long"
-    SHORT = "short"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from ..limits import Reservation, grid_up, turnover_cap_usd
 from ..market import Quote
 from ..money import BPS, ZERO, plain, round_lot
 from ..plan import PlanTerms
-from ..ports import Side
+from ..ports import SellMark, Side
 from ..reasons import Check, Reason
-from .facts import Facts, SellMark
+from .facts import Facts
 from .pretrade import Failure, Findings, Verdict, conclude, merged
 from .sizing import weight_pct
 from .terms import reserve_price

@@ -78,6 +78,8 @@ def build_terms(
     counted = facts.market.volume is not None
     if cap is None and strategy is ExecutionStrategy.VWAP and counted:
         cap = facts.rules.vwap_participation_cap
+    if cap is None and strategy is ExecutionStrategy.POV:
+        cap = facts.rules.pov_rate
     return PlanTerms(
         symbol=decision.symbol,
         side=sized.side,

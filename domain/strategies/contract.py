@@ -8,7 +8,7 @@ from typing import Protocol
 from ..market import MarketState, Record
 from ..money import ZERO, Quantity
 from ..plan import PlanTerms
-from ..ports import OrderType, TimeInForce
+from ..ports import OrderType, SellMark, TimeInForce
 from ..reasons import EndReason
 
 
@@ -29,6 +29,7 @@ class OrderView(Record):
     acknowledged: bool
     cancel_requested: bool
     uncertain: bool
+    sell_mark: SellMark | None = None
 
 
 class InstructionView(Record):
@@ -40,7 +41,8 @@ class InstructionView(Record):
     plan's start; ``stopped_ns`` is how long halts have stopped the schedule.  ``resumed_at`` is
     when the schedule last began anew, after a halt or a switch of strategy, with
     ``resumed_executed`` shares executed by then: the remainder is spread over what is left of the
-    window from there (ruling 16), and ``stopped_ns`` is then not needed.
+    window from there (ruling 16), and ``stopped_ns`` is then not needed.  ``long_exposure`` is the
+    part of the exposure that is marked as sold long.
     """
 
     executed: Decimal
@@ -52,6 +54,7 @@ class InstructionView(Record):
     last_placed_at: int | None = None
     resumed_at: int | None = None
     resumed_executed: Decimal = ZERO
+    long_exposure: Decimal = ZERO
 
     def remaining(self, plan: PlanTerms) -> Decimal:
         """Shares not yet executed."""
@@ -63,13 +66,14 @@ class InstructionView(Record):
 
 
 class Place(Record):
-    """Send a new child order."""
+    """Send a new child order; ``sell_mark`` is the guard's to set."""
 
     quantity: Quantity
     order_type: OrderType
     time_in_force: TimeInForce
     limit_price: Decimal | None = None
     display_quantity: Decimal | None = None
+    sell_mark: SellMark | None = None
 
 
 class Cancel(Record):

@@ -12,6 +12,7 @@ from .iceberg import IcebergStrategy
 from .limit import LimitStrategy
 from .market import MarketStrategy
 from .opportunistic import OpportunisticStrategy
+from .pov import PovStrategy
 from .twap import TwapStrategy
 from .vwap import VwapStrategy
 
@@ -23,6 +24,7 @@ STRATEGIES: Final[Mapping[ExecutionStrategy, Strategy]] = MappingProxyType(
         ExecutionStrategy.VWAP: VwapStrategy(),
         ExecutionStrategy.ICEBERG: IcebergStrategy(),
         ExecutionStrategy.OPPORTUNISTIC: OpportunisticStrategy(),
+        ExecutionStrategy.POV: PovStrategy(),
     }
 )
 """All strategies; each works the naive or the smart way as the plan's style says."""

@@ -38,7 +38,7 @@ def test_views_from_a_lean_reading_are_those_of_a_whole_one(store: Path) -> None
     "harm",
     [
         'UPDATE stored_events SET state = replace(state, \'"volume":"5000"\', \'"volume":"5001"\') '
-        "WHERE topic = 'OrderIntended.v1'",
+        "WHERE topic = 'OrderIntended.v2'",
         "UPDATE stored_events SET originator_version = originator_version + 90 WHERE position = 20",
         "DELETE FROM stored_events WHERE position = 20",
         "UPDATE stored_events SET hash = zeroblob(32) WHERE position = 20",

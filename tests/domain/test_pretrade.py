@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from fillwright.domain.decision import Decision, ExecutionStrategy
 from fillwright.domain.limits import Limits, SymbolUsage
 from fillwright.domain.market import TradingStatus
-from fillwright.domain.planning.facts import Facts, Planned, Refused, SellMark, ShortFacts
+from fillwright.domain.planning.facts import Facts, Planned, Refused, ShortFacts
 from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.planning.pretrade import GENERAL_CHECKS
 from fillwright.domain.planning.pretrade_size import SIZED_CHECKS
-from fillwright.domain.ports import NANOS, Account
+from fillwright.domain.ports import NANOS, Account, SellMark
 from fillwright.domain.reasons import Check, Reason, Refusal
 from tests.domain.planning_cases import (
     INSTRUCTION,

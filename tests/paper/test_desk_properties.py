@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fillwright.adapters.exchange.terms import Halt
 from fillwright.adapters.paper.options import PaperOptions
 from fillwright.adapters.paper.orders import PaperOrder
 from fillwright.adapters.paper.refusals import ApiRefusal
@@ -90,7 +91,7 @@ def perform(world: World, request: Request, at: int) -> None:
         if name == "submit":
             desk.submit(said, at)
         elif name == "halt":
-            desk.halt(said, at, at + 60 * NANOS, at)
+            desk.halt(Halt(said, at, at + 60 * NANOS), at)
         elif said < len(known) and name == "cancel":
             desk.cancel(known[said].id, at)
         elif said < len(known):

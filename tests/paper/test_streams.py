@@ -236,3 +236,28 @@ def test_a_halt_is_told_and_stops_quotes_and_fills(server: PaperServer) -> None:
         assert server.worked(order["id"], 250)["status"] == "filled"
         eventually(lambda: len(seen) == 2)
     assert [message.status_code for message in seen] == ["H", "T"]
+
+
+def test_a_market_wide_halt_and_a_price_band_are_told(server: PaperServer) -> None:
+    stream = StockDataStream(
+        KEY, SECRET, raw_data=True, url_override=server.urls["data_stream_url"]
+    )
+    seen: list[Any] = []
+
+    async def keep(message: Any) -> None:
+        seen.append(message)
+
+    stream.subscribe_trading_statuses(keep, "MSFT", "KO")
+    stream._handlers["lulds"] = {"KO": keep}
+    with listening(stream):
+        asyncio.run(asyncio.sleep(0.3))
+        server.fault(fault="luld", symbol="KO", seconds=30, lower=1, upper=2)
+        server.fault(fault="halt", symbol="*", seconds=60, cause="market_wide")
+        eventually(lambda: len({m["S"] for m in seen if m["T"] == "s"}) == 2)
+        server.advance(70)
+        eventually(lambda: sum(m["T"] == "s" for m in seen) == 4)
+        eventually(lambda: sum(m["T"] == "l" for m in seen) == 2)
+    halts = [(m["S"], m["sc"], m["rc"]) for m in seen if m["T"] == "s"]
+    assert sorted(halts[:2]) == [("KO", "H", "MWC1"), ("MSFT", "H", "MWC1")]
+    bands = [(m["S"], m["d"], m["u"]) for m in seen if m["T"] == "l"]
+    assert bands == [("KO", 1, 2), ("KO", 0, 0)], "and the end of the band"

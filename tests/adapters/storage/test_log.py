@@ -239,7 +239,7 @@ def test_the_librarys_reading_sees_the_same(log: Log) -> None:
     notifications = log.application.recorder.select_notifications(2, 3)
     assert [notification.id for notification in notifications] == [2, 3, 4]
     later = log.application.recorder.select_notifications(
-        2, 10, stop=6, topics=["InstructionSuspended.v1"], inclusive_of_start=False
+        2, 10, stop=6, topics=["InstructionSuspended.v2"], inclusive_of_start=False
     )
     assert [notification.id for notification in later] == [3, 4, 5, 6]
     assert log.application.recorder.max_notification_id() == 7

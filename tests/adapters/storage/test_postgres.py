@@ -106,7 +106,7 @@ def test_sql_users_read_the_views_and_cannot_write(
         head = log.head()
     theirs = postgres_url.replace("//fillwright@", "//auditor@")
     rows = raw(theirs, "SELECT position, event, version, fields ->> 'cause', hash FROM events")
-    assert rows == [(1, "InstructionSuspended", 1, "news", head.hash.hex())]
+    assert rows == [(1, "InstructionSuspended", 2, "news", head.hash.hex())]
     (used,) = raw(theirs, "SELECT used FROM limit_counters")[0]
     assert used == 2.5
     for statement in ("DELETE FROM events", "SELECT * FROM stored_events"):

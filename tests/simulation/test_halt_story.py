@@ -1,0 +1,108 @@
+"""Halts, market-wide halts and LULD bands as a whole engine meets them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from fillwright.adapters.exchange.terms import Band, Halt
+from fillwright.adapters.simulation import VenueTerms
+from fillwright.domain import events as e
+from fillwright.domain.market import HaltCause
+from fillwright.domain.ports import NANOS
+from fillwright.projections.halts import halts_of
+from tests.simulation.world import (
+    START_S,
+    Scene,
+    at,
+    check_books,
+    closes_at,
+    decision,
+    exchange_fills,
+    instructions,
+    logged,
+    market,
+    of_kind,
+    only,
+    run,
+)
+
+D = Decimal
+
+
+def test_a_pause_is_recorded_with_its_cause_time_and_cost(tmp_path: Path) -> None:
+    start, end = at(START_S + 60), at(START_S + 360)
+    halt = Halt("AAPL", start, end, HaltCause.LULD_PAUSE)
+    fields = decision("twap", window="15m", target_weight=4.9)
+    ran = run(Scene([fields], venue=VenueTerms(halts=(halt,))), tmp_path / "a.db")
+    check_books(ran)
+    events = logged(ran)
+    (suspended,) = of_kind(events, e.InstructionSuspended)
+    (resumed,) = of_kind(events, e.InstructionResumed)
+    assert (suspended.cause, suspended.since) == ("luld_pause", start)
+    before = market().market_data().state("AAPL", start - 1).quote
+    assert before is not None
+    assert suspended.mid == before.mid, "the mid before the halt, not one out of it"
+    assert suspended.remaining == resumed.remaining, "nothing trades in a halt"
+    assert resumed.cost == resumed.remaining * (resumed.mid - suspended.mid)
+    # The reopening print comes first, and then the delay.
+    assert resumed.record_time >= end + 30 * NANOS
+    (row,) = halts_of(events)
+    assert (row.cause, row.cost, row.ended) == ("luld_pause", resumed.cost, False)
+    assert row.stopped_ns == resumed.stopped_ns >= 300 * NANOS
+    assert [f for f in exchange_fills(ran) if start <= f.market_time < end] == []
+
+
+def test_a_halt_to_the_close_costs_what_the_unfilled_part_moved(tmp_path: Path) -> None:
+    halt = Halt("AAPL", at(START_S + 30), closes_at())
+    fields = decision("twap", window="10m", must_complete=False)
+    ran = run(Scene([fields], venue=VenueTerms(halts=(halt,))), tmp_path / "a.db")
+    (row,) = halts_of(logged(ran))
+    assert row.ended
+    assert row.until == only(ran).ended_at
+    assert row.cost == 0, "the quote stands still in a halt"
+
+
+def test_a_market_wide_halt_stops_every_symbol(tmp_path: Path) -> None:
+    start, end = at(START_S + 30), at(START_S + 120)
+    halt = Halt("*", start, end, HaltCause.MARKET_WIDE)
+    decisions = [
+        decision("twap", decision_id="a", window="10m"),
+        decision("iceberg", decision_id="k", symbol="KO", window="10m"),
+    ]
+    ran = run(Scene(decisions, venue=VenueTerms(halts=(halt,))), tmp_path / "a.db")
+    check_books(ran)
+    suspended = of_kind(logged(ran), e.InstructionSuspended)
+    assert {x.originator_id for x in suspended} == {i.id for i in instructions(ran)}
+    assert {x.cause for x in suspended} == {"market_wide"}
+    sent = [x.record_time for x in of_kind(logged(ran), e.OrderIntended)]
+    assert [x for x in sent if start < x < end + 30 * NANOS] == []
+
+
+@pytest.mark.parametrize("strategy", ["market", "twap"])
+def test_nothing_trades_beyond_a_price_band(strategy: str, tmp_path: Path) -> None:
+    quote = market().market_data().state("AAPL", at(START_S)).quote
+    assert quote is not None
+    upper = quote.bid  # nobody sells inside this band: all that is sent rests at its edge
+    band = Band("AAPL", at(0), closes_at(), upper * D("0.9"), upper)
+    fields = decision(strategy, window="5m", must_complete=False)
+    ran = run(Scene([fields], venue=VenueTerms(bands=(band,))), tmp_path / "a.db")
+    check_books(ran)
+    sent = of_kind(logged(ran), e.OrderIntended)
+    assert sent
+    assert all(x.limit_price is not None and x.limit_price <= upper for x in sent)
+    assert all(f.last_price <= upper for f in exchange_fills(ran))
+    assert all(x.provenance.market.trading.band is not None for x in sent)
+
+
+def test_an_order_on_the_far_side_of_the_band_is_held(tmp_path: Path) -> None:
+    quote = market().market_data().state("AAPL", at(START_S)).quote
+    assert quote is not None
+    band = Band("AAPL", at(0), closes_at(), quote.ask, quote.ask * D("1.1"))
+    limit = str(quote.bid - D(1))
+    fields = decision("limit", window="5m", limit_price=limit, must_complete=False)
+    ran = run(Scene([fields], venue=VenueTerms(bands=(band,))), tmp_path / "a.db")
+    assert of_kind(logged(ran), e.OrderIntended) == []
+    assert only(ran).is_done
