@@ -22,7 +22,7 @@ from .desk import Desk
 from .drop_copy import DropCopy
 from .interruption import is_stuck, patience_until, reload
 from .messages import MessageBudget
-from .recovery import Recovery, compare_counters, look_again, rebuild
+from .recovery import Recovery, compare_counters, rebuild
 from .session_books import Capture, close_session, open_session, record_capture
 from .working import Working
 
@@ -245,7 +245,7 @@ class Engine:
         for _ in range(ADMISSION_TRIES_MAX):
             self._was_interrupted()
             try:
-                return await self._recover()
+                return await self._recover(was_stopped=False)
             except (CounterExceeded, Conflict):
                 continue
         raise StoreError("the log changed at every try; another writer is active")
@@ -253,23 +253,16 @@ class Engine:
     def _has_work(self) -> bool:
         return any(not i.is_done or i.live for i in self.desk.active.values())
 
-    async def _recover(self) -> None:
+    async def _recover(self, *, was_stopped: bool = True) -> None:
         """Once, before anything else: settle with the broker what was open before the start."""
         if self._recovered:
             return
         self._recovered = True
-        desk = self.desk
         if self._interrupted:
             self._interrupted = False
             reload(self.desk)
-        if desk.active:
-            await desk.market.refresh(
-                sorted({i.plan.symbol for i in desk.active.values() if i.plan})
-            )
-            await self._recovery.reconcile("start")
-            await desk.commit()
-            for instruction in desk.active.values():
-                look_again(desk, instruction)
+        if self.desk.active:
+            await self._recovery.take_up(was_stopped=was_stopped)
 
     async def _batch(self) -> bool:
         """Take in what is here now, act on it durably; False when there was nothing."""

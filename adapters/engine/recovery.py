@@ -20,7 +20,7 @@ from ...domain.ports import (
     SubmitOrder,
     TimeInForce,
 )
-from ...domain.reasons import Anomalous
+from ...domain.reasons import Anomalous, EndReason
 from ...projections.daily_limits import DailyLimits
 from ...projections.instruction_events import ACCOUNT_EVENTS
 from ..storage.records import is_of
@@ -128,6 +128,33 @@ class Recovery:
     def __init__(self, desk: Desk, working: Working) -> None:
         self._desk = desk
         self._working = working
+
+    async def take_up(self, *, was_stopped: bool) -> None:
+        """Go on with what is open; ``was_stopped`` tells that nobody worked until now."""
+        desk = self._desk
+        await desk.market.refresh(sorted({i.plan.symbol for i in desk.active.values() if i.plan}))
+        if was_stopped:
+            self._give_up_overdue()
+        await self.reconcile("start")
+        await desk.commit()
+        for instruction in desk.active.values():
+            look_again(desk, instruction)
+
+    def _give_up_overdue(self) -> None:
+        """End what nobody worked at its deadline: a stop does not move it (ruling 18).
+
+        What crosses at the deadline has as long again as its final phase to do so.
+        """
+        desk = self._desk
+        for instruction in desk.active.values():
+            plan = instruction.plan
+            waits = instruction.release_at is not None and not instruction.released
+            if plan is None or instruction.is_done or waits:
+                continue
+            if desk.now > plan.end_at + (plan.end_at - plan.final_phase_at):
+                stamp = desk.stamp(str(instruction.id), "deadline passed while stopped")
+                instruction.ask_end(stamp, EndReason.WINDOW_ELAPSED)
+                desk.touch(instruction)
 
     async def attend(self, instruction: Instruction) -> None:
         """Ask the broker about orders of unknown outcome, and those silent for too long.

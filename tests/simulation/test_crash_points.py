@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fillwright.adapters.storage.log import Log
+from fillwright.domain import events as e
+from fillwright.domain.ports import NANOS
+from fillwright.domain.reasons import EndReason
+from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
     STRATEGIES,
     THOROUGH,
     Scene,
+    at,
     check_books,
     decision,
     instructions,
+    logged,
+    of_kind,
+    only,
     outcome,
     run,
 )
@@ -123,3 +133,42 @@ def test_starting_again_when_all_is_done_records_nothing(tmp_path: Path) -> None
     again = run(scene, tmp_path / "a.db", hook)
     assert hook.seen == []
     assert outcome(again) == outcome(first)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_stop_over_the_deadline_moves_it_for_no_strategy(strategy: str, tmp_path: Path) -> None:
+    # Each is to complete, so that at its deadline it would cross with all that is left.
+    fields = decision(strategy, window="4m", target_weight=4.0)
+    store, before = stopped_midway(fields, tmp_path)
+    (end,) = {event.plan.end_at for event in of_kind(before, e.InstructionPlanned)}
+    again = run(Scene([fields], start_s=(end - at(0)) / NANOS + 600), store)
+    check_books(again)
+    made, intended = only(again), of_kind(logged(again), e.OrderIntended)
+    assert len(intended) == len(of_kind(before, e.OrderIntended)), "nothing is sent any more"
+    assert made.plan is not None
+    assert made.plan.end_at == end
+    assert made.executed < made.plan.quantity or strategy == "market"
+    assert made.state is InstructionState.FILLED or made.end_reason is EndReason.WINDOW_ELAPSED
+
+
+def test_a_stop_that_ends_at_the_deadline_leaves_time_to_complete(tmp_path: Path) -> None:
+    fields = decision("opportunistic", window="4m", target_weight=4.0)
+    store, before = stopped_midway(fields, tmp_path)
+    (end,) = {event.plan.end_at for event in of_kind(before, e.InstructionPlanned)}
+    again = run(Scene([fields], start_s=(end - at(0)) / NANOS + 2), store)
+    check_books(again)
+    assert only(again).state is InstructionState.FILLED
+
+
+def stopped_midway(fields: dict[str, Any], folder: Path) -> tuple[Path, list[e.DomainEvent]]:
+    """A store whose process died at work, and what it holds."""
+    calm = Boundaries()
+    run(Scene([fields]), folder / "whole.db", calm)
+    for number in range(len(calm.seen) // 3, len(calm.seen)):
+        store = folder / f"stopped-{number}.db"
+        assert crash(Scene([fields]), store, number)
+        with Log.open(str(store), writer=False) as log:
+            events = [recorded.event for recorded in log.events()]
+        if of_kind(events, e.InstructionPlanned):
+            return store, events
+    raise AssertionError("it was never planned")
