@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ..alpaca_api.access import AlpacaAccess
 from ..alpaca_api.client import StockDataStream
+from ..alpaca_api.socket_thread import PINGS, SocketThread
 
 CHANNELS: Final = ("quotes", "trades", "statuses", "lulds")
-PINGS: Final = {"ping_interval": 5, "ping_timeout": 10, "max_queue": 4096, "close_timeout": 1}
 CONFIRM_SECONDS: Final = 3.0
-STOP_SECONDS_MAX: Final = 8.0
-CLOSE_SECONDS_MAX: Final = 2.0
 
 
 class FeedStream(StockDataStream):
@@ -78,17 +72,15 @@ class Feed:
     def __init__(
         self, access: AlpacaAccess, on_message: Callable[[Mapping[str, Any]], None]
     ) -> None:
-        logger = logging.getLogger("alpaca.data.live.websocket")
-        logger.propagate = False
-        logger.addHandler(logging.NullHandler())
-        self._access, self._taker = access, on_message
+        self._taker = on_message
         self._wanted: set[str] = set()
         self._confirmed: set[str] = set()
         self._asked_at = 0.0
-        self._stream: FeedStream | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[object] | None = None
-        self._thread: threading.Thread | None = None
+
+        def stream() -> FeedStream:
+            return FeedStream(access, tuple(self._wanted), self._take, self._state)
+
+        self._thread = SocketThread("alpaca-feed", stream, "alpaca.data.live.websocket")
         self.down_since: float | None = time.monotonic()
         """When the connection was lost, by the monotonic clock; None while there is one."""
         self.problem = ""
@@ -96,44 +88,23 @@ class Feed:
 
     def subscribe(self, symbols: Iterable[str]) -> None:
         """Have these symbols too; what is not confirmed is asked for again at later calls."""
-        self._wanted |= set(symbols)
+        self._wanted = self._wanted | set(symbols)  # the thread may be reading the old one
         if not self._wanted:
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="alpaca-feed", daemon=True)
-            self._thread.start()
+        self._thread.start()
         missing = self._wanted - self._confirmed
-        loop, stream = self._loop, self._stream
-        late = time.monotonic() - self._asked_at > CONFIRM_SECONDS
-        if missing and loop is not None and stream is not None and late:
-            self._asked_at = time.monotonic()
-            stream.want(missing)
-            with contextlib.suppress(RuntimeError):
-                asyncio.run_coroutine_threadsafe(stream.again(), loop)
+        if missing and time.monotonic() - self._asked_at > CONFIRM_SECONDS:
+
+            async def ask(stream: FeedStream) -> None:
+                stream.want(missing)
+                await stream.again()
+
+            if self._thread.call(ask):
+                self._asked_at = time.monotonic()
 
     def stop(self) -> None:
         """End the thread, also in the middle of connecting."""
-        loop, task, thread = self._loop, self._task, self._thread
-        if thread is None:
-            return
-        if loop is not None and task is not None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(task.cancel)
-        thread.join(STOP_SECONDS_MAX)
-        self._thread = None
-
-    def _run(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        self._stream = FeedStream(self._access, self._wanted, self._take, self._state)
-        try:
-            await self._stream._run_forever()
-        finally:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._stream.close(), CLOSE_SECONDS_MAX)
+        self._thread.stop()
 
     def _state(self, up: bool) -> None:
         if not up:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,14 +11,10 @@ from websockets.exceptions import WebSocketException
 from ...alpaca_api.access import AlpacaAccess
 from ...alpaca_api.client import TradingStream
 from ...alpaca_api.reading import decoded
+from ...alpaca_api.socket_thread import PINGS, SocketThread
 
 CONNECT_SECONDS_MAX: Final = 15.0
 RECEIVE_SECONDS: Final = 1.0
-PINGS: Final = {"ping_interval": 5, "ping_timeout": 10, "max_queue": 4096, "close_timeout": 1}
-"""A server that is gone is noticed within 15 s; one that answers pings and sends nothing is found
-by comparing with what REST says."""
-STOP_SECONDS_MAX: Final = 8.0
-CLOSE_SECONDS_MAX: Final = 2.0
 
 
 class UpdateStream(TradingStream):
@@ -87,60 +80,25 @@ class Updates:
         on_connected: Callable[[], None],
         on_lost: Callable[[str], None],
     ) -> None:
-        quiet("alpaca.trading.stream")
-        self._access, self._callbacks = access, (on_frame, on_connected, on_lost)
-        self._stream: UpdateStream | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[object] | None = None
-        self._thread: threading.Thread | None = None
+        def stream() -> UpdateStream:
+            return UpdateStream(access, on_frame, on_connected, on_lost)
+
+        self._thread = SocketThread("alpaca-updates", stream, "alpaca.trading.stream")
 
     def start(self) -> None:
         """Begin, once."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="alpaca-updates", daemon=True)
-            self._thread.start()
+        self._thread.start()
 
     def reconnect(self) -> None:
         """Have the socket closed and opened again, when it is suspected of being mute."""
-        loop, stream = self._loop, self._stream
-        if loop is not None and stream is not None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(lambda: loop.create_task(_drop(stream)))
+        self._thread.call(_drop)
 
     def stop(self) -> None:
         """End the thread, also in the middle of connecting."""
-        loop, task, thread = self._loop, self._task, self._thread
-        if thread is None:
-            return
-        if loop is not None and task is not None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(task.cancel)
-        thread.join(STOP_SECONDS_MAX)
-        self._thread = None
-
-    def _run(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        self._stream = UpdateStream(self._access, *self._callbacks)
-        try:
-            await self._stream._run_forever()  # type: ignore[no-untyped-call]
-        finally:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._stream.close(), CLOSE_SECONDS_MAX)
+        self._thread.stop()
 
 
 async def _drop(stream: UpdateStream) -> None:
     socket = stream._ws
     if socket is not None:
         await socket.close()
-
-
-def quiet(name: str) -> None:
-    """Silence a logger of the client's: it shows tracebacks for what is handled here."""
-    logger = logging.getLogger(name)
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
