@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ..domain import events as e
 from ..domain.ports import NANOS, Session
 from .alpaca_provider import AlpacaProvider
 from .application import Application
@@ -89,10 +90,10 @@ async def work_live(
     if watch is not None:
         told = engine.desk.on_event
 
-        def both(position: int, event: object) -> None:
-            watch(position, event)  # type: ignore[arg-type]
+        def both(event: e.DomainEvent) -> None:
+            watch(event)
             if told is not None:
-                told(position, event)  # type: ignore[arg-type]
+                told(event)
 
         engine.desk.on_event = both
     await run.application.prepare()

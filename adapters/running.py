@@ -48,7 +48,7 @@ _HASHES: Final = re.compile(r" \('?[^()]*[0-9a-f]{64}[^()]*\)")
 STARTED_WITHIN: Final = 100
 """The first start of an engine is among this many first events of every log."""
 
-EventHook = Callable[[int, e.DomainEvent], None]
+EventHook = Callable[[e.DomainEvent], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
-"""What status and reports are told from: projections kept at the engine's own position."""
+"""What status and reports are told from: projections of the log, brought up when asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import __version__
 from ..domain.errors import InvalidInput
-from ..domain.events import DomainEvent
 from ..projections.alerts import Alert, current_alerts
 from ..projections.blotter import Blotter
 from ..projections.canonical import to_json
@@ -21,8 +20,9 @@ from ..projections.reports import (
     execution_report,
     session_limits,
 )
-from ..projections.runner import ProjectionStopped, Recorded, follow
+from ..projections.runner import follow
 from .engine import Desk
+from .storage.log import Log
 
 if TYPE_CHECKING:
     from ..projections.best_execution.document import Report
@@ -30,55 +30,36 @@ if TYPE_CHECKING:
 DAILY: Final = frozenset({"trades", "turnover"})
 """The limits that every decision counts against."""
 
-Listener = Callable[[int, DomainEvent], None]
-
 
 class Views:
-    """The projections that status and reports are told from.
+    """The projections that status and reports are told from, each over the whole log.
 
-    They follow each event as the engine records it, a moment before it is durable; after the engine
-    has rebuilt itself from the log they do the same. One that cannot follow stops, is told of when
-    it is asked for, and never holds up trading.
+    They are brought up to the log's end whenever they are asked for, from the log itself: what
+    other processes append to it has its place, so every position they name is the log's own. The
+    engine's own limits follow its account only, and run ahead of the log while it commits. A view
+    that cannot follow stops, is told of when it is asked for, and never holds up trading.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        """Follow ``desk``; whoever listened to its events before still does."""
-        self._desk = desk
-        self._earlier: Listener | None = desk.on_event
-        self._followed: DailyLimits | None = None
+    def __init__(self, log: Log) -> None:
+        """Follow ``log``."""
+        self._log = log
         self._blotter = Blotter()
+        self._usage = DailyLimits()
         self._reconciliation = Reconciliation()
-        desk.on_event = self._take
 
     def current(self) -> tuple[Blotter, DailyLimits, Reconciliation]:
         """All three at the same position.
 
         Raises:
             ProjectionStopped: one of them cannot follow the log.
+            StoreError: the log cannot be read.
         """
-        self._catch_up(self._desk.usage.position)
-        for view in (self._blotter, self._reconciliation):
+        views = (self._blotter, self._usage, self._reconciliation)
+        follow(views, self._log.events(after=self._blotter.position))
+        for view in views:
             if view.stopped is not None:
                 raise view.stopped
-        return self._blotter, self._desk.usage, self._reconciliation
-
-    def _take(self, position: int, event: DomainEvent) -> None:
-        try:
-            self._catch_up(position - 1)
-            for view in (self._blotter, self._reconciliation):
-                view.apply(Recorded(position, event))
-        except ProjectionStopped:
-            pass  # kept in the view, and raised to whoever asks for it
-        if self._earlier is not None:
-            self._earlier(position, event)
-
-    def _catch_up(self, position: int) -> None:
-        """Start anew from the log where the engine did."""
-        if self._followed is self._desk.usage:
-            return
-        self._followed = self._desk.usage
-        self._blotter, self._reconciliation = Blotter(), Reconciliation()
-        follow([self._blotter, self._reconciliation], self._desk.log.events(upto=position))
+        return views
 
 
 class Telling:
@@ -87,7 +68,7 @@ class Telling:
     def __init__(self, desk: Desk) -> None:
         """Tell of ``desk`` from now on."""
         self._desk = desk
-        self._views = Views(desk)
+        self._views = Views(desk.log)
 
     @property
     def now(self) -> int:
@@ -160,7 +141,6 @@ class Telling:
             now=self.now,
             code_version=__version__,
             period_days=period_days,
-            head_hash=self._desk.log.head().hash,
             note=SIMULATED_NOTE if simulated else "",
         )
 

@@ -70,16 +70,16 @@ async def latencies(application: Application, provider: AlpacaProvider, count: i
     """Seconds from decision to acceptance, and of the bare client's POST, in turns."""
     accepted: dict[str, float] = {}
 
-    def watch(_: int, event: e.DomainEvent) -> None:
+    def watch(event: e.DomainEvent) -> None:
         if isinstance(event, e.OrderAcknowledged):
             accepted.setdefault(str(event.originator_id), time.perf_counter())
 
     told = application.engine.desk.on_event
 
-    def both(position: int, event: e.DomainEvent) -> None:
-        watch(position, event)
+    def both(event: e.DomainEvent) -> None:
+        watch(event)
         if told is not None:
-            told(position, event)
+            told(event)
 
     application.engine.desk.on_event = both
     ours, bare = [], []

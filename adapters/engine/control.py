@@ -134,7 +134,7 @@ class Control:
         desk.usage.apply(Recorded(desk.usage.position + 1, event, b""))
         desk.usage.take_counter_changes()  # the other process has counted it
         if desk.on_event is not None:
-            desk.on_event(desk.usage.position, event)
+            desk.on_event(event)
 
     def _take_file(self) -> None:
         """Put on the record what could be latched in the file only."""

@@ -118,7 +118,7 @@ class Desk:
     seen: int = 0
     own: list[tuple[int, int]] = field(default_factory=list)
     gate: SendGate | None = None
-    on_event: Callable[[int, e.DomainEvent], None] | None = None
+    on_event: Callable[[e.DomainEvent], None] | None = None
     started: bool = False
     starts: int = 0
 
@@ -304,10 +304,9 @@ class Desk:
 
     def _project(self, recorded: list[e.DomainEvent]) -> None:
         for event in recorded:
-            entry = Recorded(self.usage.position + 1, event, b"")
-            self.usage.apply(entry)
+            self.usage.apply(Recorded(self.usage.position + 1, event, b""))
             if self.on_event is not None:
-                self.on_event(entry.position, event)
+                self.on_event(event)
 
     async def commit(self) -> None:
         """Make everything that was recorded durable, then hand the commands to the broker.

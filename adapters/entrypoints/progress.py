@@ -71,7 +71,7 @@ class RunProgress:
     ) -> None:
         self._progress.stop()
 
-    def __call__(self, position: int, event: e.DomainEvent) -> None:
+    def __call__(self, event: e.DomainEvent) -> None:
         """Take in one event as it is recorded."""
         if isinstance(event, e.OrderFilled):
             self._fills += 1

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
+from fillwright.adapters.storage.log import Log
+from fillwright.projections.daily_limits import DailyLimits
+from fillwright.projections.runner import follow
 from tests.postgres import PostgresServer
 
-from .conftest import GENERATED, PORTFOLIO, Cli, Run
+from .conftest import GENERATED, PORTFOLIO, Cli, Run, command, environment
 
 DECISION = {"symbol": "KO", "action": "BUY", "target_weight": 2.0, "confidence": 7}
 
@@ -20,9 +24,9 @@ def test_a_portfolio_on_postgresql_is_the_one_on_sqlite_to_the_byte(
     assert ran.code in (0, 2), ran.err
     ours = cli("events", "--store", postgres_url, "--json")
     assert ours.out == cli("events", "--store", portfolio_run.store, "--json").out
-    for command in ("status", "report", "limits"):
-        one = cli(command, "--store", postgres_url, "--json").json
-        other = cli(command, "--store", portfolio_run.store, "--json").json
+    for view in ("status", "report", "limits"):
+        one = cli(view, "--store", postgres_url, "--json").json
+        other = cli(view, "--store", portfolio_run.store, "--json").json
         for told in (one, other):
             told.pop("store", None)
             told.get("log", {}).pop("store", None)
@@ -71,3 +75,31 @@ def test_a_store_is_made_looked_at_copied_and_compacted(
     assert "segment" in missing.err
     shutil.copytree(tmp_path / "by_hand.market", tmp_path / "restored.db.market")
     assert cli("verify", "--store", target).code == 0
+
+
+def test_two_accounts_trade_at_the_same_time_on_one_log(postgres_url: str, tmp_path: Path) -> None:
+    def trade(account: str) -> subprocess.Popen[bytes]:
+        row = {"symbol": "KO", "action": "BUY", "target_weight": 2.0, "confidence": 7}
+        decisions = tmp_path / f"{account}.json"
+        decisions.write_text(json.dumps([row | {"decision_id": f"{account}-1"}]), encoding="utf-8")
+        own_files = postgres_url.replace("fillwright.pg", f"{account}.pg")
+        return subprocess.Popen(
+            command("run", decisions, *GENERATED, "--store", own_files, "--json"),
+            env=environment() | {"FILLWRIGHT_ACCOUNT": account},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    engines = [trade("a"), trade("b")]
+    assert [engine.wait(100) for engine in engines] == [0, 0]
+    usage = DailyLimits()
+    with Log.open(postgres_url, writer=False) as log:
+        assert log.verify().ok
+        before = log.head()
+        follow([usage], log.events())
+        stored = {key: used for key, used in log.counters().items() if used}
+        assert stored == usage.counters()
+        assert {key.split(":")[1] for key in stored} == {"a", "b"}
+        # Each takes up its own part only: nothing is left to do, and no counter disagrees.
+        assert trade("a").wait(100) == 0
+        assert log.head() == before
