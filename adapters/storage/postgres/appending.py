@@ -48,21 +48,29 @@ MOVE_HEAD: Final = b"UPDATE head SET position = %b::bigint, hash = %b"
 
 # All in one statement, which is one round trip and its own transaction: it writes nothing when the
 # head is not what it was, or the account was taken.
-_QUICK: Final = f"""
+_MOVED: Final = """
 moved AS (
   UPDATE head SET position = %b::bigint, hash = %b
-  WHERE position = %b::bigint AND hash = %b {{fence}}
+  WHERE position = %b::bigint AND hash = %b {fence}
   RETURNING 1
-)
+)"""
+_LEASE: Final = "lease AS (SELECT epoch FROM leases WHERE account = %b FOR SHARE),"
+_FENCE: Final = "AND (SELECT epoch FROM lease) = %b::bigint"
+_MANY: Final = f"""
 INSERT INTO {EVENTS_TABLE}
 SELECT e.* FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::bigint[], %b::text[],
   %b::bytea[], %b::bytea[]) AS e
 WHERE EXISTS (SELECT 1 FROM moved)"""
-QUICK: Final = ("WITH" + _QUICK.format(fence="")).encode()
-QUICK_FENCED: Final = (
-    "WITH lease AS (SELECT epoch FROM leases WHERE account = %b FOR SHARE),"
-    + _QUICK.format(fence="AND (SELECT epoch FROM lease) = %b::bigint")
-).encode()
+# The lone caller's: planning a set of arrays takes the server longer than writing one row.
+_ONE: Final = f"""
+INSERT INTO {EVENTS_TABLE}
+SELECT %b::bigint, %b::bigint, %b::text, %b::bigint, %b::text, %b::bytea, %b::bytea FROM moved"""
+_OPEN: Final = "WITH" + _MOVED.format(fence="")
+_FENCED: Final = f"WITH {_LEASE}{_MOVED.format(fence=_FENCE)}"
+QUICK: Final = (_OPEN + _MANY).encode()
+QUICK_ONE: Final = (_OPEN + _ONE).encode()
+QUICK_FENCED: Final = (_FENCED + _MANY).encode()
+QUICK_ONE_FENCED: Final = (_FENCED + _ONE).encode()
 
 _COLUMNS: Final = 7
 _INT64: Final = 2**63
@@ -161,15 +169,18 @@ class PostgresAppender:
         self._remembered.update(gathered.streams)
 
     def _finish_quickly(self, connection: Connection[Any], gathered: Gathered, at: Head) -> None:
-        columns = [gathered.values[i::_COLUMNS] for i in range(_COLUMNS)]
+        values = gathered.values
+        count = len(values) // _COLUMNS
+        events = values if count == 1 else [values[i::_COLUMNS] for i in range(_COLUMNS)]
         moving: tuple[object, ...] = (*gathered.head, *at)
-        if self._fence is None:
-            cursor = connection.execute(QUICK, (*moving, *columns))
+        fence = self._fence
+        if fence is None:
+            cursor = connection.execute(QUICK_ONE if count == 1 else QUICK, (*moving, *events))
         else:
-            fence = self._fence
-            parameters = (fence.account, *moving, fence.epoch, *columns)
-            cursor = connection.execute(QUICK_FENCED, parameters)
-        if cursor.rowcount != len(columns[0]):
+            statement = QUICK_ONE_FENCED if count == 1 else QUICK_FENCED
+            parameters = (fence.account, *moving, fence.epoch, *events)
+            cursor = connection.execute(statement, parameters)
+        if cursor.rowcount != count:
             raise HeadMovedError
         self._known = gathered.head
         self._remembered.update(gathered.streams)
