@@ -17,7 +17,7 @@ STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1d2733;--soft:#5b6773;--line:#d5dbe1;--paper:#fff}
 @media(prefers-color-scheme:dark){:root{--ink:#e4e8ec;--soft:#9aa5b0;--line:#38424c;--paper:#14191f}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);
-max-width:62rem;margin:2rem auto;padding:0 1rem}
+max-width:68rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
@@ -94,11 +94,23 @@ class Frame:
 
 
 def bars(
-    title: str, groups: Sequence[str], series: Series, errors: Mapping[str, Sequence[float]]
+    title: str,
+    groups: Sequence[str],
+    series: Series,
+    errors: Mapping[str, Sequence[float]],
+    *,
+    reach_max: float = math.inf,
 ) -> str:
-    """Bars in groups, each with a whisker of twice its standard error."""
+    """Bars in groups, each with a whisker of twice its standard error.
+
+    What goes beyond ``reach_max`` on either side of zero is cut there, and its value written.
+    """
+
+    def cut(value: float) -> float:
+        return min(max(value, -reach_max), reach_max)
+
     reach = [
-        value + sign * 2 * error
+        cut(value + sign * 2 * error)
         for name, values in series.items()
         for value, error in zip(values, errors[name], strict=True)
         for sign in (1, -1)
@@ -112,16 +124,20 @@ def bars(
             value, error = values[number], errors[name][number]
             left = frame.x(number * slot + slot * 0.1 + place * width)
             thick = width * (WIDTH - LEFT - RIGHT) * 0.9
-            top, bottom = sorted((frame.y(value), frame.y(0)))
+            top, bottom = sorted((frame.y(cut(value)), frame.y(0)))
             colour = COLOURS[place % len(COLOURS)]
             frame.parts.append(
                 f'<rect x="{left:.1f}" y="{top:.1f}" width="{thick:.1f}" '
                 f'height="{max(bottom - top, 0.5):.1f}" fill="{colour}"/>'
             )
             middle = left + thick / 2
+            if cut(value) != value:
+                frame.text(middle, bottom - 6 if value < 0 else top + 14, f"{value:+.1f}")
+                continue
+            high, low = cut(value + 2 * error), cut(value - 2 * error)
             frame.parts.append(
                 f'<line class="whisker" x1="{middle:.1f}" x2="{middle:.1f}" '
-                f'y1="{frame.y(value + 2 * error):.1f}" y2="{frame.y(value - 2 * error):.1f}"/>'
+                f'y1="{frame.y(high):.1f}" y2="{frame.y(low):.1f}"/>'
             )
     return frame.svg(title) + legend(list(series))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..drawing import STYLE, bars, lines
 from . import plots
@@ -13,6 +13,9 @@ from .examples import Example
 from .parallel import Evaluation
 from .policies import BASELINE
 from .tables import conditions, number, percent
+
+REACH_MAX: Final = 1.5
+"""Bars beyond this share of the half spread are cut, or one poor policy would flatten the rest."""
 
 
 def write_page(
@@ -137,7 +140,7 @@ def _split(split: str, paired: Mapping[str, Any]) -> str:
         series[name] = [one.get("saving_share_of_half_spread") or 0.0 for one in each]
         errors[name] = [one.get("saving_share_se") or 0.0 for one in each]
     rows = [[name, *(percent(value) for value in values)] for name, values in series.items()]
-    return _table(["policy", *keys], rows) + bars(split, keys, series, errors)
+    return _table(["policy", *keys], rows) + bars(split, keys, series, errors, reach_max=REACH_MAX)
 
 
 def _cells(summary: Mapping[str, Any]) -> str:
@@ -152,7 +155,9 @@ def _cells(summary: Mapping[str, Any]) -> str:
     # One policy that is far dearer than the others would flatten them all.
     base = max(series.get(BASELINE, [0.0]))
     near = {name: values for name, values in series.items() if max(values) <= 5 * base}
-    return _table(["policy", *places], rows) + lines("cost", places, near or series)
+    far = ", ".join(name for name in series if near and name not in near)
+    note = f"<p class='note'>Off this scale: {escape(far)}.</p>" if far else ""
+    return _table(["policy", *places], rows) + lines("cost", places, near or series) + note
 
 
 def _bounded(policies: Mapping[str, Any]) -> str:
