@@ -29,6 +29,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "prints": "The market's trades.",
     "sessions": "Official figures by instrument and session.",
     "phases": "When the strategy of an instruction was chosen and switched.",
+    "halts": "Halts that stopped an instruction.",
 }
 """What each table that goes in holds."""
 

@@ -21,11 +21,14 @@ COST_PARTS: Final = (
     ("delay_cost", "delay"),
     ("spread_cost", "spread"),
     ("impact_cost", "impact"),
-    ("timing_cost", "timing"),
-    ("opportunity_cost", "opportunity"),
+    ("timing_apart_cost", "timing"),
+    ("halt_cost", "halts"),
+    ("opportunity_apart_cost", "opportunity"),
     ("fees", "fees"),
+    ("unsplit_cost", "not told apart"),
 )
-"""Wagner's parts of the shortfall, in the order of time; they add up to it."""
+"""Wagner's parts of the shortfall, those of halts told apart; with what the data do not tell apart
+they add up to it, in every row."""
 
 INSTRUCTION_MEASURES: Final = (
     Measure("instructions", "instructions", "count", How.ROWS),
@@ -37,9 +40,10 @@ INSTRUCTION_MEASURES: Final = (
     Measure("shortfall_known", "with shortfall", "count", How.KNOWN, "shortfall"),
     Measure("shortfall_bps", "shortfall", "bps", How.RATIO, "shortfall", "paper_value", BPS),
     *(
-        Measure(f"{name}_bps", title, "bps", How.RATIO, name, "paper_value", BPS)
+        Measure(f"{name}_bps", title, "bps", How.RATIO, f"split_{name}", "paper_value", BPS)
         for name, title in COST_PARTS
     ),
+    *(Measure(f"{name}_usd", title, "usd", How.SUM, f"split_{name}") for name, title in COST_PARTS),
     Measure(
         "slippage_arrival_bps", "vs arrival", "bps", How.MEAN, "slippage_arrival_bps", "notional"
     ),
@@ -103,7 +107,7 @@ ORDER_MEASURES: Final = (
     Measure("executed", "executed", "shares", How.SUM, "executed"),
     Measure("fill_rate", "fill rate", "ratio", How.RATIO, "executed", "quantity"),
     Measure("time_to_fill_ms", "time to fill", "ms", How.MEAN, "time_to_fill_ms", "executed"),
-    Measure("queue_ms", "queue", "ms", How.MEAN, "queue_ms", "executed"),
+    Measure("queue_ms", "queue", "ms", How.MEAN, "queue_ms", "added_shares"),
     Measure("open_ms", "open", "ms", How.MEAN, "open_ms", "quantity"),
     Measure("slippage_limit_bps", "vs limit", "bps", How.MEAN, "slippage_limit_bps", "notional"),
     Measure("e_over_q_known", "with E/Q", "count", How.KNOWN, "e_over_q"),

@@ -9,8 +9,9 @@ from typing import Any, Final
 import polars as pl
 
 from ..tca.analysis import Analysis
+from ..tca.results import SPLIT
 from ..tca.schema import HORIZONS_NS
-from ..tca.tables import Tables
+from ..tca.tables import MONEY, Tables
 from .document import ALL, Key, Members, Value
 from .measures import EXACT, Measure
 from .rule605 import size_code_of
@@ -90,7 +91,7 @@ def facts_of(
         size=size_code_of(pl.col("paper_value")).fill_null(NOT_GIVEN),
         month=_month(),
         side_name=_side(),
-        parts_known=pl.col("shortfall").is_not_null(),
+        **_split(),
     )
     orders = analysis.orders.with_columns(
         **_keys("received_at", time_zone),
@@ -143,6 +144,18 @@ def _month() -> pl.Expr:
 
 def _side() -> pl.Expr:
     return pl.when(pl.col("side") > 0).then(pl.lit("buy")).otherwise(pl.lit("sell"))
+
+
+def _split() -> dict[str, pl.Expr]:
+    """Parts of the shortfall as they are added up over instructions that have one.
+
+    A part that is not known adds nothing: it is in ``unsplit_cost``.
+    """
+    known = pl.col("shortfall").is_not_null()
+    return {
+        f"split_{name}": pl.when(known).then(pl.col(name).fill_null(pl.lit(0).cast(MONEY)))
+        for name in (*SPLIT, "unsplit_cost")
+    }
 
 
 def _products() -> dict[str, pl.Expr]:

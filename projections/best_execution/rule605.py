@@ -167,13 +167,14 @@ def classified(orders: pl.DataFrame) -> pl.DataFrame:
     Needs ``side``, ``quantity``, ``order_type`` (market or limit), ``time_in_force``,
     ``limit_price``, and ``bid`` and ``ask`` at receipt. A limit is marketable when it reaches the
     far touch, midpoint-or-better when it reaches the mid. The value of an order is its quantity
-    times the mid at receipt. Null where the quote is missing, as an order without one is not
-    covered.
+    times the mid at receipt. Null where the quote is missing and for orders of an auction (``opg``,
+    ``cls``), as these are not covered.
     """
     side = pl.col("side").cast(MONEY)
     mid = pl.col("bid") / 2 + pl.col("ask") / 2
     far = pl.when(pl.col("side") > 0).then(pl.col("ask")).otherwise(pl.col("bid"))
-    ioc = pl.col("time_in_force").fill_null("") == "ioc"
+    tif = pl.col("time_in_force").fill_null("").str.to_lowercase()
+    ioc = tif == "ioc"
     reaches_far = side * (pl.col("limit_price") - far) >= 0
     reaches_mid = side * (pl.col("limit_price") - mid) >= 0
 
@@ -181,7 +182,7 @@ def classified(orders: pl.DataFrame) -> pl.DataFrame:
         return pl.when(ioc).then(pl.lit(now.value)).otherwise(pl.lit(rest.value))
 
     kind = (
-        pl.when(mid.is_null())
+        pl.when(mid.is_null() | tif.is_in(["opg", "cls"]))
         .then(None)
         .when(pl.col("order_type") == "market")
         .then(pl.lit(CoveredType.MARKET.value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import polars as pl
 
@@ -23,11 +25,16 @@ _OF_PARENT = (
     "release_price",
     "arrival_at",
     "end_at",
+    "open",
     "close",
     "feed",
     "_quotes_until",
     "_window_end",
 )
+
+
+QUOTED: Final = ("bid", "ask", "mid", "bid_at_receipt", "ask_at_receipt", "mid_at_receipt")
+"""What the quote says of a fill, and does not of one in an auction."""
 
 
 def measure_fills(ready: Prepared, fills: pl.DataFrame) -> pl.DataFrame:
@@ -37,6 +44,7 @@ def measure_fills(ready: Prepared, fills: pl.DataFrame) -> pl.DataFrame:
     at = times_of(frame, "at")
     needles = Needles(frame["symbol"], at)
     frame = _with_quotes(frame, ready, needles, at)
+    frame = _with_auction(frame)
     frame = _with_parts(frame)
     frame = _with_spreads(frame)
     frame = frame.with_columns(_later_mids(frame, ready, needles, at))
@@ -77,6 +85,32 @@ def _with_quotes(
     )
 
 
+def _with_auction(frame: pl.DataFrame) -> pl.DataFrame:
+    """Which auction a fill is of, and that auction's price: its official one, else the fill's own.
+
+    An auction has no spread, and the quote beside it says nothing of it: all of its price since
+    release is timing, and what differs from the official price is impact.
+    """
+    of_order = pl.col("time_in_force").str.to_lowercase()
+    auction = (
+        pl.when(pl.col("auction").is_not_null())
+        .then(pl.col("auction").str.to_lowercase())
+        .when(of_order == "opg")
+        .then(pl.lit("open"))
+        .when(of_order == "cls")
+        .then(pl.lit("close"))
+    )
+    frame = frame.with_columns(auction=auction)
+    in_auction = pl.col("auction").is_not_null()
+    frame = frame.with_columns(_traded_at_quote=~in_auction)
+    if frame["auction"].null_count() == frame.height:
+        return frame.with_columns(_at_auction=pl.lit(None, MONEY))
+    official = pl.when(pl.col("auction") == "open").then("open").otherwise("close")
+    return frame.with_columns(
+        pl.when(~in_auction).then(name).alias(name) for name in QUOTED
+    ).with_columns(_at_auction=pl.when(in_auction).then(pl.coalesce(official, "price")))
+
+
 def _with_parts(frame: pl.DataFrame) -> pl.DataFrame:
     """Parts of the shortfall: differences of levels that neighbours share, so they add up."""
     side, quantity = pl.col("side"), pl.col("quantity")
@@ -91,9 +125,9 @@ def _with_parts(frame: pl.DataFrame) -> pl.DataFrame:
         at_decision=quantity * pl.col("decision_price"),
         at_arrival=quantity * pl.col("arrival_price"),
         at_release=quantity * pl.col("release_price"),
-        at_mid=quantity * pl.col("mid"),
+        at_mid=quantity * pl.coalesce("_at_auction", "mid"),
         at_trend=quantity * pl.col("trend"),
-    ).with_columns(at_touch=quantity * pl.col("touch"))
+    ).with_columns(at_touch=quantity * pl.coalesce("_at_auction", "touch"))
 
     def step(to: str, since: str) -> pl.Expr:
         return side * (pl.col(to) - pl.col(since))
@@ -132,7 +166,8 @@ def _with_spreads(frame: pl.DataFrame) -> pl.DataFrame:
             pl.col("effective_spread") / pl.col("quoted_spread")
         ),
         spread_capture=pl.when(spread > 0).then(-pl.col("effective_spread_at_trade") / spread),
-        price_improvement=pl.col("quantity") * pl.max_horizontal(better, pl.lit(0).cast(MONEY)),
+        price_improvement=pl.col("quantity")
+        * pl.when(better > 0).then(better).when(better <= 0).then(pl.lit(0).cast(MONEY)),
         place=pl.when((price > bid) & (price < ask))
         .then(pl.lit("inside"))
         .when((price == bid) | (price == ask))
@@ -178,6 +213,7 @@ def _with_horizons(frame: pl.DataFrame) -> pl.DataFrame:
     for name in HORIZONS_NS:
         later = pl.col(f"_mid_{name}")
         realised = f.realised_spread(side, price, later)
+        realised = pl.when(pl.col("_traded_at_quote")).then(realised)
         made[f"realised_spread_{name}"] = realised
         made[f"realised_spread_{name}_bps"] = f.spread_bps(realised, mid)
         made[f"price_impact_{name}"] = f.price_impact(side, mid, later)

@@ -6,6 +6,7 @@ import polars as pl
 
 from . import formulas as f
 from .fill_measures import later_mids
+from .halting import with_halts
 from .market import Needles, times_of
 from .placing import spans_of
 from .preparing import KEY, Prepared
@@ -37,11 +38,12 @@ def measure_instructions(
         pl.col("executed").fill_null(ZERO),
         pl.col("fills").fill_null(0),
         pl.col("fills_without_quote").fill_null(0),
+        pl.col("added_shares").fill_null(ZERO),
     ).with_columns(
         fees=pl.col("fees") + pl.col("_own_fees").fill_null(ZERO),
         _unfilled=pl.max_horizontal(pl.col("quantity") - pl.col("executed"), ZERO),
     )
-    frame = _with_shortfall(frame)
+    frame = with_halts(_with_shortfall(frame), ready)
     frame = _with_averages(frame)
     needles = Needles(frame["symbol"], times_of(frame, "arrival_at"))
     frame = _with_benchmarks(frame, ready, needles, own_in_prints=own_in_prints)

@@ -14,6 +14,7 @@ from ...domain.orders import ChildOrder
 from ...domain.plan import PlanTerms
 from ...domain.ports import ReportKind
 from ..execution_quality import end_mid_of
+from ..halts import HaltLedger, HaltRow
 from ..instruction_book import Followed, InstructionBook
 from ..instruction_events import ACCOUNT_EVENTS, REPORT_EVENTS
 from ..runner import Handler
@@ -49,7 +50,7 @@ class TcaRows(InstructionBook):
     """
 
     name: ClassVar[str] = "tca_rows"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +58,7 @@ class TcaRows(InstructionBook):
         self._first_plans: dict[UUID, PlanTerms] = {}
         self._phases: dict[UUID, list[Row]] = {}
         self._sessions: dict[str, tuple[int, int]] = {}
+        self._halts = HaltLedger()
         self._captured: list[e.MarketDataCaptured] = []
         self.is_live = False
 
@@ -66,7 +68,7 @@ class TcaRows(InstructionBook):
         return tuple(self._captured)
 
     def rows(self) -> Rows:
-        """The rows of ``instructions``, ``orders``, ``fills``, ``phases`` and ``sessions``."""
+        """The rows of every table but those of the market, which is not in the log."""
         found: Rows = {"instructions": [], "orders": [], "fills": [], "phases": []}
         for id, entry in self._book.items():
             if entry.instruction.plan is None:
@@ -84,6 +86,7 @@ class TcaRows(InstructionBook):
             row["fees"] = entry.instruction.fees - on_fills
             found["instructions"].append(row)
         found["sessions"] = self._session_rows()
+        found["halts"] = [_halt_row(halt) for halt in self._halts.rows]
         return found
 
     def state(self) -> object:
@@ -144,9 +147,18 @@ class TcaRows(InstructionBook):
 
     def _was_planned(self, event: e.InstructionPlanned) -> None:
         self._planned(event)
+        self._halts.apply(event)
         self._first_plans.setdefault(event.originator_id, event.plan)
         if event.originator_id not in self._phases:
             self._add_phase(event.originator_id, event.plan, event.record_time, "planned")
+
+    def _halted(self, event: e.InstructionSuspended | e.InstructionResumed) -> None:
+        self._apply(event)
+        self._halts.apply(event)
+
+    def _has_ended(self, event: e.InstructionCancelled | e.InstructionFilled) -> None:
+        self._ended(event)
+        self._halts.apply(event)
 
     def _switched(self, event: e.StrategySwitched) -> None:
         self._replanned(event)
@@ -217,6 +229,10 @@ class TcaRows(InstructionBook):
             **dict.fromkeys(REPORT_EVENTS, _order_reported),
             e.InstructionPlanned: _was_planned,
             e.StrategySwitched: _switched,
+            e.InstructionSuspended: _halted,
+            e.InstructionResumed: _halted,
+            e.InstructionCancelled: _has_ended,
+            e.InstructionFilled: _has_ended,
             e.OrderIntended: _order_intended,
             e.EngineStarted: _started,
             e.SessionOpened: _opened,
@@ -227,6 +243,17 @@ class TcaRows(InstructionBook):
         e.EngineStarted,
         e.SessionOpened,
         e.MarketDataCaptured,
+    }
+
+
+def _halt_row(halt: HaltRow) -> Row:
+    return {
+        "instruction_id": str(halt.instruction_id),
+        "since": halt.since,
+        "until": None if halt.ended else halt.until,
+        "mid_before": halt.mid_before,
+        "mid_after": halt.mid_after,
+        "cause": halt.cause,
     }
 
 

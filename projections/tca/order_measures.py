@@ -24,6 +24,7 @@ def measure_orders(ready: Prepared, orders: pl.DataFrame, sums: pl.DataFrame) ->
         *(pl.when(nothing).then(ZERO).otherwise(name).alias(name) for name in MONEY_COLUMNS),
         pl.col("executed").fill_null(ZERO),
         pl.col("fills").fill_null(0),
+        pl.col("added_shares").fill_null(ZERO),
     )
     received = times_of(frame, "received_at")
     needles = Needles(frame["symbol"], received)

@@ -27,6 +27,7 @@ class Prepared:
     orders: pl.DataFrame
     fills: pl.DataFrame
     phases: pl.DataFrame
+    halts: pl.DataFrame
     quotes: QuoteBook
     prints: PrintBook
     problems: Problems
@@ -37,6 +38,7 @@ def prepare(tables: Tables) -> Prepared:
     problems = Problems()
     instructions = _instructions(tables.instructions, problems)
     phases = _phases(tables, instructions)
+    halts = _halts(tables, instructions)
     orders = _orders(tables.orders, instructions, phases, problems)
     fills = _fills(tables, instructions, orders, problems)
     currencies = fills.group_by(KEY).agg(pl.col("currency").drop_nulls().first().alias("_of_fills"))
@@ -46,7 +48,7 @@ def prepare(tables: Tables) -> Prepared:
         .drop("_of_fills")
     )
     quotes, prints = _books(tables, problems)
-    return Prepared(instructions, orders, fills, phases, quotes, prints, problems)
+    return Prepared(instructions, orders, fills, phases, halts, quotes, prints, problems)
 
 
 def _books(tables: Tables, problems: Problems) -> tuple[QuoteBook, PrintBook]:
@@ -82,6 +84,12 @@ def _phases(tables: Tables, instructions: pl.DataFrame) -> pl.DataFrame:
     given = tables.phases if tables.phases is not None else empty("phases")
     keys = instructions.select("instruction_id", KEY)
     return given.join(keys, on="instruction_id", how="inner").sort(KEY, "since", "phase")
+
+
+def _halts(tables: Tables, instructions: pl.DataFrame) -> pl.DataFrame:
+    given = tables.halts if tables.halts is not None else empty("halts")
+    keys = instructions.select("instruction_id", KEY)
+    return given.join(keys, on="instruction_id", how="inner").sort(KEY, "since")
 
 
 def _orders(
@@ -135,6 +143,7 @@ _QUOTED: Final = (
     "ask",
     "mid",
     "touch",
+    "auction",
     "trend",
     "bid_at_receipt",
     "ask_at_receipt",
@@ -173,7 +182,14 @@ def _fills(
     return frame.sort(KEY, ORDER, "at", "fill_id", maintain_order=True)
 
 
-_OF_ORDER: Final = ("order_type", "received_at", "placed_at", "phase", "strategy")
+_OF_ORDER: Final = (
+    "order_type",
+    "time_in_force",
+    "received_at",
+    "placed_at",
+    "phase",
+    "strategy",
+)
 
 
 def joined_fills(ready: Prepared, fills: pl.DataFrame, of_parent: tuple[str, ...]) -> pl.DataFrame:

@@ -19,6 +19,7 @@ PROBLEM_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "currency_mix": "a fill in another currency; no money is given for its instruction",
         "unknown_kind": "a fill of unknown kind; it is left out",
         "unmatched_restatement": "a bust or correction of an execution that is not there",
+        "halt_without_mid": "no mid before or after a halt; its cost is not told apart",
         "overfill": "more executed than ordered; what is beyond counts as executed",
         "fill_outside_order": "a fill before its instruction arrived or after it ended",
         "no_decision_price": "no decision price; no shortfall is given",

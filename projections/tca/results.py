@@ -75,6 +75,7 @@ FILL_RESULTS: Final = (
     Column("liquidity", T, "added or removed"),
     Column("venue", T, "where"),
     Column("order_type", T, "type of its order"),
+    Column("auction", T, "open or close where an auction executed it: no figure of spreads"),
     Column("bid_at_receipt", D, "bid when the venue had the order"),
     Column("ask_at_receipt", D, "ask then"),
     Column("quote_age_at_receipt_ns", I, "age of that quote"),
@@ -103,7 +104,8 @@ _EXECUTED: Final = (
     Column("first_fill_at", NS, "first execution"),
     Column("last_fill_at", NS, "last execution"),
     Column("time_to_fill_ms", F, "Σ x_j (execution - receipt) / x"),
-    Column("queue_ms", F, "the same of shares that added liquidity: how long they rested"),
+    Column("queue_ms", F, "the same over added_shares: how long they rested"),
+    Column("added_shares", D, "shares known to have added liquidity"),
     Column("added_share", F, "share of x that added liquidity; null while a flag is missing"),
 )
 
@@ -146,7 +148,22 @@ _SHORTFALL: Final = (
     Column("opportunity_cost", D, "Wagner: s u (P_n - P_r)"),
     Column("delay_cost_cfa", D, "CFA: s x (P_r - P_d)"),
     Column("opportunity_cost_cfa", D, "CFA: s u (P_n - P_d)"),
+    Column("halt_cost", D, "s Σ_h (mid after - mid before)·(shares executed after halt h, and u)"),
+    Column("timing_apart_cost", D, "timing cost without what halts cost"),
+    Column("opportunity_apart_cost", D, "opportunity cost (Wagner) without what halts cost"),
+    Column("unsplit_cost", D, "shortfall - the parts known of SPLIT: what cannot be told apart"),
 )
+
+SPLIT: Final = (
+    "delay_cost",
+    "spread_cost",
+    "impact_cost",
+    "timing_apart_cost",
+    "halt_cost",
+    "opportunity_apart_cost",
+    "fees",
+)
+"""Parts that add up to the shortfall, ``unsplit_cost`` standing for those that are null."""
 
 BPS_PARTS: Final = (
     "shortfall",
@@ -159,6 +176,10 @@ BPS_PARTS: Final = (
     "fees",
     "delay_cost_cfa",
     "opportunity_cost_cfa",
+    "halt_cost",
+    "timing_apart_cost",
+    "opportunity_apart_cost",
+    "unsplit_cost",
 )
 """Parts that are also given in bps of the paper value, as ``<name>_bps``."""
 

@@ -130,6 +130,7 @@ FILLS: Final = (
     Column("ask", D, "ask at execution; null: from the quotes"),
     Column("mid", D, "mid at execution; null: from bid and ask"),
     Column("touch", D, "touch that impact is measured from; null: from bid and ask"),
+    Column("auction", T, "open or close; null: from its order's opg or cls"),
     Column("trend", D, "price of the market's trend then: splits timing in trend and risk"),
     Column("bid_at_receipt", D, "bid when the venue had the order; null: from the quotes"),
     Column("ask_at_receipt", D, "ask then; null: from the quotes"),
@@ -175,6 +176,15 @@ PHASES: Final = (
     Column("position", I, "the event"),
 )
 
+HALTS: Final = (
+    Column("instruction_id", T, "the parent", True),
+    Column("since", NS, "from when trading was halted", True),
+    Column("until", NS, "when work went on; null: not before it ended"),
+    Column("mid_before", D, "mid before the halt"),
+    Column("mid_after", D, "mid when work went on; null without `until`: the end price"),
+    Column("cause", T, "why it was halted"),
+)
+
 TABLES: Final[Mapping[str, tuple[Column, ...]]] = MappingProxyType(
     {
         "instructions": INSTRUCTIONS,
@@ -184,6 +194,7 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = MappingProxyType(
         "prints": PRINTS,
         "sessions": SESSIONS,
         "phases": PHASES,
+        "halts": HALTS,
     }
 )
 """The tables that go in."""

@@ -78,7 +78,14 @@ def sum_up(fills: pl.DataFrame, key: str) -> pl.DataFrame:
         pl.len().cast(pl.Int64).alias("fills"),
         pl.col("at").min().alias("first_fill_at"),
         pl.col("at").max().alias("last_fill_at"),
-        pl.col("mid").is_null().sum().cast(pl.Int64).alias("fills_without_quote"),
+        (pl.col("mid").is_null() & pl.col("_traded_at_quote"))
+        .sum()
+        .cast(pl.Int64)
+        .alias("fills_without_quote"),
+        pl.col("quantity")
+        .filter(pl.col("liquidity").str.to_lowercase() == "added")
+        .sum()
+        .alias("added_shares"),
         *(
             pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()).alias(name)
             for name in MONEY_COLUMNS

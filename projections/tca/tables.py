@@ -49,6 +49,7 @@ class Tables:
     prints: pl.DataFrame | None = None
     sessions: pl.DataFrame | None = None
     phases: pl.DataFrame | None = None
+    halts: pl.DataFrame | None = None
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unread: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
 

@@ -7,7 +7,11 @@ import polars as pl
 import pytest
 
 from fillwright.projections.best_execution.document import Table
-from fillwright.projections.best_execution.execution import best_execution_tables, execution_tables
+from fillwright.projections.best_execution.execution import (
+    COST_PARTS,
+    best_execution_tables,
+    execution_tables,
+)
 from fillwright.projections.best_execution.facts import Facts, facts_of
 from fillwright.projections.best_execution.finra5310 import finra5310_tables
 from fillwright.projections.best_execution.regulatory import rule605_tables, rule606_tables
@@ -183,11 +187,56 @@ def test_without_quotes_spreads_are_unknown_and_nothing_is_taken_for_zero() -> N
     assert {"no_quotes"} <= problems(facts)
     table = tables["fills_by_venue"]
     row = table.row(("XNYS",))
-    for column in ("quoted_spread_bps", "effective_spread_bps", "e_over_q", "at_share"):
+    unknown = ("quoted_spread_bps", "effective_spread_bps", "e_over_q", "at_share")
+    for column in (*unknown, "price_improvement", "improved_share"):
         assert row[table.place(column)] is None, column
     assert row[table.place("effective_known")] == 0
     coverage = {table.name: table for table in rule605_tables(facts, Reporter())}["coverage"]
     assert coverage.rows == (("not covered", 2, D(200), "no"),)
+
+
+def test_a_row_adds_up_where_some_of_its_parts_are_unknown() -> None:
+    given = rows()
+    # One of the two executed without a quote: its spread, impact and timing cannot be told apart.
+    given["fills"][1]["at"] = START + 500 * SECOND
+    given["instructions"][1]["end_at"] = START + 500 * SECOND
+    given["quotes"] = [quote for quote in given["quotes"] if quote["at"] < START + 9 * SECOND]
+    given["quotes"].append({"symbol": "ABC", "at": START + 9 * SECOND, "bid": None, "ask": None})
+    facts, tables = told(given)
+    assert "missing_quotes" in problems(facts)
+    parts = {name: total(tables, f"{name}_usd") for name, _ in COST_PARTS}
+    assert sum(parts.values()) == total(tables, "shortfall") == D("12.7")
+    assert parts["unsplit_cost"] == D("2.5")
+    assert parts["opportunity_apart_cost"] == D(5)
+    assert parts["spread_cost"] == D(5)
+    shown = tables["instructions"].row(("i1",))
+    place = tables["instructions"].place
+    assert shown[place("spread_cost_bps")] is None
+    # 2.50 of a paper value of 1,005.
+    assert shown[place("unsplit_cost_bps")] == D("24.875622")
+
+
+def test_what_rested_is_averaged_over_the_shares_that_did() -> None:
+    given = rows()
+    given["instructions"].append(given["instructions"][0] | {"instruction_id": "i2"})
+    given["orders"].append(given["orders"][0] | {"order_id": "o2", "instruction_id": "i2"})
+    for n, (quantity, seconds) in enumerate(((90, 1), (10, 5))):
+        given["fills"].append(
+            given["fills"][0]
+            | {
+                "fill_id": f"f2{n}",
+                "order_id": "o2",
+                "quantity": D(quantity),
+                "at": START + (1 + seconds) * SECOND,
+                "liquidity": "added" if seconds == 5 else "removed",
+            }
+        )
+    given["fills"][1]["liquidity"] = "added"
+    _, tables = told(given)
+    table = tables["orders_by_type"]
+    (row,) = table.rows
+    # 50 shares rested one second, 10 of another order five; 90 of that one did not rest.
+    assert row[table.place("queue_ms")] == D("1666.666667")
 
 
 def test_two_currencies_are_never_added_up() -> None:
