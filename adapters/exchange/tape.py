@@ -52,6 +52,8 @@ class SymbolDay:
         lit: printed on a displayed book.
         regular: no auction, late, out-of-sequence or extended-hours print.
         venue: where each print happened, None where the source is silent.
+        official_open: the price of the opening auction, None where the source does not mark it;
+            ``official_close`` likewise.
 
     Raises:
         MarketFolderError: columns differ in length, times decrease, or a parameter is not positive.
@@ -76,6 +78,8 @@ class SymbolDay:
     lit: BoolArray
     regular: BoolArray
     venue: NDArray[np.object_] | None = None
+    official_open: Decimal | None = None
+    official_close: Decimal | None = None
 
     def __post_init__(self) -> None:
         """Check what matching relies on."""
@@ -100,6 +104,10 @@ class SymbolDay:
                 raise MarketFolderError(f"{name}: times in {field} decrease at row {row}")
         for field in ("tick", "lot", "ext_level_size"):
             if not getattr(self, field) > 0:
+                raise MarketFolderError(f"{name}: {field} must be above 0")
+        for field in ("official_open", "official_close"):
+            price = getattr(self, field)
+            if price is not None and not price > 0:
                 raise MarketFolderError(f"{name}: {field} must be above 0")
         if not self.queue_share >= 0:
             raise MarketFolderError(f"{name}: queue_share must not be below 0")
@@ -165,6 +173,8 @@ def load_symbol_day(folder: str | Path, symbol: str, date: str) -> SymbolDay:
             lit=_column(trades, "lit", np.bool_, where),
             regular=_column(trades, "regular", np.bool_, where),
             venue=_venue(trades),
+            official_open=_official(entry, "official_open", where),
+            official_close=_official(entry, "official_close", where),
             **sides,
         )
     except MarketFolderError as error:
@@ -305,6 +315,10 @@ def _parameter(entry: Mapping[str, Any], name: str, where: str) -> Decimal:
     if not value.is_finite():
         raise MarketFolderError(f"{where}: {name} is not finite")
     return value
+
+
+def _official(entry: Mapping[str, Any], name: str, where: str) -> Decimal | None:
+    return _parameter(entry, name, where) if entry.get(name) is not None else None
 
 
 def _lot(entry: Mapping[str, Any], bids: Float64Array, asks: Float64Array, where: str) -> Decimal:

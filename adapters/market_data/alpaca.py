@@ -47,6 +47,19 @@ BLIND_SECONDS: Final = 30.0
 IRREGULAR: Final = frozenset("BCGHLMNOPQRTUVWZ4567 89".replace(" ", ""))
 """Sale conditions of auctions, late, out-of-sequence, derived or extended-hours prints (CTA, UTP);
 they do not count as regular volume."""
+OPENING: Final = ("Q", "O")
+"""Conditions of the opening auction: the market center's official open, and its opening print."""
+CLOSING: Final = ("M", "6")
+"""Conditions of the closing auction likewise."""
+LISTING: Final = {
+    "NYSE": "N",
+    "NASDAQ": "Q",
+    "ARCA": "P",
+    "NYSEARCA": "P",
+    "AMEX": "A",
+    "BATS": "Z",
+}
+"""How prints name the exchange that the broker's list of assets says a symbol is listed on."""
 _logger = structlog.get_logger(__name__)
 
 
@@ -55,6 +68,7 @@ class _Known:
     """What is known of one symbol beside its tape."""
 
     listed: bool | None = None
+    exchange: str | None = None
     heard_at: float = 0.0
     asked_at: float = 0.0
     begun: str = ""
@@ -185,7 +199,7 @@ class AlpacaMarketData:
             return
         elif kind == "q":
             _quote(tape, at, message)
-        elif kind == "t" and _print(tape, at, message):
+        elif kind == "t" and take_print(tape, at, message, known.exchange):
             self._halts.take_print(str(symbol), at)
         elif kind == "l":
             lower, upper = number_of(message, "d"), number_of(message, "u")
@@ -240,6 +254,8 @@ class AlpacaMarketData:
             known.listed = False
             return False
         known.listed = True
+        if isinstance(asset, dict):
+            known.exchange = LISTING.get(str(asset.get("exchange")))
         if isinstance(asset, dict) and asset.get("tradable") is False:
             known.problems.append("the broker says that it is not tradable")
         return True
@@ -320,12 +336,17 @@ def _quote(tape: LiveTape, at: int, message: Json) -> None:
     tape.add_quote(at, *sides)
 
 
-def _print(tape: LiveTape, at: int, message: Json) -> bool:
-    """Take in a print; whether it is a regular one."""
+def take_print(tape: LiveTape, at: int, message: Json, listed_on: str | None = None) -> bool:
+    """Take in a print as the feed sends it; whether it is a regular one."""
     price, size = number_of(message, "p"), number_of(message, "s")
     if price is None or size is None or price <= 0 or size <= 0:
         return False
-    regular = not any(str(c) in IRREGULAR for c in message.get("c") or ())
+    conditions = [str(c) for c in message.get("c") or ()]
+    regular = not any(c in IRREGULAR for c in conditions)
+    for codes in (OPENING, CLOSING):
+        for code in set(codes).intersection(conditions):
+            rank = (message.get("x") == listed_on, code == codes[0])
+            tape.add_official(is_open=codes is OPENING, price=price, size=size, rank=rank)
     tape.add_print(at, price, size, regular=regular)
     return regular
 

@@ -51,6 +51,7 @@ class CapturedSegment:
 
     ``from_ns`` to ``to_ns`` (ns UTC, both included) is what was asked for; a quote segment begins
     with the quote that was valid at ``from_ns``. ``gaps`` are silences longer than ``GAP_NS_MAX``.
+    The official prices are the day's, None where the source does not mark them.
     """
 
     symbol: str
@@ -62,6 +63,8 @@ class CapturedSegment:
     sha256: str
     rows: int
     gaps: tuple[Span, ...]
+    official_open: Decimal | None = None
+    official_close: Decimal | None = None
 
     def event_fields(self) -> dict[str, object]:
         """The fields as the event takes them: gaps as their number."""
@@ -75,6 +78,8 @@ class CapturedSegment:
             "sha256": self.sha256,
             "rows": self.rows,
             "gaps": len(self.gaps),
+            "official_open": self.official_open,
+            "official_close": self.official_close,
         }
 
 
@@ -213,6 +218,8 @@ def write_segment(
         sha256=digest,
         rows=max(last - first, 0),
         gaps=_gaps(inside, (max(start, low), min(end, high)), GAP_NS_MAX[kind]),
+        official_open=day.official_open,
+        official_close=day.official_close,
     )
 
 

@@ -79,6 +79,10 @@ def _names(symbol: str, count: int) -> pa.Array[Any]:
 
 
 def _entry(day: SymbolDay, source: str, feed: str) -> dict[str, object]:
+    official = {
+        "official_open": day.official_open,
+        "official_close": day.official_close,
+    }
     return {
         "symbol": day.symbol,
         "date": day.date,
@@ -90,6 +94,7 @@ def _entry(day: SymbolDay, source: str, feed: str) -> dict[str, object]:
         "lot": _number(day.lot),
         "ext_level_size": _number(day.ext_level_size),
         "queue_share": _number(day.queue_share),
+        **{name: _number(price) for name, price in official.items() if price is not None},
     }
 
 

@@ -183,6 +183,8 @@ def generate_day(
         lit=tape.lit,
         regular=tape.regular,
         venue=tape.venue,
+        official_open=Decimal(repr(float(tape.px[0]))),
+        official_close=Decimal(repr(float(tape.px[-1]))),
     )
 
 

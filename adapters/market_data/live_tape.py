@@ -42,6 +42,7 @@ class LiveTape:
         self._regular = array("b")
         self._closes: list[tuple[int, float]] = []
         self._statistics: tuple[int, MinuteStatistics] | None = None
+        self._official: dict[bool, tuple[tuple[bool, bool, Decimal], Decimal]] = {}
 
     @property
     def tick(self) -> Decimal:
@@ -75,6 +76,20 @@ class LiveTape:
                 self.last_price = price
                 if at > self.base_at:
                     self._since_base += size
+
+    def add_official(
+        self, *, is_open: bool, price: Decimal, size: Decimal, rank: tuple[bool, bool]
+    ) -> None:
+        """Take in a print of an auction; ``rank`` says whether it is of the listing exchange, and
+        whether it is marked as official. The highest rank is kept, of equal ones the largest.
+        """
+        if not 0 < price <= PRICE_MAX:
+            return
+        made = (*rank, size), price
+        with self._lock:
+            known = self._official.get(is_open)
+            if known is None or made[0] > known[0]:
+                self._official[is_open] = made
 
     def begin_volume(self, volume: Decimal, at: int) -> None:
         """The session's regular volume by ``at``; prints up to then are in it."""
@@ -112,6 +127,7 @@ class LiveTape:
         with self._lock:  # copies: an array that is being read cannot grow
             heard = [each.tobytes() for each in (self._q_ts, self._q, self._t_ts, self._t)]
             flags = self._regular.tobytes()
+            opens, closes = (self._official.get(each, (None, None))[1] for each in (True, False))
         ts, t_ts = (np.frombuffer(each, dtype=np.int64) for each in heard[::2])
         q, t = (
             np.frombuffer(each, dtype=np.float64).reshape(-1, width)
@@ -143,4 +159,6 @@ class LiveTape:
             aggressor=np.zeros(len(t_ts), dtype=np.int8),
             lit=np.ones(len(t_ts), dtype=np.bool_),
             regular=regular[prints],
+            official_open=opens,
+            official_close=closes,
         )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.exchange.tape import MarketFolderError, SymbolDay
+from fillwright.adapters.market_data.alpaca import take_print
 from fillwright.adapters.market_data.capture import (
     PRINTS,
     QUOTES,
@@ -25,6 +28,8 @@ from fillwright.adapters.market_data.capture import (
     write_segment,
 )
 from fillwright.adapters.market_data.feeds import CONSOLIDATED, feeds_of
+from fillwright.adapters.market_data.generated import GeneratedMarket
+from fillwright.adapters.market_data.live_tape import LiveTape
 from fillwright.adapters.market_data.recorded import RecordedMarketData
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.events import MarketDataCaptured
@@ -178,14 +183,54 @@ def test_captured_fields_are_those_of_the_event(
 ) -> None:
     market = RecordedMarketData([make_day(ROWS, TRADES)], feeds={"ABC": CONSOLIDATED})
     captured = SegmentCapture(market, tmp_path / "beside").capture("ABC", *span_of(open_ns, 0, 9))
-    own = set(MarketDataCaptured.model_fields) - {"official_open", "official_close"}
+    own = set(MarketDataCaptured.model_fields)
     assert [fields["kind"] for fields in captured] == [QUOTES, PRINTS]
     for fields in captured:
         assert set(fields) <= own
+        # The source does not mark auctions.
+        assert fields["official_open"] is fields["official_close"] is None
         assert fields["feed"] == CONSOLIDATED
         assert read_segment(tmp_path / "beside", str(fields["sha256"])).feed == CONSOLIDATED
     assert SegmentCapture(market, tmp_path).capture("NONE", 0, 1) == []
     assert SegmentCapture(market, tmp_path).capture("ABC", 0, 1) == []
+
+
+def test_official_prices_are_those_of_the_auctions_and_survive_a_folder(tmp_path: Path) -> None:
+    market = GeneratedMarket(5)
+    day = market.days()[0]
+    folder = market.write_folder(tmp_path / "market")
+    read = RecordedMarketData.from_folder(folder, day.date, [day.symbol])
+    session = market.sessions[0]
+    for source in (market.market_data(), read):
+        for fields in SegmentCapture(source, tmp_path).capture(
+            day.symbol, session.open + NANOS, session.open + 9 * NANOS
+        ):
+            opened, closed = fields["official_open"], fields["official_close"]
+            auctions = [float(px) for px in (day.t_px[0], day.t_px[-1])]
+            assert [float(str(opened)), float(str(closed))] == auctions
+
+
+@pytest.mark.parametrize(
+    ("prints", "opened", "closed"),
+    [
+        ([("10.00", "P", ["O"]), ("10.01", "N", ["Q"]), ("10.02", "P", ["Q"])], "10.01", None),
+        ([("10.00", "P", ["O"]), ("10.02", "P", ["Q"])], "10.02", None),
+        ([("10.05", "N", ["@", "6"]), ("10.06", "N", ["M"]), ("10.07", "D", ["@"])], None, "10.06"),
+        ([("10.05", "N", ["@"])], None, None),
+    ],
+)
+def test_a_live_auction_is_told_by_its_conditions_and_the_listing_exchange(
+    open_ns: int, prints: list[tuple[str, str, list[str]]], opened: str | None, closed: str | None
+) -> None:
+    session = ExchangeCalendar().session_at(open_ns)
+    assert session is not None
+    tape = LiveTape("ABC", session)
+    for n, (price, venue, conditions) in enumerate(prints):
+        message = {"p": float(price), "s": 100, "c": conditions, "x": venue}
+        take_print(tape, open_ns + n, message, "N")
+    day = tape.day()
+    assert day.official_open == (None if opened is None else Decimal(opened))
+    assert day.official_close == (None if closed is None else Decimal(closed))
 
 
 def test_a_wrong_kind_or_span_is_refused(make_day: MakeDay, tmp_path: Path) -> None:

@@ -120,6 +120,18 @@ def test_the_parts_of_the_cost_add_up_to_it(reports: Any, source: Source) -> Non
             assert sum(parts) == row[groups.place("shortfall")], (name, row[0])
 
 
+def test_the_open_and_the_close_that_were_captured_are_measured_against(
+    reports: Any, source: Source
+) -> None:
+    table = reports["execution"].table("totals")
+    assert table.rows[0][table.place("slippage_close_bps")] is not None
+    named = {problem for problem, _, _, _ in reports["execution"].problems}
+    assert not named & {"session_without_open", "session_without_close"}
+    sessions = source.logged.tables.sessions
+    assert sessions is not None
+    assert sessions["open"].null_count() == sessions["close"].null_count() == 0
+
+
 def test_a_period_takes_in_its_sessions_only(source: Source) -> None:
     inside = build(source, Request("execution", SESSION, SESSION))
     outside = build(source, Request("execution", "2024-06-13", None))
