@@ -23,6 +23,7 @@ from .engine.gate import SendGate
 from .events_file import FileEvents, NoEvents
 from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
+from .permissions import admit_engine
 from .provider_sessions import AssumedSessionCalendar, AssumingMarketData, ProviderCalendar
 from .settings import Settings
 from .simulated_provider import SimulatedProvider
@@ -316,7 +317,9 @@ def _keys_beside(path: Path | None) -> Path | None:
 
 def _loaded(engine: Engine, settings: Settings, log: Log) -> Parts:
     limits = settings.to_limits()
+    gate = engine.desk.gate
     try:
+        admit_engine(gate.store if gate else None, settings.account, is_live=settings.is_live)
         engine.load(limits)
     except BaseException:
         log.close()

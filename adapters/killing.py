@@ -16,11 +16,13 @@ from ..domain.killing import ACCOUNT_SCOPE, latch_key, read_scope
 from ..domain.limits import CounterUpdate
 from ..domain.ports import Broker, BrokerOrder, CancelOrder, Clock
 from .clocks import SystemClock
+from .permissions import check_release, use_release
 from .standing import Compared, Standing, account_of, compare
 from .storage.latch import Latched, LatchFile, Wire
 from .storage.location import is_missing
 from .storage.log import Log
 from .storage.records import Conflict, CounterExceeded
+from .supervising import Caller
 
 RECORD_TRIES_MAX: Final = 100
 LOOK_SECONDS: Final = 0.3
@@ -240,18 +242,26 @@ class KillSwitch:
     # -- release -------------------------------------------------------------------------------
 
     async def release(
-        self, scope: str, reason: str, person: str, broker: Broker | None
+        self,
+        scope: str,
+        reason: str,
+        person: str,
+        broker: Broker | None,
+        caller: Caller | None = None,
     ) -> Compared | None:
         """Lift a block in a person's name, after a clean comparison; revives nothing.
 
         Without a broker (a simulated one lives in its own run) the log alone has to show that
-        nothing is open.
+        nothing is open. Where principals are set up it uses an approved change, and is in the name
+        of the caller's principal, whatever ``person`` says.
 
         Raises:
+            AccessDenied: no other person has approved it.
             InvalidInput: no person, no such block, own orders that may trade, or differences.
             BrokerUnavailable: the broker cannot be asked.
         """
         scope, person = read_scope(scope), person.strip()
+        person = check_release(self.store, self.account, scope, caller) or person
         if not person:
             raise InvalidInput("person", person, "the name of the person who releases it")
         standing = Standing(self.account)
@@ -259,6 +269,7 @@ class KillSwitch:
             standing.follow(log)
             found = None if broker is None else await compare(log, standing, broker)
             self._check(scope, standing, found)
+            person = use_release(self.store, self.account, scope, caller) or person
             # The file first: an engine that saw it behind the release would block anew.
             self._file.remove(self.account, scope)
             for _ in range(RECORD_TRIES_MAX):

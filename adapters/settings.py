@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from .engine.desk import EngineRules
 
 PREFIX: Final = "FILLWRIGHT_"
-RESERVED: Final = frozenset({"config", "market_dir", "fix_vectors", "shared_dir", "vectors_dir"})
+RESERVED: Final = frozenset(
+    {"config", "market_dir", "fix_vectors", "shared_dir", "token", "vectors_dir"}
+)
 """Names under our prefix in the environment that are not settings."""
 HIDDEN: Final = frozenset(
     {
@@ -230,6 +232,11 @@ class Settings(BaseSettings):
             return cls(**nested(values, KEYS))
         except ValidationError as error:
             raise translated(error, KEYS) from None
+
+    @classmethod
+    def store_named(cls, file: str | Path | None = None) -> str | None:
+        """The store that file and environment name, whatever the mode; raises InvalidInput."""
+        return cls._merge(None, file).store
 
     def _check(self, *, live: bool) -> None:
         for key, (name, least) in FRACTION_BELOW.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fillwright.domain import ops
+from fillwright.domain.principals import Principal, PrincipalKind, Role
 
 from .event_examples import DIGEST, NOW
 
@@ -16,6 +17,47 @@ def _head() -> dict[str, Any]:
         "log_position": 1_204,
         "log_hash": DIGEST,
     }
+
+
+def _control() -> list[ops.OpsRecord]:
+    kim = Principal(name="kim", person="kim.lee", roles=(Role.RISK,), user="kim")
+    bot = Principal(
+        name="pm-7",
+        person="kim.lee",
+        kind=PrincipalKind.AGENT,
+        roles=(Role.READ, Role.SUBMIT),
+        token_sha256=DIGEST,
+    )
+    return [
+        ops.PrincipalsInForce(**_head(), principals=(kim, bot), change=DIGEST),
+        ops.AccessRefused(**_head(), command="release account", why="it takes the role risk"),
+        ops.ChangeProposed(
+            **_head(),
+            change=DIGEST,
+            kind=ops.ChangeKind.LIMITS,
+            account="paper-1",
+            scope="trades_max_per_day",
+            content='{"from":{"trades_max_per_day":50},"set":{"trades_max_per_day":80}}',
+            person="kim.lee",
+            reason="index rebalance",
+            expires_at=NOW + 3_600_000_000_000,
+            is_tightening=False,
+        ),
+        ops.ChangeApproved(**_head(), change=DIGEST, person="ada", reason="seen the list"),
+        ops.ChangeRejected(**_head(), change=DIGEST, person="ada", reason="not today"),
+        ops.ChangeApplied(**_head(), change=DIGEST, command="put in force"),
+        ops.StrategyApproved(
+            **_head(),
+            strategy="vwap",
+            version=3,
+            parameters=DIGEST,
+            model=None,
+            evidence=DIGEST[::-1],
+            evidence_name="vwap-2026-q1",
+            go_live_at=NOW,
+            change=DIGEST,
+        ),
+    ]
 
 
 def ops_examples() -> list[ops.OpsRecord]:
@@ -59,6 +101,7 @@ def ops_examples() -> list[ops.OpsRecord]:
             subject="review:kim",
             sealed_reason="c2VhbGVk",
         ),
+        *_control(),
         ops.CommentaryWritten(
             **_head(),
             report=DIGEST,

@@ -11,6 +11,7 @@ from ...domain.errors import InvalidInput, StoreError
 from ...domain.instruction import Instruction
 from ...domain.killing import read_scope, scopes_covering
 from ...projections.runner import Recorded
+from ..permissions import check_release, use_release
 from ..storage.latch import Latched
 from ..storage.records import Conflict
 from ..storage.records import Recorded as Stored
@@ -62,7 +63,11 @@ class Control:
     async def release(self, scope: str, reason: str, actor: str) -> None:
         """Lift a block; needs a person and a clean reconciliation; revives nothing.
 
+        Where principals are set up it uses an approved change, in the name of this process' user
+        or token.
+
         Raises:
+            AccessDenied: no other person has approved it.
             InvalidInput: somebody else than a person asks, an own order is open or of unknown
                 outcome, or positions disagree with the broker's.
         """
@@ -70,12 +75,16 @@ class Control:
         scope = read_scope(scope)
         if not actor.startswith("person:"):
             raise InvalidInput("actor", actor, "person:NAME; a person releases the kill switch")
+        store = desk.gate.store if desk.gate is not None else None
+        check_release(store, desk.name, scope)
         breaks = await self._recovery.reconcile("kill_release")
         await desk.commit()
         still_open = sum(len(instruction.live) for instruction in desk.active.values())
         if breaks or still_open:
             found = f"{still_open} own orders open, {len(breaks)} positions that disagree"
             raise InvalidInput("kill switch", found, "no open order and agreed positions")
+        name = use_release(store, desk.name, scope)
+        actor = f"person:{name}" if name is not None else actor
         if desk.gate is not None:
             desk.gate.file.remove(desk.name, scope)
         desk.account.release_kill(desk.stamp("account", "kill", actor=actor), scope, reason)

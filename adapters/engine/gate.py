@@ -27,6 +27,7 @@ class SendGate:
 
     def __init__(self, desk: Desk, store: str | None) -> None:
         self._desk = desk
+        self.store = store
         self.file = LatchFile(store)
         self.wire = Wire(store)
         self.is_shared = self.file.path is not None

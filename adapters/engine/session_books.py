@@ -7,6 +7,8 @@ from typing import Protocol
 from ...domain.instruction import Instruction
 from ...domain.limits import Limits
 from ...domain.ports import NANOS
+from ...domain.tightening import configured_limits
+from ..supervising import is_supervised
 from .desk import Desk
 from .recovery import Recovery
 
@@ -58,6 +60,9 @@ async def open_session(desk: Desk, limits: Limits) -> None:
         await desk.broker.account(),
         await desk.broker.positions(),
     )
+    if is_supervised(desk.log):
+        # What is in force comes from the log: configuration may only tighten it.
+        limits = configured_limits(desk.account.limits, limits)
     desk.account.set_limits(stamp, limits, "configuration")
     desk.touch(desk.account)
     await desk.commit()

@@ -10,6 +10,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from ... import __version__
+from .change_commands import changes_app
 from .config_command import config
 from .control_commands import kill, reconcile, release
 from .cost_command import tca
@@ -19,9 +20,11 @@ from .evaluate import evaluate
 from .evidence_commands import check, checkpoint, keys, prove
 from .export_command import export
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
+from .guarding import guard_all
 from .mirror_commands import mirror, query
 from .monitor_command import monitor
 from .paper import paper
+from .principal_commands import principals_app
 from .reading_commands import events, limits, show, status
 from .redact_command import redact
 from .replay_command import replay
@@ -87,6 +90,9 @@ app.command()(tca)
 app.command()(explain)
 app.command()(review)
 app.add_typer(store_app)
+app.add_typer(principals_app)
+app.add_typer(changes_app)
+guard_all(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

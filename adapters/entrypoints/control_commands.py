@@ -78,12 +78,13 @@ def kill(
     broker could be asked; what is said. 3: it could not be blocked.
     """
     from ..killing import KillSwitch
+    from ..permissions import name_of
     from . import output
 
     output.log_to_stderr()
     settings, where = _settings(config, store, live)
     switch = KillSwitch(where, settings.account)
-    actor = f"person:{person.strip() or getpass.getuser()}"
+    actor = f"person:{name_of(where) or person.strip() or getpass.getuser()}"
     shown = output.wants_progress(progress)
     with OutsideBroker(broker, where, settings, {"trading_url": trading_url}) as outside:
         connect = outside.connect if outside.is_there else None
@@ -108,10 +109,15 @@ def kill(
 
 
 def release(
-    person: Annotated[
-        str, typer.Option("--person", metavar="NAME", help="Who lifts it; goes on the record.")
-    ],
     reason: ReasonOption,
+    person: Annotated[
+        str,
+        typer.Option(
+            "--person",
+            metavar="NAME",
+            help="Who lifts it, for the record. Not needed where principals are set up.",
+        ),
+    ] = "",
     scope: ScopeOption = "account",
     store: StoreOption = None,
     broker: WhereOption = Where.AUTO,
@@ -123,7 +129,8 @@ def release(
     """Lift a block, in a person's name, after a clean comparison with the broker.
 
     Refused while an own order may still trade or anything differs. Nothing is revived: what the
-    block ended stays ended.
+    block ended stays ended. Where principals are set up another person has to have approved it:
+    `fillwright changes propose release`.
     """
     from ..killing import KillSwitch
     from . import output

@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     STORE = 3
     DIFFERENCE = 4
     NOT_ANCHORED = 5
+    DENIED = 6
     INTERRUPTED = 130
 
 
@@ -39,6 +40,7 @@ MEANINGS: Final = {
     ExitCode.STORE: "the store cannot be used: busy, full, damaged, made by a newer version",
     ExitCode.DIFFERENCE: "verify or replay found a difference and names it",
     ExitCode.NOT_ANCHORED: "consistent, not anchored: nothing outside the store vouches for it",
+    ExitCode.DENIED: "not allowed: no role of the caller allows it; that it asked is on the record",
     ExitCode.INTERRUPTED: "interrupted: the same command goes on where it was",
 }
 """Every exit code with its meaning, as help and documentation give it."""
@@ -56,6 +58,8 @@ def exit_code_of(error: BaseException) -> ExitCode:
     """The exit code of an error that ended a command."""
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
+    if _named(error, "domain.principals", "AccessDenied"):
+        return ExitCode.DENIED
     if isinstance(error, NotAnchored):
         return ExitCode.NOT_ANCHORED
     if isinstance(error, Difference) or _named(error, "integrity.proofs", "ProofError"):

@@ -6,7 +6,7 @@ transaction that reads the stream's head inside it (ruling 24), and moves nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -22,7 +22,7 @@ from .chain import GENESIS, link
 from .codec import Codec
 from .log import Log
 from .ops_place import OPS_TABLE, StreamPlace, memory_place, open_place
-from .records import Appended, Head, RawRecorded, VerifyResult
+from .records import Appended, Conflict, Head, RawRecorded, VerifyResult
 from .verification import PAGE, verify_chain
 
 OPS_ORIGINATOR: Final = UUID("8f1d2c3a-0f6e-5b7c-9a54-6f7073000001")
@@ -33,6 +33,7 @@ _PAGE: Final = (
     f"SELECT position, topic, state, hash FROM {OPS_TABLE} "
     "WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
 )
+_ANY: Final = f"SELECT position FROM {OPS_TABLE} WHERE topic LIKE ? LIMIT 1"
 _INSERT: Final = f"INSERT INTO {OPS_TABLE} (position, topic, hash, state) VALUES (?, ?, ?, ?)"
 
 
@@ -73,21 +74,26 @@ class OpsLog:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def append(self, *records: OpsRecord) -> Appended:
+    def append(self, *records: OpsRecord, expected: int | None = None) -> Appended:
         """Write the records, all or none, durably; they follow whatever is last by then.
 
+        With ``expected`` they follow the record at that position or are not written.
+
         Raises:
+            Conflict: another record came after ``expected``.
             StoreError: a record has no canonical form, or the store cannot be written.
         """
         encoded = [(one.stored_topic(), _codec(type(one)).encode(one)) for one in records]
         with self._place.appending() as execute:
             rows = execute(_HEAD, ())
             position, previous = rows[0] if rows else (0, GENESIS)
-            first = position + 1
-            for topic, state in encoded:
+            first, is_met = position + 1, expected is None or position == expected
+            for topic, state in encoded if is_met else ():
                 position += 1
                 previous = _link(previous, position, topic, state)
                 execute(_INSERT, (position, topic, previous, state))
+        if not is_met:
+            raise Conflict(f"{self.name}: record {position} came after record {expected}")
         return Appended(first, position, previous)
 
     # -- reading -------------------------------------------------------------------------------
@@ -97,13 +103,19 @@ class OpsLog:
         rows = self._fetch(_HEAD)
         return Head(*rows[0]) if rows else Head(0, GENESIS)
 
-    def records(self, after: int = 0, upto: int | None = None) -> Iterator[OpsRecorded]:
+    def records(
+        self, after: int = 0, upto: int | None = None, topics: Collection[str] | None = None
+    ) -> Iterator[OpsRecorded]:
         """Decoded records with ``after`` < position <= ``upto``, in order.
+
+        ``topics`` picks some by name, whatever their version.
 
         Raises:
             StoreNewer, StoreDamaged: a record cannot be decoded; its position is named.
         """
         for raw in self.raw_events(after, upto):
+            if topics is not None and split_topic(raw.topic)[0] not in topics:
+                continue
             record = decode_record(raw.topic, raw.state, raw.position)
             yield OpsRecorded(raw.position, record, raw.hash)
 
@@ -119,6 +131,10 @@ class OpsLog:
             if len(page) < batch:
                 return
             after = page[-1][0]
+
+    def has(self, topic: str) -> bool:
+        """Whether a record of this name is there, of any version."""
+        return bool(self._fetch(_ANY, (f"{topic}.v%",)))
 
     def first_misfiled(self, upto: int) -> int | None:
         """There is one stream only: nothing can be filed under another."""

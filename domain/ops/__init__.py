@@ -8,6 +8,16 @@ never moves a position of the log they speak of.
 from __future__ import annotations
 
 from .base import OPS_CATALOGUE, OPS_UPCASTERS, OpsRecord
+from .control import (
+    AccessRefused,
+    ChangeApplied,
+    ChangeApproved,
+    ChangeKind,
+    ChangeProposed,
+    ChangeRejected,
+    PrincipalsInForce,
+    StrategyApproved,
+)
 from .integrity import Anchored, VerificationDone
 from .reporting import REPORT_KINDS, CommentaryWritten, ReportIssued, ReviewRecorded
 
@@ -15,10 +25,18 @@ __all__ = [
     "OPS_CATALOGUE",
     "OPS_UPCASTERS",
     "REPORT_KINDS",
+    "AccessRefused",
     "Anchored",
+    "ChangeApplied",
+    "ChangeApproved",
+    "ChangeKind",
+    "ChangeProposed",
+    "ChangeRejected",
     "CommentaryWritten",
     "OpsRecord",
+    "PrincipalsInForce",
     "ReportIssued",
     "ReviewRecorded",
+    "StrategyApproved",
     "VerificationDone",
 ]

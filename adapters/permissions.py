@@ -1,0 +1,83 @@
+"""What an engine and the kill switch ask control before they act; no answer is no."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..domain.errors import StoreError
+from ..domain.ops.control import ChangeKind
+from ..domain.principals import AccessDenied
+from .supervising import Caller, supervisor_of
+
+LIVE_SCOPE: Final = "account"
+RUN: Final = "run"
+RUN_LIVE: Final = "run --live"
+
+
+def check_release(
+    store: str | None, account: str, scope: str, caller: Caller | None = None
+) -> str | None:
+    """Refuse a release early that nobody has approved; uses nothing, gives who releases.
+
+    Raises:
+        AccessDenied: no approved change covers it; on the record.
+        StoreError: that cannot be read.
+    """
+    supervisor = supervisor_of(store, caller)
+    if supervisor is None:
+        return None
+    with supervisor:
+        me, command = supervisor.require("release"), f"release {scope}"
+        if supervisor.state.usable(ChangeKind.RELEASE_KILL, account, scope, supervisor.now) is None:
+            why = f"another person has to approve it: changes propose release --scope {scope}"
+            supervisor.deny(AccessDenied(me.name, command, why))
+        return me.name
+
+
+def use_release(
+    store: str | None, account: str, scope: str, caller: Caller | None = None
+) -> str | None:
+    """Use the approved change that a release takes; gives the name that releases.
+
+    None where no principals are set up and a person is named instead.
+
+    Raises:
+        AccessDenied: there is none.
+    """
+    supervisor = supervisor_of(store, caller)
+    if supervisor is None:
+        return None
+    with supervisor:
+        name = supervisor.require("release").name
+        supervisor.use(ChangeKind.RELEASE_KILL, account, scope, f"release {scope}")
+        return name
+
+
+def name_of(store: str, caller: Caller | None = None) -> str | None:
+    """The name of the caller's principal, None where there is none or it cannot be read."""
+    try:
+        supervisor = supervisor_of(store, caller)
+        if supervisor is None:
+            return None
+        with supervisor:
+            return supervisor.me.name
+    except (AccessDenied, StoreError):
+        return None
+
+
+def admit_engine(
+    store: str | None, account: str, *, is_live: bool, caller: Caller | None = None
+) -> None:
+    """Ask whether this process may trade an account; live takes a permission that stands.
+
+    Raises:
+        AccessDenied: its principal may not, or live is not permitted now; on the record.
+        StoreError: that cannot be read.
+    """
+    supervisor = supervisor_of(store, caller)
+    if supervisor is None:
+        return
+    with supervisor:
+        supervisor.require(RUN_LIVE if is_live else RUN)
+        if is_live:
+            supervisor.use(ChangeKind.LIVE, account, LIVE_SCOPE, RUN_LIVE)

@@ -1,0 +1,255 @@
+"""Control over a store by its second stream: who calls, what it may do, and what two decide.
+
+Each decision is made on the records as they are and written only if none came between, so that
+however many processes decide at once, it is as if one did after the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Final, NamedTuple, NoReturn, Self, TypeVar
+
+from ..domain.errors import InvalidInput, StoreError
+from ..domain.ops.base import OpsRecord
+from ..domain.ops.control import ChangeKind
+from ..domain.ports import Clock
+from ..domain.principals import AccessDenied, Principal, Role
+from ..domain.supervision import Moment, Supervision
+from ..domain.supervision.changes import Change
+from .clocks import SystemClock
+from .storage.location import is_missing
+from .storage.log import Log
+from .storage.ops_log import OpsLog
+from .storage.records import Conflict
+
+TOKEN_VARIABLE: Final = "FILLWRIGHT_TOKEN"
+TOKEN_CHARACTERS_MIN: Final = 20
+DECIDE_TRIES_MAX: Final = 100
+TOPICS: Final = frozenset(
+    {
+        "PrincipalsInForce",
+        "AccessRefused",
+        "ChangeProposed",
+        "ChangeApproved",
+        "ChangeRejected",
+        "ChangeApplied",
+        "StrategyApproved",
+    }
+)
+"""The records that control is decided from."""
+
+ResultT = TypeVar("ResultT")
+Decide = Callable[[Supervision, Principal, Moment], Sequence[OpsRecord]]
+
+
+class Caller(NamedTuple):
+    """Who calls, as this machine knows it: a token where one is given, else the user."""
+
+    user: str
+    token: str | None = None
+
+
+def caller_here() -> Caller:
+    """The caller of this process: the token in FILLWRIGHT_TOKEN, and the user as the system says.
+
+    The user is that of the process and not of an environment variable, which anybody can set.
+    """
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = f"uid-{os.getuid()}"
+    return Caller(user, os.environ.get(TOKEN_VARIABLE) or None)
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a token; tokens are long and random, so a plain hash does."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def is_supervised(log: Log) -> bool:
+    """Whether principals are set up in the store of an open log."""
+    with OpsLog.of(log) as ops:
+        return ops.has("PrincipalsInForce")
+
+
+class Supervisor:
+    """Decides in the name of one caller over one store; close it, or use it as a context."""
+
+    def __init__(
+        self, store: str, caller: Caller | None = None, clock: Clock | None = None
+    ) -> None:
+        """Open the second stream; ``caller`` is by default who runs this process.
+
+        Raises:
+            StoreError: there is no such store, or it cannot be read.
+        """
+        self.store = store
+        self._caller = caller if caller is not None else caller_here()
+        self._clock = clock if clock is not None else SystemClock()
+        self._ops = OpsLog.open(store)
+        self._state, self._seen = Supervision(), 0
+
+    @property
+    def state(self) -> Supervision:
+        """The state of control as of now."""
+        head = self._ops.head().position
+        for recorded in self._ops.records(self._seen, head, TOPICS):
+            self._state.apply(recorded.record)
+        self._seen = head
+        return self._state
+
+    @property
+    def me(self) -> Principal:
+        """The principal of the caller; raises AccessDenied, on the record, when there is none."""
+        return self._denied_on_record(lambda state, when: self._recognise(state))
+
+    @property
+    def now(self) -> int:
+        """The time by which changes expire, ns UTC: never before the last record of control."""
+        return self.state.moment(self._clock.now(), 0, "0" * 64).at
+
+    def require(self, command: str) -> Principal:
+        """Give the caller's principal if it may run a command.
+
+        Raises:
+            AccessDenied: it may not; that it asked is on the record.
+        """
+
+        def check(state: Supervision, when: Moment) -> Principal:
+            me = self._recognise(state, command)
+            state.require(me, command)
+            return me
+
+        return self._denied_on_record(check)
+
+    def deny(self, denied: AccessDenied) -> NoReturn:
+        """Put a refusal on the record and raise it."""
+
+        def refuse(state: Supervision, when: Moment) -> NoReturn:
+            raise denied
+
+        self._denied_on_record(refuse)
+        raise denied
+
+    def decide(self, make: Decide) -> tuple[OpsRecord, ...]:
+        """Have records made of the state as it is, and write them, all or none.
+
+        Raises:
+            AccessDenied: they may not be made; that it was asked is on the record.
+            InvalidInput: what was asked is none.
+            StoreError: they cannot be written.
+        """
+
+        def attempt(state: Supervision, when: Moment) -> tuple[OpsRecord, ...]:
+            made = tuple(make(state, self._recognise(state), when))
+            self._ops.append(*made, expected=self._seen)
+            return made
+
+        for _ in range(DECIDE_TRIES_MAX):
+            try:
+                return self._denied_on_record(attempt)
+            except Conflict:
+                continue
+        raise StoreError(f"{self.store}: another record came first at every try")
+
+    def use(self, kind: ChangeKind, account: str, scope: str, command: str) -> Change:
+        """Use the approved change of exactly this kind, account and scope.
+
+        Raises:
+            AccessDenied: there is none that is approved, in time and not used.
+        """
+        used: list[Change] = []
+
+        def apply(state: Supervision, me: Principal, when: Moment) -> Sequence[OpsRecord]:
+            found = state.usable(kind, account, scope, when.at)
+            if found is None:
+                why = (
+                    f"no approved change of kind {kind.value}, account {account}, scope {scope}: "
+                    "propose it, and have another person approve it"
+                )
+                raise AccessDenied(me.name, command, why)
+            used[:] = [found]
+            return (state.apply_change(me, found.id, command, when),)
+
+        self.decide(apply)
+        return used[0]
+
+    def begin(self, principals: Sequence[Principal]) -> None:
+        """Set up the first principals of a store, among them the one who does it.
+
+        Raises:
+            AccessDenied: there are some already.
+            InvalidInput: the caller would be locked out, or the controls could not work with them.
+        """
+        trial = Supervision()
+        trial.principals = {one.name: one for one in principals}
+        try:
+            me = self._recognise(trial)
+        except AccessDenied:
+            me = None
+        if me is None or Role.ADMIN not in me.roles:
+            observed = f"user {self._caller.user}" if self._caller.token is None else "this token"
+            raise InvalidInput("principals", observed, "a set in which you are an admin")
+        name = me.name
+        self.decide(lambda state, _, when: (state.set_first(principals, name, when),))
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    def _recognise(self, state: Supervision, command: str = "recognise") -> Principal:
+        token = self._caller.token
+        try:
+            return state.recognise(self._caller.user, None if token is None else token_hash(token))
+        except AccessDenied as denied:
+            raise AccessDenied(denied.principal, command, denied.why) from None
+
+    def _denied_on_record(self, make: Callable[[Supervision, Moment], ResultT]) -> ResultT:
+        state = self.state
+        when = self._moment(state)
+        try:
+            return make(state, when)
+        except AccessDenied as denied:
+            # Denied all the same where that cannot be written, as on a read-only disk.
+            try:
+                self._ops.append(state.refusal(denied, when))
+            except StoreError as error:
+                denied.add_note(f"not on the record: {error}")
+            raise
+
+    def _moment(self, state: Supervision) -> Moment:
+        with Log.open(self.store, writer=False) as log:
+            head = log.head()
+        return state.moment(self._clock.now(), head.position, head.hash.hex())
+
+    def close(self) -> None:
+        """Let go of the store; a second call does nothing."""
+        self._ops.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def supervisor_of(store: str | None, caller: Caller | None = None) -> Supervisor | None:
+    """The supervisor of a store where principals are set up; None of any other.
+
+    Raises:
+        StoreError: whether there are any cannot be read.
+    """
+    if store is None or is_missing(store):
+        return None
+    with OpsLog.open(store, writer=False) as ops:
+        if not ops.has("PrincipalsInForce"):
+            return None
+    return Supervisor(store, caller)

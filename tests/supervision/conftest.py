@@ -1,0 +1,102 @@
+"""A store with a run in it, and the people who supervise it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.entrypoints.conftest import (
+    GENERATED,
+    Cli,
+    Done,
+    cli,
+    finished_run,
+)
+
+__all__ = ["cli"]
+
+ROLES = {
+    "kim": '"risk", "admin"',
+    "ada": '"risk", "compliance", "admin"',
+    "rob": '"trade"',
+    "eve": '"read"',
+    "pm-7": '"read", "submit"',
+    "kim2": '"risk", "compliance"',
+}
+PERSONS = {"pm-7": "kim", "kim2": "Kim"}
+"""An agent and a second name of one person."""
+
+
+def token(name: str) -> str:
+    return f"token-of-{name}-which-is-long"
+
+
+def row(name: str, roles: str) -> str:
+    digest = hashlib.sha256(token(name).encode()).hexdigest()
+    kind = "agent" if name == "pm-7" else "person"
+    person = PERSONS.get(name, name)
+    return (
+        f'[[principals]]\nname = "{name}"\nperson = "{person}"\nkind = "{kind}"\n'
+        f'roles = [{roles}]\ntoken_sha256 = "{digest}"\n'
+    )
+
+
+def principals_file(folder: Path, **other: str) -> Path:
+    """The people as a file; ``other`` gives some other roles, an empty text leaves one out."""
+    roles = {**ROLES, **{name.replace("_", "-"): value for name, value in other.items()}}
+    file = folder / f"principals-{len(list(folder.glob('principals-*')))}.toml"
+    file.write_text("\n".join(row(name, value) for name, value in roles.items() if value))
+    return file
+
+
+class House:
+    """A store, and its people at the command line."""
+
+    def __init__(self, folder: Path, cli: Cli, setenv: Callable[[str, str], None]) -> None:
+        self.folder, self.store = folder, folder / "log.db"
+        self._cli, self._setenv = cli, setenv
+
+    def by(self, name: str, *arguments: object) -> Done:
+        """What a command comes to that somebody runs."""
+        self._setenv("FILLWRIGHT_TOKEN", token(name))
+        return self._cli(*arguments, "--store", self.store)
+
+    def set_up(self) -> None:
+        done = self.by("kim", "principals", "set", principals_file(self.folder))
+        assert done.code == 0, done.err
+
+    def propose(self, name: str, *arguments: object) -> str:
+        done = self.by(name, "changes", "propose", *arguments, "--reason", "a reason", "--json")
+        assert done.code == 0, done.err
+        return str(done.json["change"])
+
+    def approve(self, name: str, change: str) -> Done:
+        return self.by(name, "changes", "approve", change, "--reason", "looked at", "--json")
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a short run in it; only for copying."""
+    folder = tmp_path_factory.mktemp("supervised")
+    rows = [
+        '{"decision_id": "s-1", "symbol": "KO", "action": "BUY", "target_weight": 1, '
+        '"confidence": 8, "strategy": "twap", "window": "5m", "max_slippage": 60}',
+        '{"decision_id": "s-2", "symbol": "AAPL", "action": "BUY", "target_weight": 50, '
+        '"confidence": 8, "strategy": "market"}',
+    ]
+    decisions = folder / "decisions.jsonl"
+    decisions.write_text("\n".join(rows))
+    finished_run(folder / "log.db", [str(decisions), *GENERATED, "--seed", "3"])
+    return folder
+
+
+@pytest.fixture
+def house(small_run: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A copy of the run, without people yet."""
+    folder = tmp_path / "house"
+    shutil.copytree(small_run, folder)
+    return House(folder, cli, monkeypatch.setenv)
