@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from .. import __version__
 from ..domain import events as e
 from ..domain.account import TradingAccount
 from ..domain.errors import InvalidInput, StoreError
@@ -21,7 +20,7 @@ from ..domain.supervision.limit_changes import LIMIT_KINDS, limit_change, limits
 from .standing import account_of
 from .storage.log import Log
 from .storage.records import Conflict
-from .supervising import Supervisor
+from .supervising import Supervisor, cause_of
 
 RECORD_TRIES_MAX: Final = 100
 AT_ONCE: Final = LIMIT_KINDS | RECORDED
@@ -155,8 +154,8 @@ class Changes:
         what, approved = change.proposed, change.approved
         by = approved.actor if approved is not None else what.actor
         reason = f"{what.reason} (change {change.id[:12]}, by {what.actor}, approved by {by})"
-        cause = f"change/{change.id[:24]}/{__version__}"
-        stamp = e.Stamp(self._supervisor.now, f"person:{what.actor}", "account", cause)
+        cause, actor = cause_of(change.id), f"person:{what.actor}"
+        stamp = e.Stamp(self._supervisor.now, actor, "account", cause)
         with Log.open(self._supervisor.store, exclusive=False) as log:
             for _ in range(RECORD_TRIES_MAX):
                 account = _account(log, what.account)

@@ -269,11 +269,13 @@ class KillSwitch:
             standing.follow(log)
             found = None if broker is None else await compare(log, standing, broker)
             self._check(scope, standing, found)
-            person = use_release(self.store, self.account, scope, caller) or person
+            used = use_release(self.store, self.account, scope, caller)
+            stamp = self._stamp(f"person:{person if used is None else used.name}")
+            stamp = stamp if used is None else stamp._replace(causation_id=used.cause)
             # The file first: an engine that saw it behind the release would block anew.
             self._file.remove(self.account, scope)
             for _ in range(RECORD_TRIES_MAX):
-                if self._append_release(log, scope, reason, f"person:{person}", found):
+                if self._append_release(log, scope, reason, stamp, found):
                     return found
         raise StoreError(f"{self.store}: the account's record changed at every try")
 
@@ -291,10 +293,10 @@ class KillSwitch:
             raise InvalidInput("release", observed, "a comparison with the broker without breaks")
 
     def _append_release(
-        self, log: Log, scope: str, reason: str, actor: str, found: Compared | None
+        self, log: Log, scope: str, reason: str, stamp: e.Stamp, found: Compared | None
     ) -> bool:
         account = _account(log, self.account)
-        stamp, key = self._stamp(actor), latch_key(account.id, scope)
+        key = latch_key(account.id, scope)
         if found is not None:
             account.reconciled(
                 stamp, "kill_release", found.orders_compared, found.fills_compared, found.breaks

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..domain.errors import StoreError
 from ..domain.ops.control import ChangeKind
 from ..domain.principals import AccessDenied
-from .supervising import Caller, supervisor_of
+from .supervising import Caller, cause_of, supervisor_of
 
 LIVE_SCOPE: Final = "account"
 RUN: Final = "run"
 RUN_LIVE: Final = "run --live"
+
+
+class Used(NamedTuple):
+    """In whose name an approved change was used, and what an event says that it caused."""
+
+    name: str
+    cause: str
 
 
 def check_release(
@@ -36,8 +43,8 @@ def check_release(
 
 def use_release(
     store: str | None, account: str, scope: str, caller: Caller | None = None
-) -> str | None:
-    """Use the approved change that a release takes; gives the name that releases.
+) -> Used | None:
+    """Use the approved change that a release takes.
 
     None where no principals are set up and a person is named instead.
 
@@ -49,8 +56,8 @@ def use_release(
         return None
     with supervisor:
         name = supervisor.require("release").name
-        supervisor.use(ChangeKind.RELEASE_KILL, account, scope, f"release {scope}")
-        return name
+        used = supervisor.use(ChangeKind.RELEASE_KILL, account, scope, f"release {scope}")
+        return Used(name, cause_of(used.id))
 
 
 def name_of(store: str, caller: Caller | None = None) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, NoReturn, Self, TypeVar
 
+from .. import __version__
 from ..domain.errors import InvalidInput, StoreError
 from ..domain.ops.base import OpsRecord
 from ..domain.ops.control import ChangeKind
@@ -37,6 +38,8 @@ TOPICS: Final = frozenset(
         "ChangeRejected",
         "ChangeApplied",
         "StrategyApproved",
+        "ExceptionAssigned",
+        "ExceptionClosed",
     }
 )
 """The records that control is decided from."""
@@ -69,6 +72,11 @@ def caller_here() -> Caller:
 def token_hash(token: str) -> str:
     """What is kept of a token; tokens are long and random, so a plain hash does."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def cause_of(change: str) -> str:
+    """What an event names as its cause that an approved change made."""
+    return f"change/{change[:24]}/{__version__}"
 
 
 def is_supervised(log: Log) -> bool:

@@ -105,13 +105,18 @@ _CONTROL: Final = (Role.RISK, Role.COMPLIANCE)
 
 COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "changes list": _READ,
+    "exceptions list": _READ,
+    "exceptions assign": _CONTROL,
+    "exceptions close": _CONTROL,
     "principals list": _READ,
     "check": _READ,
+    "doctor": _READ,
     "events": _READ,
     "explain": _READ,
     "export": _READ,
     "limits": _READ,
     "mirror": _READ,
+    "monitor": _READ,
     "prove": _READ,
     "query": _READ,
     "reconcile": _READ,

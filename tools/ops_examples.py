@@ -102,6 +102,20 @@ def ops_examples() -> list[ops.OpsRecord]:
             sealed_reason="c2VhbGVk",
         ),
         *_control(),
+        ops.ExceptionAssigned(
+            **_head(), exception=DIGEST, owner="kim", due_at=NOW, reason="knows the symbol"
+        ),
+        ops.ExceptionClosed(
+            **_head(),
+            exception=DIGEST,
+            kind=ops.ExceptionKind.BREAK,
+            disposition=ops.Disposition.CORRECTED,
+            text="a transfer that the broker booked late",
+            person="ada",
+            originators=("rob",),
+            positions=(204, 211),
+            closed_by_hand=True,
+        ),
         ops.CommentaryWritten(
             **_head(),
             report=DIGEST,

@@ -83,11 +83,12 @@ class Control:
         if breaks or still_open:
             found = f"{still_open} own orders open, {len(breaks)} positions that disagree"
             raise InvalidInput("kill switch", found, "no open order and agreed positions")
-        name = use_release(store, desk.name, scope)
-        actor = f"person:{name}" if name is not None else actor
+        used, cause = use_release(store, desk.name, scope), "kill"
+        if used is not None:
+            actor, cause = f"person:{used.name}", used.cause
         if desk.gate is not None:
             desk.gate.file.remove(desk.name, scope)
-        desk.account.release_kill(desk.stamp("account", "kill", actor=actor), scope, reason)
+        desk.account.release_kill(desk.stamp("account", cause, actor=actor), scope, reason)
         desk.touch(desk.account)
         await desk.commit()
 

@@ -213,7 +213,7 @@ def change_json(change: Change, now: int) -> dict[str, Any]:
 
 def change_line(change: Change, now: int) -> str:
     """A change for a person."""
-    from ...projections.rendering import clock
+    from ...domain.planning.pretrade import utc_text
 
     what = change.proposed
     by = f"by {what.actor}"
@@ -223,7 +223,7 @@ def change_line(change: Change, now: int) -> str:
         by += f", rejected by {change.rejected.actor}"
     state = change.state(now).value
     said = what.content if len(what.content) <= 200 else f"{what.content[:197]}..."
-    until = f"until {clock(what.expires_at)} UTC" if state in ("proposed", "approved") else ""
+    until = f"until {utc_text(what.expires_at)}" if state in ("proposed", "approved") else ""
     parts = (what.change[:12], state, what.kind.value, what.account, what.scope, said, by, until)
     return "  ".join(part for part in parts if part)
 

@@ -18,6 +18,7 @@ from .demo_command import demo
 from .doctor_command import doctor
 from .evaluate import evaluate
 from .evidence_commands import check, checkpoint, keys, prove
+from .exception_commands import exceptions_app
 from .export_command import export
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .guarding import guard_all
@@ -92,6 +93,7 @@ app.command()(review)
 app.add_typer(store_app)
 app.add_typer(principals_app)
 app.add_typer(changes_app)
+app.add_typer(exceptions_app)
 guard_all(app)
 
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import typer
 
-UNREADABLE_GOES_ON: Final = frozenset({"kill", "verify", "store migrate"})
+UNREADABLE_GOES_ON: Final = frozenset({"doctor", "kill", "verify", "store migrate"})
 """Commands that go on where it cannot be read who may: to block is never denied for that, a check
-says what is damaged, and a store without tables has nobody."""
+says what is wrong, and a store without tables has nobody."""
 
 
 def guard_all(app: typer.Typer, prefix: str = "") -> None:

@@ -18,6 +18,7 @@ from .control import (
     PrincipalsInForce,
     StrategyApproved,
 )
+from .exceptions import Disposition, ExceptionAssigned, ExceptionClosed, ExceptionKind
 from .integrity import Anchored, VerificationDone
 from .reporting import REPORT_KINDS, CommentaryWritten, ReportIssued, ReviewRecorded
 
@@ -33,6 +34,10 @@ __all__ = [
     "ChangeProposed",
     "ChangeRejected",
     "CommentaryWritten",
+    "Disposition",
+    "ExceptionAssigned",
+    "ExceptionClosed",
+    "ExceptionKind",
     "OpsRecord",
     "PrincipalsInForce",
     "ReportIssued",

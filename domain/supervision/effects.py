@@ -13,7 +13,7 @@ from ..ops.base import OpsRecord
 from ..ops.control import ChangeKind, PrincipalsInForce, StrategyApproved
 from ..principals import Principal, check_principals, is_tightening
 from .changes import Change
-from .registry import Moment, Supervision
+from .registry import Moment, Supervision, head_of
 
 RECORDED: Final = frozenset({ChangeKind.PRINCIPALS, ChangeKind.STRATEGY})
 """Changes that end in a record of the second stream."""
@@ -29,12 +29,7 @@ def take_effect(
         InvalidInput: the controls could not work with the new principals.
     """
     applied = state.apply_change(by, change.id, command, when)
-    head: dict[str, Any] = {
-        "record_time": when.at,
-        "actor": by.name,
-        "log_position": when.log_position,
-        "log_hash": when.log_hash,
-    }
+    head = head_of(when, by.name)
     content = json.loads(change.proposed.content)
     if change.proposed.kind is ChangeKind.PRINCIPALS:
         principals = read_principals(content)

@@ -66,6 +66,7 @@ class Supervision:
         self.principals: dict[str, Principal] = {}
         self.changes: dict[str, Change] = {}
         self.strategies: list[StrategyApproved] = []
+        self._persons: dict[str, str] = {}
         self._latest = 0
 
     @classmethod
@@ -105,7 +106,7 @@ class Supervision:
 
     def require(self, by: Principal, command: str) -> None:
         """Raise :class:`AccessDenied` unless a principal in force may run a command."""
-        self._check_current(by, command)
+        self.check_current(by, command)
         why = why_not(by, command)
         if why is not None:
             raise AccessDenied(by.name, command, why)
@@ -113,7 +114,7 @@ class Supervision:
     def refusal(self, denied: AccessDenied, when: Moment) -> AccessRefused:
         """The record of a refusal."""
         return AccessRefused(
-            **_head(when, denied.principal),
+            **head_of(when, denied.principal),
             command=denied.command[:200],
             why=denied.why[:TEXT_MAX],
         )
@@ -128,7 +129,11 @@ class Supervision:
         if self.is_set_up:
             raise AccessDenied(by, "principals set", "principals are set up; propose a change")
         check_principals(principals)
-        return PrincipalsInForce(**_head(when, by), principals=tuple(principals))
+        return PrincipalsInForce(**head_of(when, by), principals=tuple(principals))
+
+    def person_of(self, name: str) -> str:
+        """The human being behind a name, now or when it last was a principal; else the name."""
+        return self._persons.get(name, name).casefold()
 
     # -- changes -------------------------------------------------------------------------------
 
@@ -140,11 +145,11 @@ class Supervision:
             InvalidInput: the time it is to hold is not allowed, or it is there already.
         """
         command = f"propose {terms.kind.value}"
-        self._check_current(by, command)
+        self.check_current(by, command)
         one_is_enough = terms.is_tightening or not self.is_set_up
         needed = TIGHTENERS.get(terms.kind, APPROVERS[terms.kind])
         allowed = needed if terms.is_tightening else PROPOSERS[terms.kind]
-        _need(by, allowed, command)
+        need(by, allowed, command)
         if not terms.reason.strip() or len(terms.reason) > TEXT_MAX:
             raise InvalidInput("reason", terms.reason, f"1 to {TEXT_MAX} characters")
         longest = STANDING_NS_MAX if terms.kind in STANDING else EXPIRY_NS_MAX
@@ -155,12 +160,12 @@ class Supervision:
         if id in self.changes:
             raise InvalidInput("change", id, "one that is not proposed already")
         proposed = ChangeProposed(
-            **_head(when, by.name), change=id, person=by.person, **terms._asdict()
+            **head_of(when, by.name), change=id, person=by.person, **terms._asdict()
         )
         if not one_is_enough:
             return (proposed,)
         why = "it only tightens" if terms.is_tightening else "single owner, none are set up"
-        approved = ChangeApproved(**_head(when, by.name), change=id, person=by.person, reason=why)
+        approved = ChangeApproved(**head_of(when, by.name), change=id, person=by.person, reason=why)
         return proposed, approved
 
     def approve(self, by: Principal, id: str, reason: str, when: Moment) -> OpsRecord:
@@ -172,8 +177,8 @@ class Supervision:
         """
         change = self.change(id)
         command = f"approve {change.proposed.kind.value}"
-        self._check_current(by, command)
-        _need(by, APPROVERS[change.proposed.kind], command)
+        self.check_current(by, command)
+        need(by, APPROVERS[change.proposed.kind], command)
         if by.kind is not PrincipalKind.PERSON:
             raise AccessDenied(by.name, command, "a person approves")
         if by.identity == change.proposed.person.casefold():
@@ -181,7 +186,7 @@ class Supervision:
             raise AccessDenied(by.name, command, why)
         self._check_open(change, by, command, when.at)
         self._check_proposer(change, by.name, command)
-        return ChangeApproved(**_head(when, by.name), change=id, person=by.person, reason=reason)
+        return ChangeApproved(**head_of(when, by.name), change=id, person=by.person, reason=reason)
 
     def reject(self, by: Principal, id: str, reason: str, when: Moment) -> OpsRecord:
         """Refuse a change or take it back; also one that is approved and not used yet.
@@ -191,13 +196,13 @@ class Supervision:
         """
         change = self.change(id)
         command = f"reject {change.proposed.kind.value}"
-        self._check_current(by, command)
+        self.check_current(by, command)
         if by.identity != change.proposed.person.casefold():
-            _need(by, APPROVERS[change.proposed.kind], command)
+            need(by, APPROVERS[change.proposed.kind], command)
         state = change.state(when.at)
         if state not in (ChangeState.PROPOSED, ChangeState.APPROVED):
             raise AccessDenied(by.name, command, f"it is {state.value}")
-        return ChangeRejected(**_head(when, by.name), change=id, person=by.person, reason=reason)
+        return ChangeRejected(**head_of(when, by.name), change=id, person=by.person, reason=reason)
 
     def apply_change(self, by: Principal, id: str, command: str, when: Moment) -> OpsRecord:
         """Use an approved change.
@@ -206,11 +211,11 @@ class Supervision:
             AccessDenied: it is not approved, expired or used, or an approver is none any more.
         """
         change = self.change(id)
-        self._check_current(by, command)
+        self.check_current(by, command)
         why = self.why_unusable(change, when.at)
         if why is not None:
             raise AccessDenied(by.name, command, why)
-        return ChangeApplied(**_head(when, by.name), change=id, command=command)
+        return ChangeApplied(**head_of(when, by.name), change=id, command=command)
 
     def usable(self, kind: ChangeKind, account: str, scope: str, at: int) -> Change | None:
         """The approved change of exactly this kind, account and scope that can be used now."""
@@ -251,7 +256,8 @@ class Supervision:
 
     # -- checks --------------------------------------------------------------------------------
 
-    def _check_current(self, by: Principal, command: str) -> None:
+    def check_current(self, by: Principal, command: str) -> None:
+        """Raise AccessDenied unless a principal is in force exactly so."""
         current = self.principals.get(by.name) if self.is_set_up else OWNER
         if current != by:
             raise AccessDenied(by.name, command, "it is no principal in force")
@@ -267,7 +273,7 @@ class Supervision:
         roles = PROPOSERS[proposed.kind]
         if proposer is None or proposer.identity != proposed.person.casefold():
             raise AccessDenied(by, command, f"{proposed.actor} is not a principal any more")
-        _need(proposer, roles, command)
+        need(proposer, roles, command)
 
     # -- the fold ------------------------------------------------------------------------------
 
@@ -275,6 +281,7 @@ class Supervision:
         """Bring the state forward by one record; one that is not of control changes nothing."""
         if isinstance(record, PrincipalsInForce):
             self.principals = {one.name: one for one in record.principals}
+            self._persons |= {one.name: one.person for one in record.principals}
         elif isinstance(record, ChangeProposed):
             self.changes[record.change] = Change(record)
         elif isinstance(record, ChangeApproved):
@@ -290,7 +297,8 @@ class Supervision:
         self._latest = max(self._latest, record.record_time)
 
 
-def _head(when: Moment, actor: str) -> dict[str, Any]:
+def head_of(when: Moment, actor: str) -> dict[str, Any]:
+    """What every record begins with."""
     return {
         "record_time": when.at,
         "actor": actor[:120] or "unknown",
@@ -299,6 +307,7 @@ def _head(when: Moment, actor: str) -> dict[str, Any]:
     }
 
 
-def _need(by: Principal, roles: Sequence[Role], command: str) -> None:
+def need(by: Principal, roles: Sequence[Role], command: str) -> None:
+    """Raise AccessDenied unless a principal has one of the roles."""
     if not any(role in by.roles for role in roles):
         raise AccessDenied(by.name, command, f"it takes the role {' or '.join(roles)}")
