@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from ..domain import events as e
+from ..domain.decision import DECISION_ID_MAX
 from ..domain.errors import InvalidInput, StoreBusy, StoreDamaged, StoreError, StoreNewer
 from ..domain.intake import (
-    DECISION_ID_MAX,
     Intake,
     file_decision_ids,
     read_decision,

@@ -86,6 +86,8 @@ class TradeInstruction:
     decision_id: str | None = None
 
 
+DECISION_ID_MAX: Final = 200
+SESSIONS_MAX: Final = 60
 LATER_FIELDS: Final = (
     "auction",
     "auction_fraction",
@@ -94,6 +96,7 @@ LATER_FIELDS: Final = (
     "parent_id",
     "risk_curvature",
     "sell_mark",
+    "sessions",
 )
 """Fields that older logs do not have: unset, they leave the digest of a decision as it was."""
 
@@ -113,8 +116,9 @@ class Decision(Record):
     ``StrategyParameters``); None leaves it to configuration. ``auction`` places
     ``auction_fraction`` of the quantity (all of it by default) in that auction, ``before_open`` is
     what to do before the open. ``sell_mark`` may only say ``short_exempt``, which the engine never
-    chooses; ``locate`` names the record of borrowed shares. ``parent_id`` chains instructions of
-    several days.
+    chooses; ``locate`` names the record of borrowed shares. ``sessions`` is over how many
+    sessions, today's included, the rest is worked (``chains``), ``parent_id`` the decision that
+    began it.
     """
 
     symbol: Annotated[str, Field(pattern=SYMBOL_PATTERN)]
@@ -145,7 +149,8 @@ class Decision(Record):
     before_open: BeforeOpen | None = None
     sell_mark: SellMark | None = None
     locate: Annotated[str, Field(pattern=RECORD_PATTERN)] | None = None
-    parent_id: Annotated[str, Field(pattern=RECORD_PATTERN)] | None = None
+    parent_id: Annotated[str, Field(min_length=1, max_length=DECISION_ID_MAX)] | None = None
+    sessions: Annotated[int, Field(ge=1, le=SESSIONS_MAX)] | None = None
 
     def content_hash(self) -> str:
         """A digest of everything that would trade; the reasoning is not part of it (ruling 9)."""

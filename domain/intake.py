@@ -20,6 +20,8 @@ from pydantic import Field, ValidationError
 from .decision import (
     CURVATURE_MAX,
     CURVATURE_MIN,
+    DECISION_ID_MAX,
+    SESSIONS_MAX,
     SYMBOL_PATTERN,
     TEXT_MAX,
     Decision,
@@ -36,9 +38,9 @@ from .plan import SLICES_MAX, ExecutionPlan
 from .reasons import OnBound, Reason, Refusal
 
 RISK_FACTORS_MAX: Final = 100
-DECISION_ID_MAX: Final = 200
 WEIGHT_PCT_MAX: Final = Decimal(1_000)
 FRACTION_BELOW: Final = Decimal("0.1")
+IDENTIFIER_ALLOWED: Final = f"a printable text of 1 to {DECISION_ID_MAX} characters"
 SLIPPAGE_BPS_MAX: Final = Decimal(5_000)
 SLIPPAGE_BPS_DEFAULT: Final = Decimal(10)
 
@@ -71,6 +73,8 @@ KEYS: Final = (
     "complete_at_deadline",
     "decision_time",
     "decision_id",
+    "parent_id",
+    "sessions",
 )
 """Every key a decision may have."""
 
@@ -142,6 +146,8 @@ def read_decision(raw: Mapping[str, object], *, rules: IntakeRules) -> Intake | 
         ),
         "complete_at_deadline": reader.flag("complete_at_deadline"),
         "decided_at": reader.time_ns("decision_time"),
+        "parent_id": _parent_id(reader),
+        "sessions": reader.whole("sessions", 1, SESSIONS_MAX),
         **_weights(reader),
     }
     _check_target(reader, read, rules)
@@ -295,7 +301,9 @@ def _check_target(reader: FieldReader, read: dict[str, object], rules: IntakeRul
         reader.refuse("target_weight", observed, "absent or 0 with CLOSE; SELL lowers to a target")
         return
     needs = action is TradeAction.BUY or (
-        action in (TradeAction.ADD, TradeAction.TRIM) and not rules.half_by_default
+        action in (TradeAction.ADD, TradeAction.TRIM)
+        # Half of what is held is another quantity on each day.
+        and (read["sessions"] is not None or not rules.half_by_default)
     )
     if needs and not reader.given("target_weight") and not reader.given("order_size"):
         reader.refuse(
@@ -309,23 +317,30 @@ def _check_target(reader: FieldReader, read: dict[str, object], rules: IntakeRul
 
 
 def _decision_id(reader: FieldReader, rules: IntakeRules) -> str | None:
-    allowed = f"a printable text of 1 to {DECISION_ID_MAX} characters"
     if not reader.given("decision_id"):
         if rules.id_required:
             reader.refuse(
                 "decision_id",
                 "nothing",
-                allowed,
+                IDENTIFIER_ALLOWED,
                 reason=Reason.DECISION_ID_REQUIRED,
                 message="decision_id is required, so that a retry is recognised",
             )
         return None
-    value = reader.value("decision_id")
+    return _identifier(reader, "decision_id")
+
+
+def _parent_id(reader: FieldReader) -> str | None:
+    return _identifier(reader, "parent_id") if reader.given("parent_id") else None
+
+
+def _identifier(reader: FieldReader, field: str) -> str | None:
+    value = reader.value(field)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         value = str(value)
     if isinstance(value, str) and len(value) <= DECISION_ID_MAX and value.isprintable():
         return value
-    reader.refuse("decision_id", shown(value), allowed)
+    reader.refuse(field, shown(value), IDENTIFIER_ALLOWED)
     return None
 
 

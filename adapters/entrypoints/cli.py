@@ -10,6 +10,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from ... import __version__
+from .chains_command import chains
 from .change_commands import changes_app
 from .config_command import config
 from .control_commands import kill, reconcile, release
@@ -87,6 +88,7 @@ app.command()(reconcile)
 app.command()(monitor)
 app.command()(doctor)
 app.command()(surveillance)
+app.command()(chains)
 app.command()(tca)
 app.command()(explain)
 app.command()(review)

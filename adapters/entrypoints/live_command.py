@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..chaining import due_rows
 from ..decisions_file import Row
 from ..integrity.checkpointing import checkpointing
 from ..live_run import open_live, work_live
@@ -38,6 +39,8 @@ def trade_live(
     with output.waiting("connecting", enabled=progress):
         run = open_live(settings, where, addresses)
     try:
+        links = due_rows(run.log, run.session.date, run.engine.desk.name)
+        rows = [*links, *rows]
         decisions = file_decisions(rows, run.session, run.rules, run.default_at)
         with (
             checkpointing(where, settings.integrity),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ..chains import share_of_today
 from ..decision import Decision, TradeAction
 from ..limits import HUNDRED
 from ..money import ZERO, plain, round_lot
@@ -45,7 +46,19 @@ Sizing = Sized | NoSize | PriceMissing | Refusal
 
 
 def size_decision(decision: Decision, facts: Facts) -> Sizing:
-    """The order that brings the position from where it is to where the decision wants it."""
+    """The order that brings the position towards where the decision wants it, as far as today.
+
+    All of the way, unless the decision is worked over several sessions (``chains``).
+    """
+    whole = _whole(decision, facts)
+    if not isinstance(whole, Sized) or decision.sessions is None:
+        return whole
+    today = share_of_today(whole.quantity, decision.sessions, facts.step)
+    note = f"{plain(today)} of {plain(whole.quantity)} shares, {decision.sessions} sessions left"
+    return Sized(whole.side, today, (*whole.notes, note))
+
+
+def _whole(decision: Decision, facts: Facts) -> Sizing:
     if decision.order_size == 0:
         return NoSize(NothingReason.ZERO_SIZE_PLAN, "the plan's order size is zero")
     if not facts.position.is_finite():
