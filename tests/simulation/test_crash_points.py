@@ -82,7 +82,7 @@ def sample_of(name: str) -> int | None:
     return None if name in WHOLE else SAMPLE
 
 
-def crash(scene: Scene, store: Path, number: int) -> bool:
+def crash(scene: Scene, store: Path | str, number: int) -> bool:
     """Run until the chosen write; whether it was reached."""
     hook = Boundaries(number)
     try:

@@ -47,7 +47,7 @@ def session() -> Scene:
     return Scene(decisions)
 
 
-def child(store: Path) -> None:
+def child(store: Path | str) -> None:
     """What the killed process runs; says when it begins to work, and when it is done."""
     scaled_days()
     shared_data()

@@ -200,7 +200,8 @@ def duplicates(simulation: Simulation) -> dict[str, int]:
     """Orders handed over more than once, from the exchange's own journal."""
     if simulation.log.name == "memory:":
         return simulation.journal.duplicates()
-    with closing(Journal(f"{simulation.log.name}.exchange")) as journal:
+    files = simulation.log.files
+    with closing(Journal(files.with_name(f"{files.name}.exchange"))) as journal:
         return journal.duplicates()
 
 
