@@ -1,4 +1,4 @@
-"""Two engine processes on one PostgreSQL database: one owns the account, the other stands by.
+"""Three engine processes on one PostgreSQL database: one owns the account, the others stand by.
 
 The owner is frozen in mid-trade and thawed, its successor is killed. What must hold afterwards is
 read from the paper server's own journal, from the leases as they were taken by the database's own
@@ -12,10 +12,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -24,13 +25,15 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.upkeep import store_info
 from tests.adapters.storage.test_postgres import raw
 from tests.live.agreement import compared
-from tests.live.killing import COMMON, DECISIONS, START_HELD, WINDOWS
+from tests.live.killing import COMMON, DECISIONS, START_HELD
 from tests.paper.servers import KEY, SECRET, PaperServer, eventually, running
 
 THOROUGH = os.environ.get("FILLWRIGHT_THOROUGH") == "1"
 TAKEN_OVER_SECONDS_MAX = 3.0
 """From a freeze or kill until another owns the account; looked at when nothing else runs beside."""
 SPEED = 20
+WINDOWS = ("20m", "18m", "18m")
+"""A minute of work, so that a slow machine has no part of it done before it is to be taken over."""
 REQUEST_SECONDS = 1
 
 
@@ -56,7 +59,7 @@ def engine(server: PaperServer, store: str, folder: Path, name: str) -> Iterator
             stderr=errors,
         )
     try:
-        yield Engine(process, said)
+        yield Engine(name, process, said)
     finally:
         if process.poll() is None:
             process.kill()
@@ -66,7 +69,8 @@ def engine(server: PaperServer, store: str, folder: Path, name: str) -> Iterator
 class Engine:
     """One engine process and what it says."""
 
-    def __init__(self, process: subprocess.Popen[bytes], said: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], said: Path) -> None:
+        self.name = name
         self.process = process
         self._said = said
 
@@ -79,31 +83,38 @@ class Engine:
         return "standing by" in self.said
 
 
+NAMES = ("ann", "bob", "cid")
 WITNESS = (
     "ALTER TABLE stored_events ADD COLUMN writer text NOT NULL DEFAULT session_user",
-    "CREATE TABLE takings (epoch bigint, run_out_at timestamptz, taken_at timestamptz)",
+    """
+    CREATE TABLE takings (
+      epoch bigint, owner text, run_out_at timestamptz, taken_at timestamptz
+    )""",
     """
     CREATE FUNCTION taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-      INSERT INTO takings VALUES (new.epoch, old.expires_at, clock_timestamp());
+      INSERT INTO takings VALUES (new.epoch, new.owner, old.expires_at, clock_timestamp());
       RETURN new;
     END $$""",
     """
     CREATE TRIGGER taken AFTER UPDATE ON leases FOR EACH ROW
     WHEN (new.epoch <> old.epoch) EXECUTE FUNCTION taken()""",
-    *(f"CREATE ROLE {name} LOGIN SUPERUSER" for name in ("first", "second", "third")),
+    *(f"CREATE ROLE {name} LOGIN SUPERUSER" for name in NAMES),
 )
 """What the database is to note of its own: who wrote each event, and when leases were taken."""
 
 
-def taken_over(store: str, epoch: int, at: datetime) -> float:
-    """Wait until another owns the account with ``epoch``; gives seconds since ``at``.
+class Taking(NamedTuple):
+    """When an account was taken, by which process, and when the lease before it ran out."""
 
-    It must not have been taken before the last owner's lease had run out.
-    """
-    asked = "SELECT run_out_at, taken_at FROM takings WHERE epoch = %s"
-    ((run_out_at, taken_at),) = eventually(lambda: raw(store, asked, epoch), 60)
-    assert run_out_at <= taken_at
-    return float((taken_at - at).total_seconds())
+    owner: str
+    run_out_at: datetime
+    taken_at: datetime
+
+
+def taking(store: str, epoch: int) -> Taking:
+    """Wait until somebody owns the account with ``epoch``."""
+    asked = "SELECT owner, run_out_at, taken_at FROM takings WHERE epoch = %s"
+    return Taking(*eventually(lambda: raw(store, asked, epoch), 60)[0])
 
 
 def server_time(store: str) -> datetime:
@@ -122,6 +133,12 @@ def turns(store: str) -> list[tuple[str, int, int]]:
     return found
 
 
+def owner_of(engines: Sequence[Engine], taken: Taking) -> Engine:
+    """The engine whose process took the account."""
+    (found,) = (one for one in engines if taken.owner.endswith(f":{one.process.pid}"))
+    return found
+
+
 def orders_at(server: PaperServer) -> int:
     return len(server.call("GET", "/v2/orders", params={"status": "all", "limit": 500}).json())
 
@@ -134,41 +151,49 @@ def test_a_frozen_and_a_killed_owner_are_followed_and_nothing_is_sent_twice(
         raw(postgres_url, statement)
     rows = [
         COMMON | row | {"decision_id": f"d{i}", "window": window}
-        for i, (row, window) in enumerate(zip(DECISIONS, WINDOWS, strict=True))
+        for i, (row, window) in enumerate(zip(DECISIONS, strict=True))
     ]
     (tmp_path / "decisions.json").write_text(json.dumps(rows))
     (tmp_path / "account.json").write_text(json.dumps({"cash": 945_000, "positions": START_HELD}))
-    with (
-        running(
-            seed=7,
-            speed=SPEED,
-            start="10:00",
-            account=tmp_path / "account.json",
-            journal=tmp_path / "paper.db",
-        ) as server,
-        engine(server, postgres_url, tmp_path, "first") as first,
-    ):
+    # Somebody owns the account until all three have started, so that none has to hurry.
+    raw(postgres_url, "INSERT INTO leases VALUES ('main', 'nobody', 1, 'infinity')")
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            running(
+                seed=7,
+                speed=SPEED,
+                start="10:00",
+                account=tmp_path / "account.json",
+                journal=tmp_path / "paper.db",
+            )
+        )
+        engines = [
+            stack.enter_context(engine(server, postgres_url, tmp_path, name)) for name in NAMES
+        ]
+        for one in engines:
+            eventually(one.stands_by, 120)
+        raw(postgres_url, "UPDATE leases SET expires_at = clock_timestamp()")
+
+        first = owner_of(engines, taking(postgres_url, 2))
         eventually(lambda: first.process.poll() is not None or orders_at(server) >= 2, 60)
-        assert first.process.poll() is None, first.said
-        with engine(server, postgres_url, tmp_path, "second") as second:
-            eventually(second.stands_by, 60)
-            assert second.process.poll() is None
+        at = server_time(postgres_url)
+        first.process.send_signal(signal.SIGSTOP)
+        after_freeze = taking(postgres_url, 3)
+        second = owner_of(engines, after_freeze)
+        frozen_for = (after_freeze.taken_at - at).total_seconds()
+        before = orders_at(server)
+        eventually(lambda: orders_at(server) > before or second.process.poll() == 0, 60)
+        first.process.send_signal(signal.SIGCONT)
+        assert first.process.wait(60) == 3, first.said
+        assert "owns the account" in first.said or "ran out" in first.said
 
-            at = server_time(postgres_url)
-            first.process.send_signal(signal.SIGSTOP)
-            frozen_for = taken_over(postgres_url, epoch=2, at=at)
-            before = orders_at(server)
-            eventually(lambda: orders_at(server) > before or second.process.poll() == 0, 60)
-            first.process.send_signal(signal.SIGCONT)
-            assert first.process.wait(30) == 3, first.said
-            assert "owns the account" in first.said or "ran out" in first.said
-
-            with engine(server, postgres_url, tmp_path, "third") as third:
-                eventually(third.stands_by, 60)
-                at = server_time(postgres_url)
-                second.process.kill()
-                killed_for = taken_over(postgres_url, epoch=3, at=at)
-                assert third.process.wait(120) == 0, third.said
+        assert second.process.poll() is None, second.said
+        at = server_time(postgres_url)
+        second.process.kill()
+        after_kill = taking(postgres_url, 4)
+        third = owner_of(engines, after_kill)
+        killed_for = (after_kill.taken_at - at).total_seconds()
+        assert third.process.wait(120) == 0, third.said
 
         copy_store(postgres_url, str(tmp_path / "log.db"))
         found = compared(server, tmp_path, START_HELD, SPEED * REQUEST_SECONDS)
@@ -178,9 +203,13 @@ def test_a_frozen_and_a_killed_owner_are_followed_and_nothing_is_sent_twice(
     if THOROUGH:
         assert frozen_for < TAKEN_OVER_SECONDS_MAX
         assert killed_for < TAKEN_OVER_SECONDS_MAX
-    # Each had its turn and came back to none: the thawed one wrote nothing.
-    assert [writer for writer, _, _ in turns(postgres_url)] == ["first", "second", "third"]
-    assert [owner.epoch for owner in store_info(postgres_url).owners] == [3]
+    # Nobody took it before the lease had run out; each had its turn and came back to none: what
+    # the frozen one wanted to write when it went on was refused.
+    assert all(one.run_out_at <= one.taken_at for one in (after_freeze, after_kill))
+    expected = [first.name, second.name, third.name]
+    assert sorted(expected) == sorted(NAMES)
+    assert [writer for writer, _, _ in turns(postgres_url)] == expected
+    assert [owner.epoch for owner in store_info(postgres_url).owners] == [4]
     with Log.open(postgres_url, writer=False) as log:
         starts = [r for r in log.raw_events() if r.topic.startswith("EngineStarted.")]
         assert len(starts) == 3
