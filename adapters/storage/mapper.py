@@ -51,11 +51,10 @@ class EventMapper(Mapper[UUID]):
         try:
             if codec is not None:
                 return codec.decode(state)
-            return self._decode_first(topic, state)
+            return self._decode_first(topic, state, _where(position))
         except (ValidationError, ValueError, KeyError, TypeError) as error:
-            where = "a stored event" if position is None else f"the event at position {position}"
             raise StoreDamaged(
-                f"{where} is not what was written ({topic}: {_first_line(error)}). "
+                f"{_where(position)} is not what was written ({topic}: {_first_line(error)}). "
                 "Run `fillwright verify` on the store and go back to its last good copy"
             ) from error
 
@@ -74,18 +73,18 @@ class EventMapper(Mapper[UUID]):
         self._by_class[event_class] = codec
         return codec
 
-    def _decode_first(self, topic: str, state: bytes) -> DomainEvent:
+    def _decode_first(self, topic: str, state: bytes, where: str) -> DomainEvent:
         """Decode a topic met for the first time, or an older version of one."""
         name, version = _split(topic)
         event_class = upcasting.latest(name)
         if event_class is None:
             raise StoreNewer(
-                f"the store holds the event {topic}, which this version does not know. "
+                f"{where} is {topic}, which this version does not know. "
                 "Open it with the version of fillwright that wrote it, or a later one"
             )
         if version > event_class.VERSION:
             raise StoreNewer(
-                f"the store holds {topic}, and this version knows {name} up to version "
+                f"{where} is {topic}, and this version knows {name} up to version "
                 f"{event_class.VERSION}. Open it with a later version of fillwright"
             )
         codec = self._by_class.get(event_class) or self._codec_of(event_class)
@@ -103,6 +102,10 @@ def _split(topic: str) -> tuple[str, int]:
     except ValueError:
         raise ValueError(f"{topic!r} is not a topic") from None
     return name, version
+
+
+def _where(position: int | None) -> str:
+    return "a stored event" if position is None else f"the event at position {position}"
 
 
 def _first_line(error: Exception) -> str:

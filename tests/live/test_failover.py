@@ -151,7 +151,7 @@ def test_a_frozen_and_a_killed_owner_are_followed_and_nothing_is_sent_twice(
         raw(postgres_url, statement)
     rows = [
         COMMON | row | {"decision_id": f"d{i}", "window": window}
-        for i, (row, window) in enumerate(zip(DECISIONS, strict=True))
+        for i, (row, window) in enumerate(zip(DECISIONS, WINDOWS, strict=True))
     ]
     (tmp_path / "decisions.json").write_text(json.dumps(rows))
     (tmp_path / "account.json").write_text(json.dumps({"cash": 945_000, "positions": START_HELD}))

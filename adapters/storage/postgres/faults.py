@@ -50,6 +50,12 @@ _ADVICE: Final[
         "its files are damaged. Keep them as evidence and go back to the last good copy",
     ),
     (
+        (pg.SystemError, pg.IoError, pg.UndefinedFile, pg.DuplicateFile),
+        StoreError,
+        "the server cannot use its disk. Nothing of this append was written; "
+        "look into the server's own log",
+    ),
+    (
         (pg.LockNotAvailable, pg.QueryCanceled),
         StoreBusy,
         "another process has been writing it for too long. Wait until it ends, or stop it",
@@ -60,6 +66,16 @@ _ADVICE: Final[
         "the server cannot be reached. Check that it runs and the URL is right",
     ),
 )
+# The last: this process stood still, and its transaction was ended meanwhile.
+_ENDED: Final = (
+    pg.AdminShutdown,
+    pg.CrashShutdown,
+    pg.CannotConnectNow,
+    pg.TooManyConnections,
+    pg.IdleSessionTimeout,
+    pg.IdleInTransactionSessionTimeout,
+)
+_CONNECTION_CLASS: Final = "08"
 
 
 def explain(error: BaseException, store: str) -> StoreError:
@@ -75,9 +91,12 @@ def explain(error: BaseException, store: str) -> StoreError:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether another connection may work: the server went away, restarts, or ended this one."""
-    if isinstance(error, pg.QueryCanceled | pg.LockNotAvailable | pg.DiskFull | pg.OutOfMemory):
-        return False
-    if isinstance(error, pg.IdleInTransactionSessionTimeout):
-        return True  # this process stood still, and its transaction was ended meanwhile
+    """Whether another connection may work: the server went away, restarts, or ended this one.
+
+    What the server refuses with another reason of its own it would refuse again.
+    """
+    if isinstance(error, _ENDED):
+        return True
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        return error.sqlstate.startswith(_CONNECTION_CLASS)
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout)

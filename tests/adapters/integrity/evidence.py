@@ -1,39 +1,46 @@
-"""A store with checkpoints outside it, and ways of tampering with it."""
+"""A store with checkpoints outside it, on either database, and ways of tampering with it."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from fillwright.adapters.integrity.anchors import checkpoints_at
 from fillwright.adapters.integrity.checkpointing import Checkpointer, start_for
 from fillwright.adapters.integrity.notes import SignerKey
 from fillwright.adapters.integrity.verifying import Outside, Verification, verify_log
 from fillwright.adapters.storage.chain import GENESIS, link
+from fillwright.adapters.storage.copying import copy_store
+from fillwright.adapters.storage.location import is_postgres, postgres_address
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from tests.adapters.storage.helpers import Sample
+from tests.postgres import PostgresServer, fresh_store
 
 KEY = SignerKey("fillwright/test", bytes(range(32)))
 OTHER_KEY = SignerKey("fillwright/test", bytes(range(1, 33)))
 COLUMNS = "position, stream, originator_id, originator_version, topic, hash, state"
+TABLES = ("stored_events", "ops_records", "counters")
 
 _times = count(1_700_000_000_000_000_000)
 
 
 @dataclass
 class Evidence:
-    """A store, and the anchor that its checkpoints were left at."""
+    """A store, and the anchor that its checkpoints were left at; on ``server`` if there is one."""
 
-    store: Path
+    store: Path | str
     anchor: Path
     key: SignerKey = KEY
+    server: PostgresServer | None = None
 
     @property
     def outside(self) -> Outside:
@@ -60,16 +67,27 @@ class Evidence:
             return verify_log(log, self.outside, start=start, jobs=jobs)
 
     def copy(self, folder: Path) -> Evidence:
+        """A copy of what is whole still, with its own anchor."""
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self.store, folder / "log.db")
         shutil.copy(self.anchor, folder / "anchor")
-        return Evidence(folder / "log.db", folder / "anchor", self.key)
+        if self.server is None:
+            copied: Path | str = Path(shutil.copy(self.store, folder / "log.db"))
+        else:
+            copied = fresh_store(self.server, folder)
+            copy_store(str(self.store), copied)
+        return Evidence(copied, folder / "anchor", self.key, self.server)
 
 
-def anchored(folder: Path, sizes: Sequence[int] = (4, 7), beyond: int = 3) -> Evidence:
+def anchored(
+    folder: Path,
+    sizes: Sequence[int] = (4, 7),
+    beyond: int = 3,
+    server: PostgresServer | None = None,
+) -> Evidence:
     """A store with checkpoints at these sizes and some events after the last one."""
     (folder / "store").mkdir(parents=True)
-    evidence = Evidence(folder / "store" / "log.db", folder / "outside" / "anchor")
+    store = folder / "store" / "log.db" if server is None else fresh_store(server, folder / "store")
+    evidence = Evidence(store, folder / "outside" / "anchor", server=server)
     made = 0
     for size in sizes:
         evidence.append(size - made)
@@ -79,18 +97,52 @@ def anchored(folder: Path, sizes: Sequence[int] = (4, 7), beyond: int = 3) -> Ev
     return evidence
 
 
+class Direct:
+    """Statements of somebody who does not go through the log; ``?`` stands for parameters."""
+
+    def __init__(self, connection: Any, mark: str) -> None:
+        self._connection = connection
+        self._mark = mark
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        return self._connection.execute(statement.replace("?", self._mark), tuple(parameters))
+
+
 @contextmanager
-def opened(store: Path) -> Iterator[sqlite3.Connection]:
+def opened(store: Path | str) -> Iterator[Direct]:
     """The database as somebody opens it who does not go through the log."""
-    connection = sqlite3.connect(store)
-    try:
-        with connection:
-            yield connection
-    finally:
-        connection.close()
+    if is_postgres(store):
+        address = postgres_address(store)
+        with psycopg.connect(address.conninfo) as server:
+            server.execute(f"SET search_path TO {address.schema}".encode())
+            yield Direct(server, "%s")
+        return
+    with closing(sqlite3.connect(store)) as file, file:
+        yield Direct(file, "?")
 
 
-def rewrite(store: Path, change: Callable[[list[list[Any]]], None], *, rehash: bool) -> None:
+def put_in_place(other: Path | str, store: Path | str) -> None:
+    """Everything of another store in the place of what a store has, without going through it."""
+    with opened(other) as source, opened(store) as target:
+        for table in TABLES:
+            rows = source.execute(f"SELECT * FROM {table}").fetchall()
+            target.execute(f"DELETE FROM {table}")
+            for row in rows:
+                marks = ", ".join("?" * len(row))
+                target.execute(f"INSERT INTO {table} VALUES ({marks})", row)
+
+
+def change_state(store: Path | str, table: str, position: int, old: bytes, new: bytes) -> None:
+    """Change bytes of one stored record."""
+    with opened(store) as connection:
+        asked = f"SELECT state FROM {table} WHERE position = ?"
+        (state,) = connection.execute(asked, (position,)).fetchone()
+        assert old in bytes(state)
+        edited = bytes(state).replace(old, new)
+        connection.execute(f"UPDATE {table} SET state = ? WHERE position = ?", (edited, position))
+
+
+def rewrite(store: Path | str, change: Callable[[list[list[Any]]], None], *, rehash: bool) -> None:
     """Change the rows of the events, and with ``rehash`` make a chain that fits them again.
 
     Rows are lists in the order of ``COLUMNS``; positions and streams are made to fit as well when
@@ -99,13 +151,16 @@ def rewrite(store: Path, change: Callable[[list[list[Any]]], None], *, rehash: b
     with opened(store) as connection:
         rows = [
             list(row)
-            for row in connection.execute(f"SELECT {COLUMNS} FROM stored_events ORDER BY position")
+            for row in connection.execute(
+                f"SELECT {COLUMNS} FROM stored_events ORDER BY position"
+            ).fetchall()
         ]
         change(rows)
         if rehash:
             _fit(rows)
         connection.execute("DELETE FROM stored_events")
-        connection.executemany("INSERT INTO stored_events VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        for row in rows:
+            connection.execute("INSERT INTO stored_events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def _fit(rows: list[list[Any]]) -> None:

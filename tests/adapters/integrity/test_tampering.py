@@ -1,28 +1,47 @@
-"""Every way of changing a log is found, and named."""
+"""Every way of changing a log is found, and named, on either database."""
 
 import json
-import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fillwright.adapters.integrity.checkpointing import Checkpointer
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain.errors import StoreDamaged
-from tests.adapters.integrity.evidence import KEY, OTHER_KEY, Evidence, anchored, opened, rewrite
+from tests.adapters.integrity.evidence import (
+    KEY,
+    OTHER_KEY,
+    Evidence,
+    anchored,
+    change_state,
+    opened,
+    put_in_place,
+    rewrite,
+)
+from tests.postgres import PostgresServer
 
 Rows = list[list[Any]]
 
 
-@pytest.fixture
-def evidence(tmp_path: Path) -> Evidence:
+def server_of(request: pytest.FixtureRequest) -> PostgresServer | None:
+    """The server that a test's parameter asks for; None for a file."""
+    if request.param == "file":
+        return None
+    found = request.getfixturevalue("postgres_server")
+    assert isinstance(found, PostgresServer)
+    return found
+
+
+@pytest.fixture(params=["file", "postgres"])
+def evidence(request: pytest.FixtureRequest, tmp_path: Path) -> Evidence:
     """Ten events, with checkpoints outside at four and at seven."""
-    return anchored(tmp_path)
+    return anchored(tmp_path, server=server_of(request))
 
 
 def altered(state: bytes) -> bytes:
@@ -42,11 +61,7 @@ def test_an_untouched_log_is_as_it_was_and_vouched_for(evidence: Evidence) -> No
 
 
 def test_a_changed_byte_is_found(evidence: Evidence) -> None:
-    with opened(evidence.store) as connection:
-        connection.execute(
-            "UPDATE stored_events SET state = CAST(replace(state, 'halt 5', 'halt 6') AS BLOB) "
-            "WHERE position = 6"
-        )
+    change_state(evidence.store, "stored_events", 6, b"halt 5", b"halt 6")
     found = evidence.verify()
     assert (found.outcome, found.first_bad_position, found.good) == ("failed", 6, 5)
     assert "altered: its hash does not fit" in found.what
@@ -101,7 +116,9 @@ def test_a_removed_aggregate_whose_chain_was_made_anew_is_found(evidence: Eviden
     assert "the first 4 events are not those of the checkpoint" in found.what
 
 
-def test_an_inserted_event_is_found_without_and_with_a_new_chain(evidence: Evidence) -> None:
+def test_an_inserted_event_is_found_without_and_with_a_new_chain(
+    evidence: Evidence, tmp_path: Path
+) -> None:
     def insert(rows: Rows) -> None:
         more = list(rows[5])
         more[6] = altered(more[6])
@@ -110,7 +127,7 @@ def test_an_inserted_event_is_found_without_and_with_a_new_chain(evidence: Evide
             row[0] = position
         more[3] += 100  # the table itself takes no event twice
 
-    copy = evidence.copy(evidence.store.parent / "copy")
+    copy = evidence.copy(tmp_path / "copy")
     rewrite(evidence.store, insert, rehash=False)
     assert evidence.verify().first_bad_position == 7
     rewrite(copy.store, insert, rehash=True)
@@ -122,9 +139,9 @@ def test_an_inserted_event_is_found_without_and_with_a_new_chain(evidence: Evide
 
 
 def test_a_replaced_database_is_found(evidence: Evidence, tmp_path: Path) -> None:
-    other = anchored(tmp_path / "other", sizes=(5,), beyond=20)
+    other = anchored(tmp_path / "other", sizes=(5,), beyond=20, server=evidence.server)
     rewrite(other.store, lambda rows: rows[0].__setitem__(6, altered(rows[0][6])), rehash=True)
-    shutil.copy(other.store, evidence.store)
+    put_in_place(other.store, evidence.store)
     with Log.open(evidence.store, writer=False) as log:
         assert log.verify().ok
     found = evidence.verify()
@@ -136,7 +153,7 @@ def test_an_older_copy_in_its_place_is_found(evidence: Evidence, tmp_path: Path)
     older = evidence.copy(tmp_path / "older")
     evidence.append(5)
     evidence.checkpoint()
-    shutil.copy(older.store, evidence.store)
+    put_in_place(older.store, evidence.store)
     found = evidence.verify()
     assert (found.outcome, found.first_bad_position) == ("failed", 11)
     assert "an older copy was put in its place" in found.what
@@ -157,7 +174,7 @@ def test_checkpoints_signed_by_another_key_are_refused(evidence: Evidence) -> No
     evidence.anchor.unlink()
     with opened(evidence.store) as connection:
         connection.execute("DELETE FROM ops_records")
-    forged = Evidence(evidence.store, evidence.anchor, OTHER_KEY)
+    forged = Evidence(evidence.store, evidence.anchor, OTHER_KEY, evidence.server)
     forged.checkpoint()
     assert forged.verify().outcome == "anchored"
     found = evidence.verify()
@@ -219,8 +236,8 @@ def test_an_edited_frontier_in_the_second_stream_is_not_believed(evidence: Evide
     """An incremental check begins where the key has signed, or reads all of the log."""
     assert evidence.verify(incremental=True).checked_from == 7
     with opened(evidence.store) as connection:
-        (state,) = connection.execute("SELECT state FROM ops_records WHERE position = 2").fetchone()
-        record = json.loads(state)
+        asked = "SELECT state FROM ops_records WHERE position = 2"
+        record = json.loads(bytes(connection.execute(asked).fetchone()[0]))
         record["frontier"][0] = "00" * 32
         edited = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
         connection.execute("UPDATE ops_records SET state = ? WHERE position = 2", (edited,))
@@ -233,14 +250,20 @@ def test_an_edited_frontier_in_the_second_stream_is_not_believed(evidence: Evide
 STORE_EVENTS = 24
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    return anchored(tmp_path_factory.mktemp("pristine"), sizes=(5, 12, STORE_EVENTS), beyond=0)
+@pytest.fixture(scope="module", params=["file", "postgres"])
+def pristine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Evidence, Evidence]:
+    """A store, and a copy of it to be tampered with."""
+    folder = tmp_path_factory.mktemp("pristine")
+    made = anchored(folder, sizes=(5, 12, STORE_EVENTS), beyond=0, server=server_of(request))
+    return made, made.copy(folder / "copy")
 
 
-def snapshot(store: Path) -> list[tuple[Any, ...]]:
+def snapshot(store: Path | str) -> list[tuple[Any, ...]]:
     with opened(store) as connection:
-        return connection.execute("SELECT * FROM stored_events ORDER BY position").fetchall()
+        found = connection.execute("SELECT * FROM stored_events ORDER BY position").fetchall()
+        return list(found)
 
 
 @st.composite
@@ -270,20 +293,19 @@ def tamper(rows: Rows, kind: str, at: list[int], data: bytes) -> None:
         rows[one][4] = f"{rows[one][4]}{data[0] % 10}"
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(tampering(), st.booleans())
 def test_every_tampering_with_a_checkpointed_log_is_found(
-    pristine: Evidence, tmp_path: Path, change: tuple[str, list[int], bytes], rehash: bool
+    pristine: tuple[Evidence, Evidence], change: tuple[str, list[int], bytes], rehash: bool
 ) -> None:
     """With ``rehash`` positions, streams, versions and the chain are made to fit again."""
     kind, at, data = change
-    copy = pristine.copy(tmp_path)
-    for leftover in ("log.db-wal", "log.db-shm"):
-        (tmp_path / leftover).unlink(missing_ok=True)
+    whole, copy = pristine
+    put_in_place(whole.store, copy.store)
     before = snapshot(copy.store)
     try:
         rewrite(copy.store, lambda rows: tamper(rows, kind, at, data), rehash=rehash)
-    except sqlite3.IntegrityError:
+    except (sqlite3.IntegrityError, psycopg.IntegrityError):
         return  # the table itself refuses it: nothing was changed
     found = copy.verify()
     changed = snapshot(copy.store) != before

@@ -129,7 +129,7 @@ def test_an_event_of_a_newer_version_stops_reading_at_its_position(tmp_path: Pat
     with Log.open(path) as log:
         events = log.events()
         assert [next(events).position for _ in range(3)] == [1, 2, 3]
-        with pytest.raises(StoreNewer, match=r"InstructionSuspended\.v7"):
+        with pytest.raises(StoreNewer, match=r"at position 4 is InstructionSuspended\.v7"):
             next(events)
 
 
