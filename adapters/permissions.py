@@ -60,6 +60,29 @@ def use_release(
         return Used(name, cause_of(used.id))
 
 
+def use_break(
+    store: str | None, account: str, scope: str, command: str, caller: Caller | None = None
+) -> Used | None:
+    """Use the approved change that closing a break by hand takes.
+
+    None where no principals are set up and a person is named instead.
+
+    Raises:
+        AccessDenied: the caller lacks the role, or nobody else has approved it; on the record.
+        StoreError: that cannot be read.
+    """
+    supervisor = supervisor_of(store, caller)
+    if supervisor is None:
+        return None
+    with supervisor:
+        me = supervisor.require(command.partition(" ")[0])
+        if supervisor.state.usable(ChangeKind.CLOSE_BREAK, account, scope, supervisor.now) is None:
+            why = f"another person has to approve it: changes propose break --scope {scope}"
+            supervisor.deny(AccessDenied(me.name, command, why))
+        used = supervisor.use(ChangeKind.CLOSE_BREAK, account, scope, command)
+        return Used(me.name, cause_of(used.id))
+
+
 def name_of(store: str, caller: Caller | None = None) -> str | None:
     """The name of the caller's principal, None where there is none or it cannot be read."""
     try:

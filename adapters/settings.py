@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_serializer
 from pydantic_settings import (
@@ -31,6 +31,7 @@ from ..domain.limits import Limits
 from ..domain.market import Record
 from ..domain.money import plain
 from ..domain.planning.facts import PlanningRules
+from ..domain.ports import AccountKind
 from ..domain.retention import RetentionRules
 from ..domain.switching import SwitchingRules
 from ..domain.timing.engine import TimingConfig
@@ -107,7 +108,8 @@ class BrokerSettings(Record):
     used. Addresses are bases without ``/v2``, sockets complete; an empty ``trading_url`` is
     Alpaca's of the mode, the others follow from it. ``requests_per_minute`` holds until the
     broker's headers say otherwise. Own record and broker's are compared every
-    ``reconcile_seconds`` (0: at start and after lost connections only).
+    ``reconcile_seconds`` (0: at start and after lost connections only). ``account_kind`` (cash or
+    margin) stands in for what the broker's record says the account is.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -125,6 +127,7 @@ class BrokerSettings(Record):
     feed: Annotated[str, Field(pattern=r"^(iex|sip|delayed_sip|test)$")] = "iex"
     requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 200
     reconcile_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
+    account_kind: Literal["", "cash", "margin"] = ""
 
 
 class FeeSettings(Record):
@@ -314,6 +317,7 @@ class Settings(BaseSettings):
             reopen_delay_seconds=execution.reopen_delay_seconds,
             reports_before_commit_max=execution.reports_before_commit_max,
             reconcile_seconds=self.broker.reconcile_seconds,
+            account_kind=AccountKind(kind) if (kind := self.broker.account_kind) else None,
             mode=self.mode.value,
             seed=self.seed,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,9 +15,9 @@ from ..domain.errors import InvalidInput
 from ..domain.limits import Limits
 from ..domain.plan import StrategyParameters
 from ..domain.planning.facts import PlanningRules
-from ..domain.ports import Session
+from ..domain.ports import NANOS, AccountKind, Session
 from ..projections.daily_limits import DailyLimits
-from .brokers.simulated import SimulatedBroker, SimulatedRuntime
+from .brokers.simulated import DayOver, SimulatedBroker, SimulatedRuntime
 from .calendar import ExchangeCalendar
 from .clocks import VirtualClock
 from .engine import Desk, Engine, EngineRules
@@ -37,6 +38,10 @@ from .storage.ownership import Ownership
 
 EXACT: Final = PlanningRules(parameters=StrategyParameters(wake_slack_ns=0))
 """In virtual time no call is late, so none is taken for one of the moment before."""
+DAY_END_NS: Final = 60 * NANOS
+"""How long after the close a day of many goes on, for what is still under way."""
+LOOK_BACK: Final = 100
+"""How many events are read at once to find the engine's last."""
 DEFAULT_CASH: Final = Decimal(1_000_000)
 
 
@@ -52,6 +57,7 @@ class VenueTerms:
     faults: Faults = field(default_factory=Faults)
     check_buying_power: bool = True
     bands: tuple[Band, ...] = ()
+    account_kind: AccountKind = AccountKind.MARGIN
 
 
 @dataclass(slots=True)
@@ -68,7 +74,8 @@ class Simulation:
 
     async def finish(self) -> None:
         """Work until everything is done, then close the session's books."""
-        await self.engine.run()
+        with contextlib.suppress(DayOver):
+            await self.engine.run()
         await self.engine.close_session()
 
     def close(self) -> None:
@@ -95,6 +102,7 @@ def simulate(
     market: RecordedMarketData | None = None,
     on_boundary: Callable[[str], None] | None = None,
     start_at: int | None = None,
+    day_of_many: bool = False,
 ) -> Simulation:
     """Wire one session of these symbol-days; an earlier run of the same store is taken up again.
 
@@ -104,6 +112,7 @@ def simulate(
             exchange's journal and captured market data lie beside it.
         on_boundary: called around every durable write, for crash tests.
         start_at: when the virtual clock starts (ns UTC), the session's open by default.
+        day_of_many: other days follow in the store, each with an exchange of its own.
 
     Raises:
         InvalidInput: the days are not of one session.
@@ -112,8 +121,7 @@ def simulate(
     calendar = market.calendar if market else ExchangeCalendar()
     tapes = [day.day if isinstance(day, ScaledDay) else day for day in days]
     market = market or RecordedMarketData(tapes, calendar)
-    session = _one_session(tapes, market)
-    terms_of_venue = venue or VenueTerms()
+    session, terms_of_venue = _one_session(tapes, market), venue or VenueTerms()
     for halt in terms_of_venue.halts:
         market.halt(halt.symbol, halt.start, halt.end, halt.cause)
     for band in terms_of_venue.bands:
@@ -129,6 +137,7 @@ def simulate(
         halts=terms_of_venue.halts,
         faults=terms_of_venue.faults,
         bands=terms_of_venue.bands,
+        account_kind=terms_of_venue.account_kind,
     )
     log = Log.open(store if store is not None else "memory:", ownership=Ownership(account))
     path = parse_location(store) if store is not None else None
@@ -146,6 +155,7 @@ def simulate(
             session,
             on_boundary,
             start_at,
+            day_of_many,
         )
     except BaseException:
         log.close()
@@ -165,8 +175,11 @@ def _wire(
     session: Session,
     on_boundary: Callable[[str], None] | None,
     start_at: int | None,
+    day_of_many: bool,
 ) -> Simulation:
-    journal = Journal(path.with_name(path.name + ".exchange") if path else None)
+    suffix = f".{session.date}" if day_of_many else ""
+    ends_at = session.close + DAY_END_NS if day_of_many else None
+    journal = Journal(path.with_name(f"{path.name}.exchange{suffix}") if path else None)
     exchange = Exchange(days, terms, journal=journal, on_boundary=on_boundary)
     clock = VirtualClock(max(start_at or session.open, exchange.now, last_record_time(log)))
     log.on_boundary = on_boundary
@@ -175,7 +188,7 @@ def _wire(
         log=log,
         broker=SimulatedBroker(exchange, clock),
         market=market,
-        runtime=SimulatedRuntime(clock, exchange),
+        runtime=SimulatedRuntime(clock, exchange, ends_at),
         calendar=market.calendar,
         events_calendar=NoEvents(),
         keystore=Keystore.open(None, seed=seed),
@@ -194,12 +207,22 @@ def _wire(
 
 
 def last_record_time(log: Log) -> int:
-    """When the last event of the log was recorded (ns UTC), 0 for an empty log."""
-    head = log.head()
-    last = 0
-    for recorded in log.events(after=max(head.position - 1, 0)):
-        last = recorded.event.record_time
-    return last
+    """When the engine last recorded something (ns UTC), 0 for an empty log.
+
+    What a person put on the record from beside it bears the time of the day on which they did.
+    """
+    upto = log.head().position
+    while upto > 0:
+        after = max(upto - LOOK_BACK, 0)
+        times = [
+            recorded.event.record_time
+            for recorded in log.events(after=after, upto=upto)
+            if not recorded.event.actor.startswith("person:")
+        ]
+        if times:
+            return times[-1]
+        upto = after
+    return 0
 
 
 def _one_session(tapes: Sequence[SymbolDay], market: RecordedMarketData) -> Session:

@@ -120,7 +120,7 @@ async def _compare_once(log: Log, standing: Standing, broker: Broker) -> Compare
     breaks = list(order_breaks(mine, open_now, looked_up))
     opened = standing.account.session
     if opened is not None:
-        breaks += position_breaks(opened, mine, reported)
+        breaks += position_breaks(opened, mine, reported, standing.account.standing.accepted)
     today = [i for i in mine if opened is not None and i.session_date == opened.session_date]
     return Compared(
         position=standing.position,

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from . import events as e
+from .account_positions import Disagreeing, PositionStanding
+from .corporate import CorporateAction
 from .errors import invariant
 from .ids import account_stream_id
 from .killing import scopes_covering
@@ -22,7 +24,8 @@ class TradingAccount:
     """One broker account as its events say.
 
     ``limits`` and ``rules`` are those in force, ``kills`` the scopes that are blocked, ``session``
-    the last one opened, and ``closed_sessions`` the dates that were closed.
+    the last one opened, ``status`` the kind of account and when trades settle, and
+    ``closed_sessions`` the dates that were closed.
     """
 
     def __init__(self, id: UUID) -> None:
@@ -32,6 +35,8 @@ class TradingAccount:
         self.rules: e.RulesInForce | None = None
         self.kills: dict[str, str] = {}
         self.session: e.SessionOpened | None = None
+        self.status: e.AccountStatusRecorded | None = None
+        self.standing = PositionStanding()
         self.closed_sessions: set[str] = set()
         self.captured: set[tuple[str, str, int, int]] = set()
         self.starts = 0
@@ -74,6 +79,12 @@ class TradingAccount:
             positions=position_records(positions),
             note=account.note,
         )
+
+    def record_status(self, stamp: e.Stamp, **fields: Any) -> None:
+        """Record the kind of account and the settlement date, if they are not what was recorded."""
+        current = self.status
+        if current is None or any(getattr(current, name) != fields[name] for name in fields):
+            self._record(e.AccountStatusRecorded, stamp, **fields)
 
     def close_session(
         self,
@@ -131,6 +142,85 @@ class TradingAccount:
             orders_compared=orders_compared,
             fills_compared=fills_compared,
             breaks=breaks,
+        )
+
+    def record_action(
+        self, stamp: e.Stamp, name: str, action: CorporateAction, source: str, raw: str
+    ) -> bool:
+        """Record a corporate action, and what it explains; whether it was news."""
+        if self.standing.actions.get(action.action_id) == action:
+            return False
+        raw = raw[: e.RAW_MAX]
+        fields = {"account": name, "action": action, "source": source, "raw": raw}
+        self._record(e.CorporateActionRecorded, stamp, **fields)
+        today = self.session.session_date if self.session else ""
+        for found, ids in list(self.standing.explained_by(today)):
+            self._explain(stamp, found, e.ExplainedBy.CORPORATE_ACTION, action_ids=ids)
+        self.carry_blocks(stamp, today)
+        return True
+
+    def carry_blocks(self, stamp: e.Stamp, today: str) -> None:
+        """Block a symbol's new name as its old one is, from the day on which it has that name."""
+        for scope, old, reason in list(self.standing.blocks_to_carry(self.kills, today)):
+            self.engage_kill(stamp, scope, f"blocked as {old}: {reason}"[:200])
+
+    def positions_differ(
+        self,
+        stamp: e.Stamp,
+        name: str,
+        session_date: str,
+        since: str,
+        found: Iterable[Disagreeing],
+        origin: e.BreakOrigin,
+    ) -> None:
+        """Record positions that nothing explains, each once."""
+        for each in found:
+            known = self.standing.unexplained.get(each.symbol)
+            figures = (each.expected, each.reported)
+            if known is not None and (
+                origin is e.BreakOrigin.SESSION or (known.expected, known.reported) == figures
+            ):
+                continue
+            self._record(
+                e.PositionUnexplained,
+                stamp,
+                account=name,
+                session_date=session_date,
+                symbol=each.symbol,
+                expected=each.expected,
+                reported=each.reported,
+                since=since,
+                origin=origin,
+            )
+
+    def positions_agree(self, stamp: e.Stamp, differing: Iterable[str]) -> None:
+        """Take differences within the session as explained that a comparison no longer shows."""
+        still = set(differing)
+        for symbol, found in list(self.standing.unexplained.items()):
+            if found.origin is e.BreakOrigin.SESSION and symbol not in still:
+                self._explain(stamp, found, e.ExplainedBy.AGREEMENT)
+
+    def accept_position(self, stamp: e.Stamp, symbol: str, reason: str) -> None:
+        """Close a difference by hand: the broker's figure is right. Takes a person and a reason."""
+        invariant(stamp.actor.startswith("person:"), "a person closes a break by hand")
+        invariant(bool(reason.strip()), "a break is closed by hand with a reason")
+        found = self.standing.unexplained.get(symbol)
+        if found is not None:
+            self._explain(stamp, found, e.ExplainedBy.PERSON, reason=reason[:500])
+
+    def _explain(
+        self, stamp: e.Stamp, found: e.PositionUnexplained, by: e.ExplainedBy, **more: Any
+    ) -> None:
+        self._record(
+            e.PositionExplained,
+            stamp,
+            account=found.account,
+            symbol=found.symbol,
+            expected=found.expected,
+            reported=found.reported,
+            origin=found.origin,
+            by=by,
+            **more,
         )
 
     def captured_data(self, stamp: e.Stamp, **fields: Any) -> None:
@@ -193,6 +283,7 @@ class TradingAccount:
     def apply(self, event: e.DomainEvent) -> None:
         """Bring the state forward by one event."""
         self.version = event.originator_version
+        self.standing.apply(event)
         if isinstance(event, e.LimitChanged):
             self.limits = event.limits
         elif isinstance(event, e.RulesInForce):
@@ -203,6 +294,8 @@ class TradingAccount:
             self.kills.pop(event.scope, None)
         elif isinstance(event, e.SessionOpened):
             self.session = event
+        elif isinstance(event, e.AccountStatusRecorded):
+            self.status = event
         elif isinstance(event, e.SessionClosed):
             self.closed_sessions.add(event.session_date)
         elif isinstance(event, e.EngineStarted):

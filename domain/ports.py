@@ -169,11 +169,20 @@ class BrokerOrder:
     submitted_at: int
 
 
+class AccountKind(StrEnum):
+    """Whether purchases are paid with own cash alone or may be lent on; unknown refuses risk."""
+
+    CASH = "cash"
+    MARGIN = "margin"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The broker's account record: equity = cash + positions at market.
 
-    ``note`` names what the broker did not say and a neutral default stands in for.
+    ``note`` names what the broker did not say and a neutral default stands in for. ``multiplier``
+    is how far buying power goes beyond equity where the broker says it.
     """
 
     equity: Decimal
@@ -181,6 +190,8 @@ class Account:
     buying_power: Decimal
     at: int
     note: str = ""
+    kind: AccountKind = AccountKind.UNKNOWN
+    multiplier: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,10 @@ class Reason(StrEnum):
     ACCOUNT_FIGURES = "account_figures"
     SHORT_SALE = "short_sale"
     UNSETTLED_ORDER = "unsettled_order"
+    ACCOUNT_STATUS = "account_status"
+    SETTLED_FUNDS = "settled_funds"
+    GOOD_FAITH = "good_faith"
+    UNEXPLAINED_POSITION = "unexplained_position"
     KILLED = "killed"
     BROKER_REJECTED = "broker_rejected"
     BROKER_UNAVAILABLE = "broker_unavailable"
@@ -73,6 +77,7 @@ class EndReason(StrEnum):
     SHUTDOWN = "shutdown"
     BROKER_REJECTED = "broker_rejected"
     VENUE_OVERFILL = "venue_overfill"
+    CORPORATE_ACTION = "corporate_action"
     BUSTED = "busted"
     AUCTION_UNFILLED = "auction_unfilled"
 

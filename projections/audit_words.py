@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..domain import events as e
 from ..domain.money import plain
 from ..domain.plan import PlanTerms
 from ..domain.reasons import Check
+from .account_words import WORDS, Observed, Told
 from .instruction_events import REPORT_EVENTS
 
-Observed = tuple[tuple[str, str], ...]
-
-
-class Told(NamedTuple):
-    """What happened, why, and the values seen when it was decided."""
-
-    what: str
-    why: str = ""
-    observed: Observed = ()
+__all__ = ["Told", "told"]
 
 
 def told(event: e.DomainEvent) -> Told | None:
@@ -390,4 +383,5 @@ _WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.MarketDataCaptured: _captured,
     e.SubjectRedacted: _redacted,
     **dict.fromkeys(REPORT_EVENTS, _reported),
+    **WORDS,
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fillwright.domain import events as e
+from fillwright.domain.corporate import ActionKind, CorporateAction
 from fillwright.domain.ids import redaction_id
 from fillwright.domain.limits import Limits
 from fillwright.domain.planning.facts import PlanningRules
+from fillwright.domain.ports import AccountKind
 from fillwright.domain.reasons import Anomalous
 from fillwright.domain.switching import SwitchingRules
 
@@ -27,6 +29,56 @@ def _redacted() -> e.SubjectRedacted:
         reason="asked for by the person it is about",
         retention_days=2_192,
     )
+
+
+def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
+    """Of the kind of account, corporate actions, and positions that are not explained."""
+    return [
+        e.AccountStatusRecorded(
+            **own,
+            account=ACCOUNT,
+            session_date=SESSION,
+            kind=AccountKind.MARGIN,
+            multiplier=D(2),
+            settles_on="2026-03-03",
+            settlement_days=1,
+            source="broker",
+        ),
+        e.CorporateActionRecorded(
+            **own,
+            account=ACCOUNT,
+            action=CorporateAction(
+                action_id="189bd849",
+                kind=ActionKind.SPLIT,
+                symbol="BAC",
+                ex_date="2026-03-02",
+                new_rate=D(2),
+                old_rate=D(1),
+            ),
+            source="file:actions.json",
+            raw='{"id": "189bd849", "new_rate": 2, "old_rate": 1, "symbol": "BAC"}',
+        ),
+        e.PositionUnexplained(
+            **own,
+            account=ACCOUNT,
+            session_date=SESSION,
+            symbol="BAC",
+            expected=D(-25),
+            reported=D(-50),
+            since="2026-02-27",
+            origin=e.BreakOrigin.OVERNIGHT,
+        ),
+        e.PositionExplained(
+            **own,
+            account=ACCOUNT,
+            symbol="BAC",
+            expected=D(-25),
+            reported=D(-50),
+            origin=e.BreakOrigin.OVERNIGHT,
+            by=e.ExplainedBy.CORPORATE_ACTION,
+            action_ids=("189bd849",),
+        ),
+    ]
 
 
 def account_examples() -> list[e.DomainEvent]:
@@ -55,6 +107,7 @@ def account_examples() -> list[e.DomainEvent]:
             buying_power=D("1560000.00"),
             positions=(POSITION,),
         ),
+        *_standing_examples(own),
         e.LimitChanged(**own, limits=Limits(version=3, restricted=("GME",)), reason="new mandate"),
         e.KillSwitchEngaged(**own, scope="symbol:BAC", reason="bad prints"),
         e.KillSwitchReleased(**own, scope="symbol:BAC", reason="feed repaired"),

@@ -22,7 +22,6 @@ from fillwright.domain.limits import Reservation
 from fillwright.domain.market import MarketState, PriceBand, Quote, TradingState, TradingStatus
 from fillwright.domain.plan import PlanTerms, StrategyParameters
 from fillwright.domain.planning.estimate import Estimate
-from fillwright.domain.planning.inputs import PlanningInputs, SessionInput, UsageInput
 from fillwright.domain.ports import ExecutionReport, OrderType, ReportKind, Side, TimeInForce
 from fillwright.domain.reasons import (
     Anomalous,
@@ -34,6 +33,8 @@ from fillwright.domain.reasons import (
     Refusal,
 )
 from fillwright.domain.strategies.contract import InstructionView, OrderView
+
+from .planning_examples import planning_inputs
 
 ACCOUNT: Final = "paper-1"
 SESSION: Final = "2026-03-02"
@@ -228,50 +229,7 @@ DECISION: Final = e.DecisionReceived(
 
 ASSESSED: Final = e.DecisionAssessed(
     **head(version=2),
-    inputs=PlanningInputs(
-        now=NOW,
-        equity=D("1000000.00"),
-        buying_power=D("1560000.00"),
-        position=D(2200),
-        arrival_mid=D("100.00"),
-        market=MARKET,
-        session=SessionInput(date=SESSION, open=OPEN, close=CLOSE, is_half_day=False),
-        next_session=None,
-        usage=UsageInput(
-            session_date=SESSION,
-            session_equity_usd=D("1000000.00"),
-            trades=3,
-            turnover_usd=D("90000.00"),
-            reducing_trades=0,
-            reducing_turnover_usd=D(0),
-            buying_power_used_usd=D("90000.00"),
-            buying_power_reserved_usd=D("10000.00"),
-            equal_admitted_at=None,
-            admitted_in_last_minute=1,
-            killed=("symbol:GME",),
-            buy_leaves=D(100),
-            sell_leaves=D(0),
-            unreflected=D(-50),
-            bought=D(900),
-            sold=D(50),
-            busted_bought=D(0),
-            busted_sold=D(0),
-            unsettled=False,
-        ),
-        timing_strategy=ExecutionStrategy.TWAP,
-        timing_slippage_bps=D("1.5"),
-        timing_release_at=None,
-        timing_rule="open_avoidance_passed",
-        symbol_known=True,
-        identified=True,
-        admitted=False,
-        volume_curve=(9, 6, 5, 4, 5, 7, 10),
-        shortable=None,
-        locate=None,
-        price_test=None,
-        order_size=D(800),
-        note="netted against an opposite decision",
-    ),
+    inputs=planning_inputs(MARKET, SESSION, OPEN, CLOSE),
 )
 
 PLANNED: Final = e.InstructionPlanned(

@@ -9,7 +9,7 @@ from typing import Final
 
 from ...domain.errors import BrokerUnavailable
 from ...domain.money import ZERO
-from ...domain.ports import Account, Position
+from ...domain.ports import Account, AccountKind, Position
 from ..provider_reading import number_of, text_of
 
 POSITIONS_MAX: Final = 50_000
@@ -32,6 +32,7 @@ class NeutralDefaults:
             buying_power=self.equity,
             at=at,
             note="account figures are a neutral default: the provider gives none",
+            kind=AccountKind.MARGIN,
         )
 
 
@@ -54,7 +55,24 @@ def read_account(value: object, at: int) -> tuple[Account, frozenset[str]] | Non
     known_cash = cash if cash is not None else power if power is not None else equity
     known_power = power if power is not None else min(known_cash, equity)
     note = f"assumed from equity: {', '.join(sorted(inferred))}" if inferred else ""
-    return Account(equity, known_cash, known_power, at, note), frozenset(inferred)
+    kind, multiplier = _kind_of(value)
+    return Account(equity, known_cash, known_power, at, note, kind, multiplier), frozenset(inferred)
+
+
+def _kind_of(value: object) -> tuple[AccountKind, Decimal | None]:
+    """Cash or margin by ``account_type`` or ``multiplier``.
+
+    The seed's provider says neither, and its accounts are traded as margin accounts; one that says
+    something else is not understood.
+    """
+    said = (text_of(value, "account_type") or "").lower()
+    multiplier = number_of(value, "multiplier")
+    if said:
+        known = {kind.value: kind for kind in AccountKind}
+        return known.get(said, AccountKind.UNKNOWN), multiplier
+    if multiplier is None:
+        return AccountKind.MARGIN, None
+    return (AccountKind.CASH if multiplier <= 1 else AccountKind.MARGIN), multiplier
 
 
 def read_positions(value: object) -> dict[str, Position] | None:

@@ -73,12 +73,20 @@ class SimulatedBroker:
         return self.exchange.reports_since(client_order_ids, self._clock.now())
 
 
-class SimulatedRuntime:
-    """Virtual time that runs to the next report or the time asked for, whichever is first."""
+class DayOver(Exception):
+    """Nothing is left to happen before the end of the day that a runtime was given."""
 
-    def __init__(self, clock: VirtualClock, exchange: Exchange) -> None:
+
+class SimulatedRuntime:
+    """Virtual time that runs to the next report or the time asked for, whichever is first.
+
+    ``ends_at`` (ns UTC) is where a day ends that others follow: what waits longer waits for them.
+    """
+
+    def __init__(self, clock: VirtualClock, exchange: Exchange, ends_at: int | None = None) -> None:
         self._clock = clock
         self._exchange = exchange
+        self._ends_at = ends_at
 
     @property
     def clock(self) -> Clock:
@@ -89,7 +97,17 @@ class SimulatedRuntime:
         """Move the clock to ``until`` or to the next report, and give other tasks a turn.
 
         With None and no report to come the clock stays where it is: nothing will ever happen.
+
+        Raises:
+            DayOver: the day's end is reached first; the clock stands there.
         """
+        ends = self._ends_at
+        if ends is not None and until is not None and until > ends:
+            next_at = self._exchange.next_report_at(ends)
+            if next_at is None:
+                self._clock.set(ends)
+                raise DayOver
+            until = ends
         while (at := self._exchange.next_report_at(until)) is not None:
             self._clock.set(at)
             self._exchange.advance(self._clock.now())

@@ -22,7 +22,9 @@ from ...domain.planning.sizing import Sized, size_decision
 from ...domain.ports import NANOS, Side
 from ...domain.reasons import EndReason, Reason, Refusal
 from ...domain.timing.rules import assess
+from .corporate_facts import crossed_ex_date, name_facts
 from .desk import Desk
+from .session_books import record_status
 
 RAISING: Final = frozenset({TradeAction.BUY, TradeAction.ADD})
 
@@ -89,6 +91,12 @@ class Admission:
         desk, decision = self._desk, instruction.decision
         if decision is None:
             return
+        if crossed_ex_date(desk, instruction, decision.symbol):
+            stamp = desk.stamp(str(instruction.id), "corporate_action")
+            instruction.finish(stamp, EndReason.CORPORATE_ACTION)
+            desk.touch(instruction)
+            desk.retire(instruction)
+            return
         await desk.market.refresh([decision.symbol])
         facts = await self._facts(decision, identified=True)
         usage = facts.usage
@@ -130,7 +138,10 @@ class Admission:
         market = desk.market.state(decision.symbol, now)
         session = desk.calendar.session_at(now)
         quote, _ = _arrival(market, desk)
-        account = await desk.broker.account()
+        account = await desk.broker_account()
+        status = desk.account.status
+        if session is not None and status is not None and status.kind is not account.kind:
+            record_status(desk, account, session)
         positions = await desk.broker.positions()
         held = positions.get(decision.symbol)
         date = session.date if session else _session_date(desk)
@@ -152,6 +163,9 @@ class Admission:
             symbol_known=desk.market.knows(decision.symbol),
             identified=identified,
             volume_curve=desk.market.volume_buckets(decision.symbol, date),
+            cash=desk.books.cash_facts(desk.name, decision.symbol),
+            names=name_facts(desk, decision.symbol, date),
+            unexplained=desk.account.standing.told(decision.symbol),
         )
         return replace(facts, timing=self._timing(facts, decision))
 

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Protocol, runtime_checkable
 
 from ...domain import events as e
 from ...domain.ids import is_own_client_order_id
 from ...domain.instruction import Instruction
 from ...domain.money import ZERO, plain
-from ...domain.ports import BrokerOrder, Position
+from ...domain.ports import Broker, BrokerOrder, Position
+
+
+@runtime_checkable
+class Assuming(Protocol):
+    """A broker that may have something assumed for it, and says what."""
+
+    @property
+    def neutral(self) -> frozenset[str]:
+        """What it does not give and a default stands in for, such as ``positions``."""
+        ...
+
+
+def gives_positions(broker: Broker) -> bool:
+    """Whether the positions just read are the broker's own word, and not a default's."""
+    return not (isinstance(broker, Assuming) and "positions" in broker.neutral)
 
 
 def position_breaks(
     opened: e.SessionOpened,
     instructions: Iterable[Instruction],
     reported: Mapping[str, Position],
+    accepted: Mapping[str, Decimal],
 ) -> Iterator[e.Break]:
-    """Where positions are not the session's start plus own executions since."""
+    """Where positions are not the session's start plus own executions since.
+
+    ``accepted`` are differences that a person has closed by hand since, in shares.
+    """
     expected: dict[str, Decimal] = {p.symbol: p.quantity for p in opened.positions}
+    for symbol, moved in accepted.items():
+        expected[symbol] = expected.get(symbol, ZERO) + moved
     for instruction in instructions:
         plan = instruction.plan
         if plan is not None and instruction.session_date == opened.session_date:

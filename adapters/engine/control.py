@@ -10,7 +10,6 @@ from typing import Final
 from ...domain.errors import InvalidInput, StoreError
 from ...domain.instruction import Instruction
 from ...domain.killing import read_scope, scopes_covering
-from ...projections.runner import Recorded
 from ..permissions import check_release, use_release
 from ..storage.latch import Latched
 from ..storage.records import Conflict
@@ -141,10 +140,8 @@ class Control:
                 "recorded on its own; everything is looked at anew"
             )
         desk.account.apply(event)
-        desk.usage.apply(Recorded(desk.usage.position + 1, event, b""))
+        desk.project(event)
         desk.usage.take_counter_changes()  # the other process has counted it
-        if desk.on_event is not None:
-            desk.on_event(event)
 
     def _take_file(self) -> None:
         """Put on the record what could be latched in the file only."""

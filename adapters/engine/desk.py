@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -18,6 +18,8 @@ from ...domain.intake import IntakeRules
 from ...domain.limits import CounterUpdate, Limits
 from ...domain.planning.facts import DEFAULT_RULES, PlanningRules
 from ...domain.ports import (
+    Account,
+    AccountKind,
     Broker,
     BrokerCommand,
     Calendar,
@@ -31,6 +33,7 @@ from ...domain.ports import (
 )
 from ...domain.switching import SwitchingRules
 from ...domain.timing.terms import TimingConfig
+from ...projections.account_books import AccountBooks
 from ...projections.daily_limits import DailyLimits
 from ...projections.runner import Recorded
 from ..storage.keystore import Keystore
@@ -52,7 +55,8 @@ class EngineRules:
     ``silent_answer_seconds`` is how long an answer that is due (to a new order, a cross or a
     cancel) may stay away, ``silent_rest_seconds`` how long nothing may be heard of a rest, before
     the broker is asked. Own record and broker's are compared every ``reconcile_seconds``, and
-    ``reconcile_before_close_seconds`` before the close; 0 leaves that out.
+    ``reconcile_before_close_seconds`` before the close; 0 leaves that out. ``account_kind`` stands
+    in for the broker's word on whether the account is a cash or a margin account.
     """
 
     planning: PlanningRules = DEFAULT_RULES
@@ -69,6 +73,7 @@ class EngineRules:
     reconcile_seconds: int = 0
     reconcile_before_close_seconds: int = 120
     seed: int | None = None
+    account_kind: AccountKind | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +103,7 @@ class Desk:
     usage: DailyLimits
     clock_source: str = "unknown"
     clock_offset_ns: int | None = None
+    books: AccountBooks = field(init=False)
     instructions: dict[UUID, Instruction] = field(default_factory=dict)
     active: dict[UUID, Instruction] = field(default_factory=dict)
     order_of: dict[UUID, int] = field(default_factory=dict)
@@ -122,6 +128,9 @@ class Desk:
     started: bool = False
     starts: int = 0
 
+    def __post_init__(self) -> None:
+        self.books = AccountBooks(self.usage.instruction)
+
     @property
     def now(self) -> int:
         """The time now, ns UTC."""
@@ -131,6 +140,16 @@ class Desk:
     def limits(self) -> Limits:
         """The limits in force."""
         return self.account.limits or DEFAULT_LIMITS
+
+    async def broker_account(self) -> Account:
+        """The account now, of the kind that configuration says if it says one.
+
+        Raises:
+            BrokerUnavailable: the broker does not give it.
+        """
+        account = await self.broker.account()
+        stated = self.rules.account_kind
+        return account if stated is None else replace(account, kind=stated)
 
     def stamp(
         self,
@@ -304,9 +323,15 @@ class Desk:
 
     def _project(self, recorded: list[e.DomainEvent]) -> None:
         for event in recorded:
-            self.usage.apply(Recorded(self.usage.position + 1, event, b""))
-            if self.on_event is not None:
-                self.on_event(event)
+            self.project(event)
+
+    def project(self, event: e.DomainEvent) -> None:
+        """Bring the projections that decisions are made from forward by one event."""
+        entry = Recorded(self.usage.position + 1, event, b"")
+        self.usage.apply(entry)
+        self.books.apply(entry)
+        if self.on_event is not None:
+            self.on_event(event)
 
     async def commit(self) -> None:
         """Make everything that was recorded durable, then hand the commands to the broker.

@@ -11,7 +11,7 @@ from ...domain.decision import ExecutionStrategy
 from ...domain.errors import BrokerUnavailable, InvalidInput, StoreError
 from ...domain.instruction import Instruction
 from ...domain.limits import Limits
-from ...domain.ports import ExecutionReport, ReportKind
+from ...domain.ports import NANOS, ExecutionReport, ReportKind
 from ...domain.reasons import EndReason
 from ..storage.records import Conflict, CounterExceeded
 from .admission import Admitted, Arrival
@@ -20,7 +20,7 @@ from .callers import Callers, all_of, tell
 from .control import Control
 from .desk import Desk
 from .drop_copy import DropCopy
-from .interruption import is_stuck, patience_until, reload
+from .interruption import is_killed, is_stuck, patience_until, reload
 from .messages import MessageBudget
 from .recovery import Recovery, compare_counters, rebuild
 from .session_books import Capture, close_session, open_session, record_capture
@@ -50,6 +50,7 @@ class Engine:
         self._admission = BatchAdmission(desk)
         self._working = Working(desk, self._budget)
         self._recovery = Recovery(desk, self._working)
+        self._recovery.enter = self._try_open_session
         self._drop_copy = DropCopy(desk, self._recovery)
         self._control = Control(desk, self._working, self._recovery, interrupt)
         self._callers = Callers()
@@ -315,17 +316,14 @@ class Engine:
             return False
         if instruction.ending is not None or instruction.released or instruction.release_at is None:
             return True
-        if self.desk.now < instruction.release_at and not self._is_killed(instruction):
+        if self.desk.now < instruction.release_at and not is_killed(self.desk, instruction):
             self.desk.wake(instruction, instruction.release_at)
+            return False
+        if await self._try_open_session() is not None:
+            self.desk.wake(instruction, self.desk.now + NANOS)
             return False
         await self._admission.check_again(instruction)
         return False
-
-    def _is_killed(self, instruction: Instruction) -> bool:
-        plan, decision = instruction.plan, instruction.decision
-        symbol = decision.symbol if decision else ""
-        strategy = plan.strategy.value if plan else ""
-        return self.desk.account.is_killed(symbol, strategy) is not None
 
     async def _admit_due(self) -> int:
         """Admit what has arrived, all in one append."""

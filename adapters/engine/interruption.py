@@ -48,3 +48,11 @@ def _order_of(command: BrokerCommand) -> str:
     if isinstance(command, CancelOrder):
         return command.client_order_id
     return command.request.client_order_id
+
+
+def is_killed(desk: Desk, instruction: Instruction) -> bool:
+    """Whether a block covers the instruction, planned or not."""
+    plan, decision = instruction.plan, instruction.decision
+    symbol = decision.symbol if decision else ""
+    strategy = plan.strategy.value if plan else ""
+    return desk.account.is_killed(symbol, strategy) is not None

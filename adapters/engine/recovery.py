@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from ...domain import events as e
 from ...domain.account import TradingAccount
+from ...domain.account_positions import Disagreeing
 from ...domain.ids import account_stream_id
 from ...domain.instruction import Instruction
+from ...domain.money import ZERO
 from ...domain.orders import ChildOrder
 from ...domain.ports import (
     NANOS,
@@ -21,10 +24,11 @@ from ...domain.ports import (
     TimeInForce,
 )
 from ...domain.reasons import Anomalous, EndReason
+from ...projections.account_books import AccountBooks
 from ...projections.daily_limits import DailyLimits
 from ...projections.instruction_events import ACCOUNT_EVENTS
 from ..storage.records import is_of
-from .comparing import position_breaks
+from .comparing import gives_positions, position_breaks
 from .desk import Desk
 from .working import Working
 
@@ -46,6 +50,7 @@ def rebuild(desk: Desk) -> None:
     """Fold the whole log into the desk's aggregates and projections."""
     account_id = account_stream_id(desk.name)
     desk.usage = DailyLimits()
+    desk.books = AccountBooks(desk.usage.instruction)
     for index in (desk.instructions, desk.active, desk.in_play, desk.touched, desk.open_orders):
         index.clear()
     desk.account = TradingAccount.named(desk.name)
@@ -54,6 +59,7 @@ def rebuild(desk: Desk) -> None:
     desk.seen, desk.own = 0, []
     for recorded in desk.log.events():
         desk.usage.apply(recorded)
+        desk.books.apply(recorded)
         desk.seen = recorded.position
         id = recorded.event.originator_id
         if id == account_id:
@@ -128,6 +134,8 @@ class Recovery:
     def __init__(self, desk: Desk, working: Working) -> None:
         self._desk = desk
         self._working = working
+        self.enter: Callable[[], Awaitable[object]] | None = None
+        """Opens the session of today; asked once what was under way has been taken in."""
 
     async def take_up(self, *, was_stopped: bool) -> None:
         """Go on with what is open; ``was_stopped`` tells that nobody worked until now."""
@@ -219,12 +227,40 @@ class Recovery:
         fills = sum(1 for report in reports if report.execution_id)
         for instruction, order in open_orders:
             await self.settle(instruction, instruction.orders[order.client_order_id])
+        await self._enter_session()
         breaks = await self._lasting_breaks(ids)
         desk.account.reconciled(
             desk.stamp("account", trigger), trigger, len(open_orders), fills, tuple(breaks)
         )
+        self._take_breaks(trigger, breaks)
         desk.touch(desk.account)
         return breaks
+
+    async def _enter_session(self) -> None:
+        """Positions are compared with the start of today's session, not of an earlier one."""
+        opened, today = self._desk.account.session, self._desk.calendar.session_at(self._desk.now)
+        is_new = today is not None and opened is not None and opened.session_date != today.date
+        if is_new and self.enter is not None:
+            await self.enter()
+
+    def _take_breaks(self, trigger: str, breaks: Sequence[e.Break]) -> None:
+        """Hold positions that disagree as unexplained until they agree or a person closes them."""
+        desk, stamp = self._desk, self._desk.stamp("account", trigger)
+        opened = desk.account.session
+        if opened is None or not gives_positions(desk.broker):
+            return
+        began = {each.symbol: each.quantity for each in opened.positions}
+        found = []
+        for one in breaks:
+            if one.kind == "position" and one.symbol:
+                ours, theirs = Decimal(one.ours), Decimal(one.theirs)
+                start = began.get(one.symbol, ZERO)
+                # Between the session's start and our record the broker may only be behind.
+                if not min(start, ours) <= theirs <= max(start, ours):
+                    found.append(Disagreeing(one.symbol, ours, theirs))
+        date, origin = opened.session_date, e.BreakOrigin.SESSION
+        desk.account.positions_agree(stamp, [one.symbol for one in found])
+        desk.account.positions_differ(stamp, desk.name, date, date, found, origin)
 
     async def _lasting_breaks(self, ids: Sequence[str]) -> list[e.Break]:
         """Where positions disagree also after what was on its way meanwhile has been taken in."""
@@ -294,7 +330,8 @@ class Recovery:
         if opened is None:
             return []
         reported = await desk.broker.positions()
-        return list(position_breaks(opened, desk.instructions.values(), reported))
+        accepted = desk.account.standing.accepted
+        return list(position_breaks(opened, desk.instructions.values(), reported, accepted))
 
 
 def _ended(seen: BrokerOrder, now: int) -> ExecutionReport:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Protocol
 
+from ...domain import events as e
+from ...domain.account_positions import unexplained_positions
 from ...domain.instruction import Instruction
 from ...domain.limits import Limits
-from ...domain.ports import NANOS
+from ...domain.ports import NANOS, Account, Position, Session
+from ...domain.settlement import settlement_of
 from ...domain.tightening import configured_limits
 from ..supervising import is_supervised
+from .comparing import gives_positions
 from .desk import Desk
 from .recovery import Recovery
 
@@ -48,24 +54,73 @@ async def open_session(desk: Desk, limits: Limits) -> None:
         BrokerUnavailable: the broker does not give them.
     """
     now_session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
-    opened = desk.account.session
-    if opened is not None and opened.session_date == now_session.date:
+    opened, status = desk.account.session, desk.account.status
+    is_open = opened is not None and opened.session_date == now_session.date
+    if is_open and status is not None and status.session_date == now_session.date:
         return
+    account = await desk.broker_account()
     stamp = desk.stamp("account", "session_open")
     desk.start_once()
+    record_status(desk, account, now_session)
+    if is_open:
+        return  # an older version opened it; the status goes with the next commit
+    book = desk.books.book(desk.name)
+    before, own = book.today, dict(book.positions)
+    positions = await desk.broker.positions()
     desk.account.open_session(
         stamp,
         desk.name,
         now_session,
-        await desk.broker.account(),
-        await desk.broker.positions(),
+        account,
+        positions,
     )
     if is_supervised(desk.log):
         # What is in force comes from the log: configuration may only tighten it.
         limits = configured_limits(desk.account.limits, limits)
     desk.account.set_limits(stamp, limits, "configuration")
+    if before and gives_positions(desk.broker):
+        _compare_overnight(desk, before, own, positions)
     desk.touch(desk.account)
     await desk.commit()
+
+
+def _compare_overnight(
+    desk: Desk, before: str, own: Mapping[str, Decimal], positions: Mapping[str, Position]
+) -> None:
+    """Record what the broker's positions differ by from ours, and carry blocks to new names."""
+    opened = desk.account.session
+    if opened is None:
+        return
+    stamp = desk.stamp("account", "session_open")
+    reported = {symbol: held.quantity for symbol, held in positions.items()}
+    actions = desk.account.standing.actions.values()
+    today = opened.session_date
+    found = unexplained_positions(own, reported, actions, before, today)
+    origin = e.BreakOrigin.OVERNIGHT
+    desk.account.positions_differ(stamp, desk.name, today, before, found, origin)
+    desk.account.carry_blocks(stamp, today)
+
+
+def record_status(desk: Desk, account: Account, session: Session) -> None:
+    """Record what kind of account it is and when trades settle, where that is not recorded."""
+    settles = settlement_of(desk.calendar, session)
+    desk.account.record_status(
+        desk.stamp("account", "account_record"),
+        account=desk.name,
+        session_date=session.date,
+        kind=account.kind,
+        multiplier=account.multiplier,
+        settles_on=settles.on,
+        settlement_days=settles.cycle_days,
+        source="broker" if desk.rules.account_kind is None else "configuration",
+    )
+    desk.touch(desk.account)
+
+
+def _waits_for_later(instruction: Instruction, close: int) -> bool:
+    """Whether nothing of it can trade before a later session, for which it is deferred."""
+    release = instruction.release_at
+    return release is not None and release >= close and not instruction.released
 
 
 def record_capture(desk: Desk, capture: Capture | None, session_date: str) -> None:
@@ -83,7 +138,9 @@ def record_capture(desk: Desk, capture: Capture | None, session_date: str) -> No
 async def close_session(desk: Desk, recovery: Recovery, capture: Capture | None) -> None:
     """Record the market data used and the session's end, once, when nothing is open."""
     opened = desk.account.session
-    if opened is None or opened.session_date in desk.account.closed_sessions or desk.active:
+    if opened is None or opened.session_date in desk.account.closed_sessions:
+        return
+    if any(not _waits_for_later(i, opened.close) for i in desk.active.values()):
         return
     stamp = desk.stamp("account", "session_close")
     record_capture(desk, capture, opened.session_date)

@@ -10,6 +10,7 @@ from ...domain import events as e
 from ...domain.guard import Guarded, constrain
 from ...domain.instruction import Instruction
 from ...domain.market import MarketState, TradingStatus
+from ...domain.money import ZERO
 from ...domain.plan import PlanTerms
 from ...domain.ports import (
     NANOS,
@@ -281,6 +282,9 @@ class Working:
         """Hold the schedule while the symbol does not trade (ruling 16)."""
         desk, now = self._desk, self._desk.now
         stopped = market.status in (TradingStatus.HALTED, TradingStatus.UNKNOWN)
+        cause = market.halt_cause
+        if not stopped and self._adds_unexplained_risk(plan):
+            stopped, cause = True, "unexplained_position"
         if not stopped and instruction.suspended_since is None:
             return False
         stamp = desk.stamp(str(instruction.id), "halt")
@@ -288,7 +292,7 @@ class Working:
             state, seen = market.trading, market.quote
             instruction.suspend(
                 stamp,
-                market.halt_cause,
+                cause,
                 since=state.halted_since if state else None,
                 mid=seen.mid if seen is not None and seen.is_two_sided else None,
             )
@@ -306,6 +310,14 @@ class Working:
         desk.reopened.pop(instruction.id, None)
         instruction.resume(stamp, quote.mid if quote is not None and quote.is_two_sided else None)
         return False
+
+    def _adds_unexplained_risk(self, plan: PlanTerms) -> bool:
+        """Whether it adds to a position of which the broker reports what nothing explains."""
+        found = self._desk.account.standing.unexplained.get(plan.symbol)
+        if found is None:
+            return False
+        held = self._desk.books.book(self._desk.name).positions.get(plan.symbol, ZERO)
+        return held * plan.side.sign >= 0
 
     def _switched(
         self, instruction: Instruction, plan: PlanTerms, market: MarketState

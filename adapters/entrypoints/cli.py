@@ -10,6 +10,8 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from ... import __version__
+from .actions_command import accept, actions
+from .books_command import books
 from .chains_command import chains
 from .change_commands import changes_app
 from .config_command import config
@@ -88,6 +90,9 @@ app.command()(reconcile)
 app.command()(monitor)
 app.command()(doctor)
 app.command()(surveillance)
+app.command()(books)
+app.command()(actions)
+app.command()(accept)
 app.command()(chains)
 app.command()(tca)
 app.command()(explain)

@@ -224,7 +224,8 @@ class Exchange:
             (account.market_value(name, self.mid(name, at)) for name in account.positions),
             Decimal(0),
         )
-        return Account(account.cash + value, account.cash, account.buying_power, at)
+        cash, power, kind = account.cash, account.buying_power, self.terms.account_kind
+        return Account(cash + value, cash, power, at, kind=kind)
 
     def positions(self, at: int) -> dict[str, Position]:
         """Open positions at ``at``, valued at mid."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ...domain.fees import Charge, FeeSchedule
 from ...domain.market import HaltCause
+from ...domain.ports import AccountKind
 
 CENT: Final = Decimal("0.01")
 ZERO: Final = Decimal(0)
@@ -189,6 +190,7 @@ class Terms:
         latency_ns: from sending an order to its arrival.
         check_buying_power: refuse buys beyond cash net of open buy orders.
         short_selling: let sells go beyond the position.
+        account_kind: what the account's record says it is; nothing is ever lent.
         hold_in_halt: keep orders that arrive in a halt until it ends, instead of refusing them.
     """
 
@@ -204,6 +206,7 @@ class Terms:
     halts: tuple[Halt, ...] = ()
     faults: Faults = Faults()
     bands: tuple[Band, ...] = ()
+    account_kind: AccountKind = AccountKind.MARGIN
 
     def __post_init__(self) -> None:
         """Latency cannot be negative and a session has a length."""
@@ -233,6 +236,8 @@ class Terms:
         faults = asdict(self.faults)
         faults["outages"] = [list(asdict(outage).values()) for outage in self.faults.outages]
         plain["faults"] = faults
+        if self.account_kind is not AccountKind.MARGIN:  # journals of before said nothing of it
+            plain["account_kind"] = self.account_kind.value
         return plain
 
 

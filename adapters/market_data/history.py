@@ -6,7 +6,7 @@ the future.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,13 +15,16 @@ from typing import Final
 
 import numpy as np
 
+from ...domain.corporate import CorporateAction, names_before, volume_factor
 from ...domain.plan import CURVE_BUCKETS_MAX
 from ...domain.ports import NANOS, Session
 from ...domain.strategies.schedule import U_SHAPED_CURVE
+from ..corporate_actions import read_actions
 from ..exchange.tape import Float64Array, Int64Array, MarketFolderError
 from .sessions import SessionCalendar
 
 BARS_FILE: Final = "bars_1m.parquet"
+ACTIONS_FILE: Final = "corporate_actions.json"
 MINUTE_NS: Final = 60 * NANOS
 HISTORY_DAYS_MAX: Final = 20
 """How many earlier sessions an average looks at; 20 is a trading month."""
@@ -54,10 +57,21 @@ class _Day:
 class BarHistory:
     """Daily volumes and volume curves from the one-minute bars of earlier sessions."""
 
-    def __init__(self, bars: Mapping[str, Bars], calendar: SessionCalendar) -> None:
-        """Use ``bars`` by symbol, cut into sessions by ``calendar``."""
+    def __init__(
+        self,
+        bars: Mapping[str, Bars],
+        calendar: SessionCalendar,
+        actions: Iterable[CorporateAction] = (),
+    ) -> None:
+        """Use ``bars`` by symbol, cut into sessions by ``calendar``.
+
+        The bars are raw: volumes from before one of ``actions`` are brought to shares of the day
+        that is asked about, and those under an earlier name are found. A source that adjusts by
+        itself is given no actions.
+        """
         self._bars = dict(bars)
         self._calendar = calendar
+        self._actions = tuple(actions)
         self._days: dict[str, tuple[_Day, ...]] = {}
         self._curves: dict[tuple[str, Session], tuple[float, ...]] = {}
 
@@ -65,19 +79,30 @@ class BarHistory:
     def from_folder(cls, folder: str | Path, calendar: SessionCalendar) -> BarHistory:
         """Read ``bars_1m.parquet`` of a market folder, or of the folder it lies in; may be absent.
 
+        Bars of the file are raw, and ``corporate_actions.json`` beside it says what adjusts them.
+
         Raises:
             MarketFolderError: the file is there and not readable.
+            InvalidInput: the corporate actions are there and not readable.
         """
-        root = Path(folder)
-        path = next((p / BARS_FILE for p in (root, root.parent) if (p / BARS_FILE).is_file()), None)
-        return cls({} if path is None else _read_bars(path), calendar)
+        bars, actions = _beside(folder, BARS_FILE), _beside(folder, ACTIONS_FILE)
+        known = () if actions is None else read_actions(actions).announced
+        adjusting = [each.action for each in known]
+        return cls({} if bars is None else _read_bars(bars), calendar, adjusting)
 
     def average_daily_volume(self, symbol: str, day: str) -> Decimal | None:
         """Mean shares a day over up to 20 whole sessions before ``day`` (ISO), None without any."""
         days = self._before(symbol, day)
         if not days:
             return None
-        return Decimal(round(sum(each.total for each in days) / len(days)))
+        if not self._actions:
+            return Decimal(round(sum(each.total for each in days) / len(days)))
+        names = (symbol, *names_before(symbol, self._actions, day))
+        total = sum(
+            each.total * float(volume_factor(names, self._actions, each.session.date, day))
+            for each in days
+        )
+        return Decimal(round(total / len(days)))
 
     def volume_curve(self, symbol: str, session: Session) -> tuple[float, ...]:
         """Expected fraction of the session's volume per minute, adding up to 1.
@@ -139,9 +164,33 @@ class BarHistory:
         first = last - timedelta(days=HISTORY_AGE_DAYS_MAX)
         name = last.isoformat()
         earlier = [
-            each for each in self._sessions(symbol) if first.isoformat() <= each.session.date < name
+            each
+            for each in self._sessions_of(symbol, name)
+            if first.isoformat() <= each.session.date < name
         ]
         return earlier[-HISTORY_DAYS_MAX:]
+
+    def _sessions_of(self, symbol: str, day: str) -> Sequence[_Day]:
+        """Its sessions, those under an earlier name included, in order of date."""
+        known = [action for action in self._actions if action.new_symbol is not None]
+        if not known:
+            return self._sessions(symbol)
+        found: dict[str, _Day] = {}
+        upto, name = day, symbol
+        for former in (*names_before(symbol, known, day), None):
+            since = max(
+                (a.ex_date for a in known if a.new_symbol == name and a.ex_date <= upto),
+                default="",
+            )
+            found |= {
+                each.session.date: each
+                for each in self._sessions(name)
+                if since <= each.session.date < upto
+            }
+            if former is None:
+                break
+            upto, name = since, former
+        return [found[date] for date in sorted(found)]
 
     def _sessions(self, symbol: str) -> tuple[_Day, ...]:
         if symbol not in self._days:
@@ -149,6 +198,11 @@ class BarHistory:
             days = () if bars is None else tuple(_whole_days(bars, self._calendar))
             self._days[symbol] = days
         return self._days[symbol]
+
+
+def _beside(folder: str | Path, name: str) -> Path | None:
+    root = Path(folder)
+    return next((p / name for p in (root, root.parent) if (p / name).is_file()), None)
 
 
 def session_minutes(session: Session) -> int:

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ...domain.settlement import settlement_of
 from .activities import activity_events, listed_fills
 from .answers import answer, body_of, choice_of, service_of, time_of
 from .portfolio import portfolio_history
@@ -148,7 +149,6 @@ async def calendar(request: Request) -> Response:
     for offset in range((end - start).days + 1):
         session = world.calendar.session_on((start + timedelta(days=offset)).isoformat())
         if session is not None:
-            settles = world.session_after(session.close)
             rows.append(
                 {
                     "date": session.date,
@@ -156,7 +156,7 @@ async def calendar(request: Request) -> Response:
                     "close": local_stamp(session.close)[11:16],
                     "session_open": "0400",
                     "session_close": "1700" if session.is_half_day else "2000",
-                    "settlement_date": settles.date,
+                    "settlement_date": settlement_of(world.calendar, session).on,
                 }
             )
     return answer(rows)

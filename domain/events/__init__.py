@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .account import (
     AccountAnomaly,
+    AccountStatusRecorded,
     Break,
     EngineStarted,
     KillSwitchEngaged,
@@ -18,6 +19,14 @@ from .account import (
     SubjectRedacted,
 )
 from .base import CATALOGUE, DomainEvent, Provenance, Stamp, Stored
+from .corporate import (
+    RAW_MAX,
+    BreakOrigin,
+    CorporateActionRecorded,
+    ExplainedBy,
+    PositionExplained,
+    PositionUnexplained,
+)
 from .instruction import (
     DecisionAssessed,
     DecisionReceived,
@@ -51,12 +60,17 @@ from .instruction import (
 
 __all__ = [
     "CATALOGUE",
+    "RAW_MAX",
     "AccountAnomaly",
+    "AccountStatusRecorded",
     "Break",
+    "BreakOrigin",
+    "CorporateActionRecorded",
     "DecisionAssessed",
     "DecisionReceived",
     "DomainEvent",
     "EngineStarted",
+    "ExplainedBy",
     "FillBusted",
     "FillCorrected",
     "InstructionAnomaly",
@@ -85,7 +99,9 @@ __all__ = [
     "OrderRejected",
     "OrderReplaced",
     "OrderReported",
+    "PositionExplained",
     "PositionRecord",
+    "PositionUnexplained",
     "Provenance",
     "Reconciled",
     "ReleaseDeferred",

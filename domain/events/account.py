@@ -12,6 +12,7 @@ from ..limits import Limits
 from ..market import Record
 from ..money import Money, Price, SignedShares
 from ..planning.facts import PlanningRules
+from ..ports import AccountKind
 from ..reasons import Anomalous
 from ..switching import SwitchingRules
 from .base import DomainEvent
@@ -69,6 +70,25 @@ class SessionOpened(DomainEvent):
     buying_power: Money
     positions: tuple[PositionRecord, ...]
     note: str = ""
+
+
+class AccountStatusRecorded(DomainEvent):
+    """What kind of account the broker has, and when trades of the session settle.
+
+    ``settles_on`` is an ISO date, ``settlement_days`` business days. ``multiplier`` is the broker's
+    of buying power over equity, None where it does not say. ``source`` is ``broker`` or
+    ``configuration``.
+    """
+
+    TOPIC: ClassVar[str] = "AccountStatusRecorded"
+
+    account: str
+    session_date: str
+    kind: AccountKind
+    multiplier: Decimal | None
+    settles_on: str
+    settlement_days: Annotated[int, Field(ge=1, le=3)]
+    source: str
 
 
 class LimitChanged(DomainEvent):

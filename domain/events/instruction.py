@@ -49,7 +49,7 @@ class DecisionAssessed(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "DecisionAssessed"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     inputs: PlanningInputs
 

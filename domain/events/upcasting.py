@@ -44,8 +44,16 @@ def _as_it_was(fields: Fields) -> Fields:
     return fields
 
 
+def _assessed_without_settlement(fields: Fields) -> Fields:
+    """Before version 3 nothing asked for margin status, settled cash or other names."""
+    unasked = {"former_names": [], "renamed_to": "", "unexplained": ""}
+    inputs = {**fields["inputs"], "account_kind": "margin", "cash": None, **unasked}
+    return {**fields, "inputs": inputs}
+
+
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("DecisionAssessed", 1): _as_it_was,
+    ("DecisionAssessed", 2): _assessed_without_settlement,
     ("DecisionReceived", 1): _decided_without_curvature,
     ("DecisionReceived", 2): _as_it_was,
     ("InstructionCancelled", 1): _cancelled_without_end_mid,

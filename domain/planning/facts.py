@@ -18,6 +18,7 @@ from ..money import BPS, ONE
 from ..plan import CURVE_BUCKETS_MAX, PlanTerms, StrategyParameters
 from ..ports import Account, SellMark, Session
 from ..reasons import Anomalous, Check, NothingReason, Refusal
+from ..settlement import CashFacts
 from .estimate import Estimate
 
 QUANTITY_STEP_MIN: Final = ONE / MICRO
@@ -131,6 +132,17 @@ NO_SHORT_FACTS: Final = ShortFacts()
 
 
 @dataclass(frozen=True, slots=True)
+class NameFacts:
+    """What the symbol was called before, latest first, and what it is called now if not so."""
+
+    former: tuple[str, ...] = ()
+    renamed_to: str = ""
+
+
+NO_NAMES: Final = NameFacts()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything a decision is planned from; the same facts always give the same outcome.
 
@@ -138,7 +150,8 @@ class Facts:
     without a valid quote (ruling 2). ``identified`` says that the decision came with its own id, or
     with its ordinal in a file, so that an equal content is a new decision; ``admitted`` that it
     was admitted before and is only checked again at its release. ``volume_curve`` is as in
-    ``StrategyParameters``.
+    ``StrategyParameters``. ``cash`` says what is settled, None where our record does not;
+    ``unexplained`` in words how the broker's position differs from ours, empty when it does not.
     """
 
     account_id: str
@@ -158,6 +171,9 @@ class Facts:
     admitted: bool = False
     volume_curve: tuple[int, ...] = ()
     short: ShortFacts = NO_SHORT_FACTS
+    cash: CashFacts | None = None
+    names: NameFacts = NO_NAMES
+    unexplained: str = ""
 
     def __post_init__(self) -> None:
         if len(self.volume_curve) > CURVE_BUCKETS_MAX:

@@ -6,13 +6,15 @@ plans again knows them from the log.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from decimal import Decimal
 
 from ..decision import Decision, ExecutionStrategy
 from ..limits import Limits, SymbolUsage, Usage
 from ..market import MarketState, Record
-from ..ports import Account, Session
-from .facts import Facts, PlanningRules, ShortFacts, Timing
+from ..ports import Account, AccountKind, Session
+from ..settlement import CashFacts
+from .facts import Facts, NameFacts, PlanningRules, ShortFacts, Timing
 
 
 class SessionInput(Record):
@@ -38,6 +40,25 @@ class SessionInput(Record):
     def session(self) -> Session:
         """The session."""
         return Session(self.date, self.open, self.close, self.is_half_day)
+
+
+class CashInput(Record):
+    """What of the cash is settled and which shares are not paid for; see :class:`CashFacts`."""
+
+    settled_usd: Decimal
+    unsettled_usd: Decimal
+    settles_on: str
+    unpaid_shares: Decimal
+    unpaid_until: str
+
+    @classmethod
+    def of(cls, cash: CashFacts | None) -> CashInput | None:
+        """The record of what is known, None of nothing."""
+        return None if cash is None else cls(**asdict(cash))
+
+    def facts(self) -> CashFacts:
+        """What was known."""
+        return CashFacts(**dict(self))
 
 
 class UsageInput(Record):
@@ -97,6 +118,11 @@ class PlanningInputs(Record):
     price_test: bool | None
     order_size: Decimal | None = None
     note: str = ""
+    account_kind: AccountKind = AccountKind.UNKNOWN
+    cash: CashInput | None = None
+    former_names: tuple[str, ...] = ()
+    renamed_to: str = ""
+    unexplained: str = ""
 
     def decision(self, received: Decision) -> Decision:
         """The decision as it was planned."""
@@ -110,7 +136,9 @@ class PlanningInputs(Record):
         """The facts again, with the limits and rules that were in force."""
         return Facts(
             account_id=account_id,
-            account=Account(self.equity, self.equity, self.buying_power, self.now),
+            account=Account(
+                self.equity, self.equity, self.buying_power, self.now, kind=self.account_kind
+            ),
             session=self.session.session() if self.session else None,
             now=self.now,
             market=self.market,
@@ -131,6 +159,9 @@ class PlanningInputs(Record):
             admitted=self.admitted,
             volume_curve=self.volume_curve,
             short=ShortFacts(self.shortable, self.locate, self.price_test),
+            cash=self.cash.facts() if self.cash else None,
+            names=NameFacts(self.former_names, self.renamed_to),
+            unexplained=self.unexplained,
         )
 
 
@@ -162,6 +193,11 @@ def inputs_of(
         price_test=short.price_test,
         order_size=order_size,
         note=note,
+        account_kind=facts.account.kind,
+        cash=CashInput.of(facts.cash),
+        former_names=facts.names.former,
+        renamed_to=facts.names.renamed_to,
+        unexplained=facts.unexplained,
     )
 
 

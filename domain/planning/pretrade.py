@@ -131,7 +131,8 @@ def _next_open(facts: Facts) -> str:
 def _kill(trial: Trial) -> Verdict:
     decision = trial.decision
     strategy = choose_strategy(decision, trial.facts).value
-    scopes = {"account", f"symbol:{decision.symbol}".casefold(), f"strategy:{strategy}"}
+    names = (decision.symbol, *trial.facts.names.former)
+    scopes = {"account", f"strategy:{strategy}", *(f"symbol:{n}".casefold() for n in names)}
     blocked = sorted(s for s in trial.facts.usage.killed if s.casefold() in scopes)
     if not blocked:
         return Verdict()
@@ -145,7 +146,9 @@ def _kill(trial: Trial) -> Verdict:
 def _instrument(trial: Trial) -> Verdict:
     market, symbol = trial.facts.market, trial.decision.symbol
     if not trial.facts.symbol_known:
-        return Verdict(failure=Failure("symbol", symbol, "a symbol that can be traded here"))
+        renamed = trial.facts.names.renamed_to or None
+        allowed = "a symbol that can be traded here"
+        return Verdict(failure=Failure("symbol", symbol, allowed, renamed))
     if market.symbol != symbol:
         observed = f"market data of {market.symbol}"
         return Verdict(failure=Failure("symbol", observed, f"market data of {symbol}"))
@@ -156,10 +159,14 @@ def _instrument(trial: Trial) -> Verdict:
 
 
 def _restricted(trial: Trial) -> Verdict:
-    symbol = trial.decision.symbol
-    if symbol not in trial.facts.limits.restricted:
+    names = (trial.decision.symbol, *trial.facts.names.former)
+    listed = [name for name in names if name in trial.facts.limits.restricted]
+    if not listed:
         return Verdict()
-    return Verdict(failure=Failure("symbol", symbol, "a symbol that is not on the restricted list"))
+    note = "" if listed[0] == names[0] else f"formerly {listed[0]}"
+    observed = f"{names[0]}, {note}" if note else names[0]
+    allowed = "a symbol that is not on the restricted list"
+    return Verdict(note=note, failure=Failure("symbol", observed, allowed))
 
 
 def _market_open(trial: Trial) -> Verdict:

@@ -16,6 +16,12 @@ from ..ports import SellMark, Side
 from ..reasons import Check, Reason
 from .facts import Facts
 from .pretrade import Failure, Findings, Verdict, conclude, merged
+from .pretrade_settlement import (
+    account_status,
+    explained_position,
+    good_faith,
+    settled_funds,
+)
 from .sizing import weight_pct
 from .terms import reserve_price
 
@@ -308,7 +314,11 @@ SIZED_CHECKS: Final[tuple[SizedCheckSpec, ...]] = (
     SizedCheckSpec("self_cross", Reason.SELF_CROSS, _self_cross),
     SizedCheckSpec("short_sale", Reason.SHORT_SALE, _short_sale),
     SizedCheckSpec("position", Reason.POSITION_SIZE, _position),
+    SizedCheckSpec("explained_position", Reason.UNEXPLAINED_POSITION, explained_position),
+    SizedCheckSpec("account_status", Reason.ACCOUNT_STATUS, account_status),
     SizedCheckSpec("buying_power", Reason.BUYING_POWER, _buying_power),
+    SizedCheckSpec("settled_funds", Reason.SETTLED_FUNDS, settled_funds),
+    SizedCheckSpec("good_faith", Reason.GOOD_FAITH, good_faith),
     SizedCheckSpec("trades", Reason.DAILY_TRADES, _trades),
     SizedCheckSpec("turnover", Reason.DAILY_TURNOVER, _turnover),
 )

@@ -11,7 +11,7 @@ from fillwright.domain.decision import Decision, TradeAction
 from fillwright.domain.limits import Limits, SymbolUsage, Usage
 from fillwright.domain.market import MarketState, Quote, TradingStatus
 from fillwright.domain.planning.facts import Facts, PlanningRules
-from fillwright.domain.ports import NANOS, Account, Session
+from fillwright.domain.ports import NANOS, Account, AccountKind, Session
 
 D = Decimal
 OPEN = 1_381_239_000 * NANOS  # 2013-10-08 09:30 in New York
@@ -49,7 +49,13 @@ def a_market(**changes: Any) -> MarketState:
 
 
 def an_account(equity: str = "1000000", buying_power: str = "1000000") -> Account:
-    return Account(equity=D(equity), cash=D(buying_power), buying_power=D(buying_power), at=NOON)
+    return Account(
+        equity=D(equity),
+        cash=D(buying_power),
+        buying_power=D(buying_power),
+        at=NOON,
+        kind=AccountKind.MARGIN,
+    )
 
 
 def a_usage(symbol: SymbolUsage | None = None, **changes: Any) -> Usage:

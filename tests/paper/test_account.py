@@ -7,6 +7,8 @@ from typing import Any
 from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import ClosePositionRequest, GetCalendarRequest, GetOrdersRequest
 
+from fillwright.adapters.brokers.alpaca.wire import account_of
+from fillwright.domain.ports import AccountKind
 from tests.paper.servers import PaperServer
 
 
@@ -139,3 +141,24 @@ def test_assets_are_listed_and_found_by_symbol_and_id(server: PaperServer) -> No
     assets = server.trading.get_all_assets()
     assert [asset.symbol for asset in assets] == ["AAPL", "KO", "MSFT", "NPK", "NVDA", "SPY"]
     assert server.trading.get_asset(str(assets[0].id)).symbol == "AAPL"
+
+
+def test_an_account_that_may_borrow_nothing_is_a_cash_account_to_the_engine(
+    server: PaperServer,
+) -> None:
+    for multiplier, kind in (("1", AccountKind.CASH), ("2", AccountKind.MARGIN)):
+        server.raw.patch("/account/configurations", {"max_margin_multiplier": multiplier})
+        read = account_of(server.raw.get("/account"), 0)
+        assert read is not None
+        assert (read.kind, read.multiplier) == (kind, Decimal(multiplier))
+    silent = {**server.raw.get("/account"), "multiplier": None}
+    unknown = account_of(silent, 0)
+    assert unknown is not None
+    assert unknown.kind is AccountKind.UNKNOWN
+
+
+def test_the_calendar_says_when_trades_settle(server: PaperServer) -> None:
+    days = server.raw.get("/calendar", {"start": "2025-11-07", "end": "2025-11-12"})
+    settles = {day["date"]: day["settlement_date"] for day in days}
+    assert settles["2025-11-07"] == "2025-11-10"
+    assert settles["2025-11-10"] == settles["2025-11-11"] == "2025-11-12"

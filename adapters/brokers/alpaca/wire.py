@@ -10,6 +10,7 @@ from typing import Any, Final
 from ....domain.money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
 from ....domain.ports import (
     Account,
+    AccountKind,
     BrokerOrder,
     ExecutionReport,
     OrderRequest,
@@ -175,7 +176,11 @@ def account_of(answer: Json, at: int) -> Account | None:
         if answer.get(name) is True
     ]
     note = f"the broker says {', '.join(blocked)}" if blocked else ""
-    return Account(equity=equity, cash=cash, buying_power=power, at=at, note=note)
+    multiplier = number_of(answer, "multiplier")
+    kind = AccountKind.UNKNOWN
+    if multiplier is not None and multiplier >= 1:
+        kind = AccountKind.CASH if multiplier == 1 else AccountKind.MARGIN
+    return Account(equity, cash, power, at, note, kind, multiplier)
 
 
 def position_of(row: Json) -> Position | None:

@@ -11,11 +11,13 @@ from unittest.mock import AsyncMock, MagicMock, Mock, patch
 import pytest
 
 from fillwright.adapters.brokers.provider import NeutralDefaults, ProviderBroker, ProviderTimings
+from fillwright.adapters.brokers.provider_account import read_account
 from fillwright.adapters.brokers.provider_runtime import ProviderRuntime
 from fillwright.adapters.clocks import VirtualClock
 from fillwright.domain.errors import BrokerUnavailable
 from fillwright.domain.ports import (
     NANOS,
+    AccountKind,
     CancelOrder,
     ExecutionReport,
     OrderRequest,
@@ -454,3 +456,22 @@ def test_an_adopted_order_reports_only_what_the_log_has_not() -> None:
 
     reports = run(seed_provider(get_order=answer), work)
     assert [(r.last_qty, r.last_price) for r in reports] == [(60, Decimal("150.1"))]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({}, AccountKind.MARGIN),
+        ({"multiplier": "1"}, AccountKind.CASH),
+        ({"multiplier": 4}, AccountKind.MARGIN),
+        ({"account_type": "CASH"}, AccountKind.CASH),
+        ({"account_type": "margin"}, AccountKind.MARGIN),
+        ({"account_type": "ira"}, AccountKind.UNKNOWN),
+    ],
+)
+def test_the_kind_of_a_providers_account_is_what_it_says(
+    said: dict[str, Any], kind: AccountKind
+) -> None:
+    read = read_account({"account_value": 5_000, **said}, 0)
+    assert read is not None
+    assert read[0].kind is kind

@@ -1,0 +1,55 @@
+"""What events of an account's status, positions and statements say to a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from ..domain import events as e
+from ..domain.money import plain
+
+Observed = tuple[tuple[str, str], ...]
+
+
+class Told(NamedTuple):
+    """What happened, why, and the values seen when it was decided."""
+
+    what: str
+    why: str = ""
+    observed: Observed = ()
+
+
+def _status(event: e.AccountStatusRecorded) -> Told:
+    seen = () if event.multiplier is None else (("multiplier", plain(event.multiplier)),)
+    what = f"{event.account} is a {event.kind.value} account"
+    why = f"by the {event.source}'s word" if event.source == "broker" else f"by {event.source}"
+    settles = (("trades settle on", event.settles_on),)
+    return Told(what, why, (*settles, *seen))
+
+
+def _action(event: e.CorporateActionRecorded) -> Told:
+    return Told(f"corporate action recorded: {event.action.told()}", event.source)
+
+
+def _figures(event: e.PositionUnexplained | e.PositionExplained) -> Observed:
+    return (("by our record", plain(event.expected)), ("at the broker", plain(event.reported)))
+
+
+def _unexplained(event: e.PositionUnexplained) -> Told:
+    why = "between sessions" if event.origin is e.BreakOrigin.OVERNIGHT else "within the session"
+    return Told(f"position in {event.symbol} is not explained", why, _figures(event))
+
+
+def _explained(event: e.PositionExplained) -> Told:
+    by = event.by.value.replace("_", " ")
+    named = f" {', '.join(event.action_ids)}" if event.action_ids else ""
+    what = f"position in {event.symbol} explained by {by}{named}"
+    return Told(what, event.reason, _figures(event))
+
+
+WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
+    e.AccountStatusRecorded: _status,
+    e.CorporateActionRecorded: _action,
+    e.PositionUnexplained: _unexplained,
+    e.PositionExplained: _explained,
+}

@@ -1,0 +1,166 @@
+"""Two days with a split between them: what is explained trades on, what is not only reduces."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fillwright.adapters.engine import Arrival, EngineRules
+from fillwright.adapters.entrypoints.cli import main
+from fillwright.adapters.market_data.generated import GeneratedMarket
+from fillwright.adapters.market_data.instruments import DEFAULT_INSTRUMENTS
+from fillwright.adapters.simulation import EXACT, Simulation, VenueTerms, simulate
+from fillwright.adapters.storage.log import Log
+from fillwright.domain import events as e
+from fillwright.domain.instruction import Instruction
+from fillwright.domain.limits import Limits
+from fillwright.domain.ports import NANOS
+from fillwright.domain.reasons import EndReason, Reason
+
+D = Decimal
+FIRST, SECOND = "20251107", "20251110"
+WIDE = Limits(position_pct_max=D(100), turnover_pct_max=D(1_000))
+SPLIT = {
+    "id": "ca-1",
+    "symbol": "KO",
+    "cusip": "191216100",
+    "new_rate": 2,
+    "old_rate": 1,
+    "process_date": "2025-11-10",
+    "ex_date": "2025-11-10",
+}
+
+
+@cache
+def market(date: str) -> GeneratedMarket:
+    """KO alone, lighter than the packaged one; half as dear after the split."""
+    spec = next(spec for spec in DEFAULT_INSTRUMENTS if spec.symbol == "KO")
+    price = spec.price / 2 if date == SECOND else spec.price
+    return GeneratedMarket(7, date, [replace(spec, price=price, quotes=1_500, prints=600)])
+
+
+def trade(
+    date: str,
+    store: Path,
+    positions: Mapping[str, Decimal],
+    decisions: Sequence[tuple[float, Mapping[str, Any]]],
+    *,
+    start_s: float = 0.0,
+) -> tuple[Simulation, dict[str, Instruction]]:
+    """Work one day's decisions, each at its second after the open."""
+    opens = market(date).sessions[0].open
+    simulation = simulate(
+        market(date).days(),
+        store=str(store),
+        venue=VenueTerms(positions=positions),
+        rules=EngineRules(planning=EXACT, seed=1),
+        limits=WIDE,
+        market=market(date).market_data(),
+        start_at=opens + round(start_s * NANOS),
+        day_of_many=True,
+    )
+
+    async def work() -> None:
+        with simulation:
+            for second, fields in decisions:
+                given = {"symbol": "KO", "confidence": 8, "strategy": "market", **fields}
+                arrival = Arrival({**given, "reasoning": "momentum"})
+                simulation.engine.schedule(arrival, opens + round(second * NANOS))
+            await simulation.finish()
+
+    asyncio.run(work())
+    found = simulation.engine.desk.instructions.values()
+    return simulation, {instruction.decision_id: instruction for instruction in found}
+
+
+def logged(store: Path, kind: type[Any]) -> list[Any]:
+    with Log.open(str(store), writer=False) as log:
+        return [r.event for r in log.events() if isinstance(r.event, kind)]
+
+
+def buy(name: str, size: int = 100) -> dict[str, Any]:
+    return {"decision_id": name, "action": "BUY", "order_size": size}
+
+
+def actions_file(folder: Path) -> Path:
+    path = folder / "actions.json"
+    path.write_text(json.dumps({"corporate_actions": {"forward_splits": [SPLIT]}}))
+    return path
+
+
+def test_a_split_that_nobody_recorded_stops_adding_until_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "a.db"
+    _, first = trade(FIRST, store, {}, [(600, buy("one"))])
+    assert first["one"].executed == 100
+    halved = {"decision_id": "less", "action": "SELL", "order_size": 50}
+    _, second = trade(SECOND, store, {"KO": D(200)}, [(600, buy("two")), (1_200, halved)])
+    (refusal,) = second["two"].refusals
+    assert refusal.reason is Reason.UNEXPLAINED_POSITION
+    assert refusal.observed == "100 by our record, 200 at the broker"
+    assert second["less"].executed == 50, "reducing is free"
+    capsys.readouterr()
+    assert main(["books", "--store", str(store)]) == 0
+    assert "KO is NOT EXPLAINED" in capsys.readouterr().out
+    command = ["actions", str(actions_file(tmp_path)), "--store", str(store), "--person", "ann"]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "KO: 2 for 1 split on 2025-11-10" in shown
+    assert "explained by corporate action ca-1" in shown
+    assert main(command) == 0
+    assert "1 on the record already" in capsys.readouterr().out
+    _, later = trade(SECOND, store, {"KO": D(200)}, [(3_600, buy("three"))], start_s=3_000)
+    assert later["three"].executed == 100
+    (recorded,) = logged(store, e.CorporateActionRecorded)
+    assert json.loads(recorded.raw) == SPLIT, "the announcement is kept as it was read"
+    assert recorded.actor == "person:ann"
+    assert main(["replay", "--store", str(store)]) == 0, "all decisions come out the same"
+
+
+def test_a_person_closes_what_no_action_explains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "a.db"
+    trade(FIRST, store, {}, [(600, buy("one"))])
+    trade(SECOND, store, {"KO": D(130)}, [(600, buy("two"))])
+    capsys.readouterr()
+    assert main(["accept", "PEP", "--reason", "x", "--store", str(store)]) == 2
+    assert "one that is not explained: KO" in capsys.readouterr().err
+    reason = ["--reason", "30 shares were transferred in, letter of 10 November"]
+    assert main(["accept", "KO", *reason, "--store", str(store), "--person", "ann"]) == 0
+    _, later = trade(SECOND, store, {"KO": D(130)}, [(3_600, buy("three"))], start_s=3_000)
+    assert later["three"].executed == 100
+    (explained,) = logged(store, e.PositionExplained)
+    assert (explained.by, explained.actor) == (e.ExplainedBy.PERSON, "person:ann")
+
+
+def test_nothing_is_carried_over_an_ex_date_and_a_known_split_disturbs_nothing(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "a.db"
+    late = 23_400 - 300
+    _, first = trade(FIRST, store, {}, [(600, buy("one")), (late, buy("late"))])
+    assert not first["late"].is_done, "it waits for the next session"
+    assert main(["actions", str(actions_file(tmp_path)), "--store", str(store)]) == 0
+    _, second = trade(SECOND, store, {"KO": D(200)}, [(600, buy("two"))])
+    (ended,) = logged(store, e.InstructionCancelled)
+    assert ended.originator_id == first["late"].id
+    assert (ended.reason, ended.executed) == (EndReason.CORPORATE_ACTION, 0)
+    assert second["two"].executed == 100
+    assert logged(store, e.PositionUnexplained) == []
+
+
+def test_without_an_action_a_deferred_decision_is_worked_on_the_next_day(tmp_path: Path) -> None:
+    store = tmp_path / "a.db"
+    trade(FIRST, store, {}, [(23_400 - 300, buy("late"))])
+    _, second = trade(SECOND, store, {}, [])
+    assert second["late"].executed == 100
