@@ -25,8 +25,12 @@ th:first-child,td:first-child{text-align:left}th{font-weight:600;color:var(--sof
 svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--soft)}
 .grid{stroke:var(--line)}.zero{stroke:var(--soft)}.whisker{stroke:var(--ink);stroke-width:1.5}
 polyline{fill:none}.line{stroke-width:2}.thin{stroke-width:1}.rest{stroke-width:1.5;opacity:.55}
+.dashed{stroke-width:1.5;stroke-dasharray:5 4}
 .legend{color:var(--soft);font-size:13px}.legend span{margin-right:1.2rem}
 .legend i{display:inline-block;width:.8em;height:.8em;margin-right:.35em;border-radius:2px}
+.legend .line,.legend .dashed{height:0;border-top:2px solid;vertical-align:middle;width:1.9em}
+.legend .dashed{border-top-style:dashed}.legend .dot,.legend .ring{border-radius:50%}
+.legend .ring{border:2px solid;background:none}
 .note{color:var(--soft)}
 """
 """How pages with these plots look, in light and dark."""
@@ -76,6 +80,14 @@ class Frame:
         places = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
         self.parts.append(f'<polyline class="{kind}" stroke="{colour}" points="{places}"/>')
 
+    def upright(self, x: float, colour: str) -> None:
+        """A dashed vertical line at a share of the width."""
+        place = f"{self.x(x):.1f}"
+        self.parts.append(
+            f'<line class="dashed" stroke="{colour}" x1="{place}" x2="{place}" '
+            f'y1="{TOP}" y2="{self.height - BOTTOM}"/>'
+        )
+
     def dot(self, x: float, y: float, colour: str, radius: float = 3, *, hollow: bool) -> None:
         """A filled or an empty circle at (share, value)."""
         fill = "none" if hollow else colour
@@ -103,7 +115,8 @@ def bars(
 ) -> str:
     """Bars in groups, each with a whisker of twice its standard error.
 
-    What goes beyond ``reach_max`` on either side of zero is cut there, and its value written.
+    What goes beyond ``reach_max`` on either side of zero is cut there, and its value written. A
+    value that is not known (NaN) has a dash in the place of its bar.
     """
 
     def cut(value: float) -> float:
@@ -114,6 +127,7 @@ def bars(
         for name, values in series.items()
         for value, error in zip(values, errors[name], strict=True)
         for sign in (1, -1)
+        if not math.isnan(value)
     ]
     frame = Frame(min([0.0, *reach]), max([0.0, *reach]))
     slot = 1 / max(len(groups), 1)
@@ -124,6 +138,9 @@ def bars(
             value, error = values[number], errors[name][number]
             left = frame.x(number * slot + slot * 0.1 + place * width)
             thick = width * (WIDTH - LEFT - RIGHT) * 0.9
+            if math.isnan(value):
+                frame.text(left + thick / 2, frame.y(0) - 3, "–")
+                continue
             top, bottom = sorted((frame.y(cut(value)), frame.y(0)))
             colour = COLOURS[place % len(COLOURS)]
             frame.parts.append(
@@ -210,6 +227,16 @@ def legend(names: Sequence[str]) -> str:
     parts = (
         f'<span><i style="background:{COLOURS[place % len(COLOURS)]}"></i>{escape(name)}</span>'
         for place, name in enumerate(names)
+    )
+    return f'<p class="legend">{"".join(parts)}</p>'
+
+
+def swatches(*marks: tuple[str, str, str]) -> str:
+    """Names with their colour and mark: ``line``, ``dashed``, ``dot`` or ``ring``."""
+    parts = (
+        f'<span><i class="{mark}" style="border-color:{colour};'
+        f'{"background:" + colour if mark == "dot" else ""}"></i>{escape(name)}</span>'
+        for name, colour, mark in marks
     )
     return f'<p class="legend">{"".join(parts)}</p>'
 

@@ -7,7 +7,7 @@ events in the log with position and hash.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
@@ -34,6 +34,8 @@ LINKED_MAX: Final = 200
 """Instructions that the evidence of one row links to."""
 ROWS_MAX: Final = 500
 """Rows of one table on a page; the other formats have all."""
+COLUMNS_MAX: Final = 12
+"""Figures of one table side by side: as many as fit on paper; more go below, key and all."""
 HASH_SHOWN: Final = 16
 
 PAGE_STYLE: Final = """
@@ -44,9 +46,14 @@ caption{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hid
 td.word,th.word{text-align:left}td.long{white-space:normal;min-width:18rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere}figure{margin:1rem 0}figcaption{color:var(--soft)}
-details{margin:.2rem 0}summary{cursor:pointer}.hash{font-family:ui-monospace,monospace}
+dl.summary{grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
+.summary div{display:flex;justify-content:space-between;gap:1rem;
+border-bottom:1px solid var(--line)}
+.wide+.wide{margin-top:.8rem}details{margin:.2rem 0}summary{cursor:pointer}
+.hash{font-family:ui-monospace,monospace}
 nav ul{columns:3;padding-left:1.1rem}.skip{position:absolute;left:-99rem}.skip:focus{left:1rem}
 .label{border-left:4px solid #c9622f;padding-left:.7rem}:target{outline:2px solid #2f6fb2}
+@page{size:A4 landscape;margin:12mm}
 @media print{body{max-width:none;margin:0}nav,.evidence,.skip{display:none}
 section{break-inside:avoid-page}td a{border:0}.wide{overflow:visible}table{font-size:10px}
 th,td{white-space:normal;padding:.1rem .3rem}}
@@ -96,11 +103,21 @@ def anchor(table: str, key: Key) -> str:
 
 def _about(report: Report) -> str:
     rows = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
+        f"<dt>{escape(name)}</dt><dd>{_folded(value) if name == 'market data' else escape(value)}"
+        "</dd>"
         for name, value in heading(report)
         if name not in ("report", "what it is", "data quality")
     )
     return f"<section aria-label='What it stands on'><dl>{rows}</dl></section>"
+
+
+def _folded(hashes: str) -> str:
+    """Hashes of the market data, which may be many, under their number."""
+    count = hashes.count(",") + 1
+    return (
+        f"<details><summary>{count:,} segments, named by their SHA-256</summary>"
+        f"<span class='hash'>{escape(hashes)}</span></details>"
+    )
 
 
 def _contents(tables: Sequence[Table]) -> str:
@@ -112,38 +129,72 @@ def _contents(tables: Sequence[Table]) -> str:
 
 
 def _section(table: Table) -> str:
-    head = "".join(
-        f"<th scope='col' class='{_kind(column)}' title='{escape(column.about, quote=True)}'>"
-        f"{escape(_title(column))}</th>"
-        for column in table.columns
-    )
-    body = "".join(_row(table, row) for row in table.rows[:ROWS_MAX])
     notes = [table.note] if table.note else []
     if len(table.rows) > ROWS_MAX:
         notes.append(f"{ROWS_MAX} of {len(table.rows):,} rows: json, csv and parquet have all")
     note = f"<p class='note'>{escape('; '.join(notes))}</p>" if notes else ""
+    body = _summary(table) if not table.keys else "".join(_blocks(table))
     return (
-        f"<section id='t-{table.name}'><h2>{escape(table.title)}</h2>{note}"
-        f"<div class='wide' tabindex='0' role='region' aria-label='{escape(table.title)}'>"
-        f"<table data-table='{table.name}'><caption>{escape(table.title)}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
+        f"<section id='t-{table.name}' data-table='{table.name}'>"
+        f"<h2>{escape(table.title)}</h2>{note}{body}</section>"
     )
 
 
-def _row(table: Table, row: tuple[Value, ...]) -> str:
+def _summary(table: Table) -> str:
+    """A table of one row without a key: its figures one under the other."""
+    (row,) = table.rows
+    items = "".join(
+        f"<div><dt title='{escape(column.about, quote=True)}'>{escape(_title(column))}</dt>"
+        f"<dd>{shown}</dd></div>"
+        for column, shown in zip(table.columns, _cells(table, row), strict=True)
+    )
+    return f"<dl class='summary'>{items}</dl>"
+
+
+def _blocks(table: Table) -> Iterator[str]:
+    """The columns in blocks that fit on paper, each with the row's key before them."""
+    rows = [(row, _cells(table, row)) for row in table.rows[:ROWS_MAX]]
+    figures = range(table.keys, len(table.columns))
+    blocks = [figures[n : n + COLUMNS_MAX] for n in range(0, len(figures), COLUMNS_MAX)]
+    for number, block in enumerate(blocks or [range(0)], 1):
+        part = f", part {number} of {len(blocks)}" if len(blocks) > 1 else ""
+        title = escape(table.title + part)
+        places = (*range(table.keys), *block)
+        head = "".join(_head(table.columns[place]) for place in places)
+        body = "".join(
+            f"<tr>{''.join(_cell(table, row, cells, place) for place in places)}</tr>"
+            for row, cells in rows
+        )
+        yield (
+            f"<div class='wide' tabindex='0' role='region' aria-label='{title}'>"
+            f"<table><caption>{title}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+
+
+def _head(column: Column) -> str:
+    about = escape(column.about, quote=True)
+    return f"<th scope='col' class='{_kind(column)}' title='{about}'>{escape(_title(column))}</th>"
+
+
+def _cell(table: Table, row: tuple[Value, ...], cells: Sequence[str], place: int) -> str:
+    if place < table.keys:
+        return f"<th scope='row' class='word'>{cells[place]}</th>"
+    return f"<td class='{_kind(table.columns[place], row[place])}'>{cells[place]}</td>"
+
+
+def _cells(table: Table, row: tuple[Value, ...]) -> list[str]:
+    """A row's values as text, figures as links to where they are from."""
     key = table.key_of(row)
     to = anchor(table.name, key) if table.members.instructions(key) else None
     cells = []
     for place, (column, value) in enumerate(zip(table.columns, row, strict=True)):
         shown = escape(_shown(column, value))
-        if place < table.keys:
-            cells.append(f"<th scope='row' class='word'>{shown}</th>")
-            continue
-        if to is not None and value is not None:
+        if place >= table.keys and to is not None and value is not None:
             cell = escape(f"{table.name}:{KEY_SEPARATOR.join(key)}:{column.name}", quote=True)
             shown = f"<a href='#{to}' data-cell='{cell}'>{shown}</a>"
-        cells.append(f"<td class='{_kind(column, value)}'>{shown}</td>")
-    return f"<tr>{''.join(cells)}</tr>"
+        cells.append(shown)
+    return cells
 
 
 def _kind(column: Column, value: Value = None) -> str:

@@ -17,6 +17,7 @@ from ..execution_quality import end_mid_of
 from ..halts import HaltLedger, HaltRow
 from ..instruction_book import Followed, InstructionBook
 from ..instruction_events import ACCOUNT_EVENTS, REPORT_EVENTS
+from ..planned_schedule import PlanInForce, plan_in_force
 from ..runner import Handler
 
 Row = dict[str, Any]
@@ -59,6 +60,7 @@ class TcaRows(InstructionBook):
         self._phases: dict[UUID, list[Row]] = {}
         self._sessions: dict[str, tuple[int, int]] = {}
         self._halts = HaltLedger()
+        self._plans: dict[UUID, list[PlanInForce]] = {}
         self._captured: list[e.MarketDataCaptured] = []
         self.is_live = False
 
@@ -66,6 +68,10 @@ class TcaRows(InstructionBook):
     def captured(self) -> tuple[e.MarketDataCaptured, ...]:
         """The market data that is bound to the log."""
         return tuple(self._captured)
+
+    def plans(self, id: UUID) -> tuple[PlanInForce, ...]:
+        """What an instruction was worked by, one after the other; nothing of one without a plan."""
+        return tuple(self._plans.get(id, ()))
 
     def rows(self) -> Rows:
         """The rows of every table but those of the market, which is not in the log."""
@@ -147,6 +153,7 @@ class TcaRows(InstructionBook):
 
     def _was_planned(self, event: e.InstructionPlanned) -> None:
         self._planned(event)
+        self._note_plan(event)
         self._halts.apply(event)
         self._first_plans.setdefault(event.originator_id, event.plan)
         if event.originator_id not in self._phases:
@@ -154,14 +161,24 @@ class TcaRows(InstructionBook):
 
     def _halted(self, event: e.InstructionSuspended | e.InstructionResumed) -> None:
         self._apply(event)
+        self._note_plan(event)
         self._halts.apply(event)
+
+    def _replan(self, event: e.InstructionReplanned | e.StrategySwitched) -> None:
+        self._replanned(event)
+        self._note_plan(event)
+
+    def _note_plan(self, event: e.DomainEvent) -> None:
+        it = self._book[event.originator_id].instruction
+        made = plan_in_force(event.record_time, it)
+        self._plans.setdefault(event.originator_id, []).append(made)
 
     def _has_ended(self, event: e.InstructionCancelled | e.InstructionFilled) -> None:
         self._ended(event)
         self._halts.apply(event)
 
     def _switched(self, event: e.StrategySwitched) -> None:
-        self._replanned(event)
+        self._replan(event)
         self._add_phase(event.originator_id, event.plan, event.record_time, event.rule)
 
     def _add_phase(self, id: UUID, plan: PlanTerms, since: int, rule: str) -> None:
@@ -228,6 +245,7 @@ class TcaRows(InstructionBook):
             **InstructionBook.HANDLERS,
             **dict.fromkeys(REPORT_EVENTS, _order_reported),
             e.InstructionPlanned: _was_planned,
+            e.InstructionReplanned: _replan,
             e.StrategySwitched: _switched,
             e.InstructionSuspended: _halted,
             e.InstructionResumed: _halted,

@@ -76,6 +76,8 @@ def test_the_page_shows_all_plots_and_leads_a_figure_to_its_events(
         assert box["height"] > 60, name
         assert plot.locator("rect, circle, polyline").count() > 0, name
 
+    assert browser_page.locator("figure[data-plot='fills'] polyline.dashed").count() > 0
+
     table = report.table("by_strategy")
     key = table.key_of(table.rows[0])
     link = browser_page.locator(f"[data-cell='by_strategy:{key[0]}:shortfall_bps']")
@@ -94,5 +96,10 @@ def test_the_page_shows_all_plots_and_leads_a_figure_to_its_events(
 
     browser_page.emulate_media(media="print")
     assert not browser_page.locator("#evidence").is_visible()
-    assert browser_page.locator("#t-totals table").is_visible()
+    assert browser_page.locator("#t-totals dl").is_visible()
+    # Nothing is cut off at the edge of a sheet of paper.
+    browser_page.set_viewport_size({"width": 1050, "height": 1400})
+    cut = "t => t.scrollWidth > t.clientWidth + 1 ? t.getAttribute('aria-label') : null"
+    wide = browser_page.locator(".wide").evaluate_all(f"all => all.map({cut}).filter(x => x)")
+    assert wide == []
     assert said == []
