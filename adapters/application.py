@@ -24,6 +24,7 @@ from ..domain.ports import NANOS, Broker, Calendar, Clock
 from ..domain.reasons import EndReason, Refusal
 from ..domain.result import ExecutionResult, OuterStatus
 from ..domain.states import InstructionState
+from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from .engine import Admitted, Engine
 from .engine.batching import BatchAdmission
 from .views import Telling
@@ -48,6 +49,7 @@ class Application(Telling):
         engine: Engine,
         limits: Limits,
         *,
+        thresholds: AlertThresholds = DEFAULT_THRESHOLDS,
         before: Callable[[], Awaitable[None]] | None = None,
         aclose: Sequence[Callable[[], Awaitable[None]]] = (),
         close: Sequence[Callable[[], None]] = (),
@@ -57,7 +59,7 @@ class Application(Telling):
         ``before`` is awaited before each decision; ``aclose`` and ``close`` are called at the end,
         in order. ``close`` is also called when the object is forgotten.
         """
-        super().__init__(engine.desk)
+        super().__init__(engine.desk, thresholds)
         self.engine = engine
         self._configured = limits
         self._before = before
@@ -99,6 +101,7 @@ class Application(Telling):
         return cls(
             parts.engine,
             parts.limits,
+            thresholds=parts.thresholds,
             before=parts.before,
             aclose=parts.aclose,
             close=parts.close,

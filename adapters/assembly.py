@@ -11,6 +11,7 @@ from ..domain.account import TradingAccount
 from ..domain.errors import InvalidInput
 from ..domain.limits import Limits
 from ..domain.ports import NANOS, Broker, Calendar, Clock, EventsCalendar, MarketData, Runtime
+from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from ..projections.daily_limits import DailyLimits
 from .alpaca_provider import AlpacaProvider
 from .brokers.provider import ProviderBroker
@@ -52,6 +53,7 @@ class Parts:
 
     engine: Engine
     limits: Limits
+    thresholds: AlertThresholds = DEFAULT_THRESHOLDS
     before: Callable[[], Awaitable[None]] | None = None
     aclose: Sequence[Callable[[], Awaitable[None]]] = ()
     close: Sequence[Callable[[], None]] = field(default_factory=tuple)
@@ -100,7 +102,7 @@ def is_broker(provider: object) -> bool:
 def _of_simulation(simulation: Simulation, settings: Settings) -> Parts:
     desk = simulation.engine.desk
     limits = desk.account.limits or settings.to_limits()
-    return Parts(simulation.engine, limits)
+    return Parts(simulation.engine, limits, settings.alerts.thresholds())
 
 
 def _of_simulated_broker(
@@ -324,7 +326,7 @@ def _loaded(engine: Engine, settings: Settings, log: Log) -> Parts:
     except BaseException:
         log.close()
         raise
-    return Parts(engine, limits, close=(log.close,))
+    return Parts(engine, limits, settings.alerts.thresholds(), close=(log.close,))
 
 
 def _nothing() -> None:

@@ -35,6 +35,7 @@ from ..domain.ports import AccountKind
 from ..domain.retention import RetentionRules
 from ..domain.switching import SwitchingRules
 from ..domain.timing.engine import TimingConfig
+from .alerting.terms import AlertSettings
 from .brokers.provider import NeutralDefaults, ProviderTimings
 from .integrity.terms import IntegritySettings
 from .reporting.terms import ReportingSettings
@@ -188,6 +189,7 @@ class Settings(BaseSettings):
     integrity: IntegritySettings = IntegritySettings()
     retention: RetentionRules = RetentionRules()
     reporting: ReportingSettings = ReportingSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import __version__
 from ..domain.errors import InvalidInput
-from ..projections.alerts import Alert, current_alerts
-from ..projections.blotter import Blotter
+from ..domain.monitoring import ActiveExecutions
+from ..projections.alerts import DEFAULT_THRESHOLDS, Alert, AlertThresholds, current_alerts
+from ..projections.blotter import Blotter, BlotterRow
 from ..projections.canonical import to_json
 from ..projections.daily_limits import DailyLimits
 from ..projections.execution_quality import summarise
@@ -21,6 +23,7 @@ from ..projections.reports import (
     session_limits,
 )
 from ..projections.runner import follow
+from .alerting.data_age import stale_data
 from .engine import Desk
 from .storage.log import Log
 
@@ -62,12 +65,26 @@ class Views:
         return views
 
 
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """What is being executed: ``active`` instructions, how many are done, limits and alerts.
+
+    ``as_of`` is the engine's time, ns UTC.
+    """
+
+    as_of: int
+    active: tuple[BlotterRow, ...]
+    done_count: int
+    limits: SessionLimits
+    alerts: tuple[Alert, ...]
+
+
 class Telling:
     """Status, limits, alerts and reports of one engine, for people and programs."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, thresholds: AlertThresholds = DEFAULT_THRESHOLDS) -> None:
         """Tell of ``desk`` from now on."""
-        self._desk = desk
+        self._desk, self._thresholds = desk, thresholds
         self._views = Views(desk.log)
 
     @property
@@ -96,9 +113,11 @@ class Telling:
         }
 
     def alerts_now(self) -> tuple[Alert, ...]:
-        """What a person should look at now, the most urgent first."""
+        """What a person should look at now, stale data last, else the most urgent first."""
         blotter, usage, reconciliation = self._views.current()
-        return current_alerts(blotter, usage, reconciliation, self.now)
+        thresholds = self._thresholds
+        known = current_alerts(blotter, usage, reconciliation, self.now, thresholds=thresholds)
+        return (*known, *stale_data(self._desk, thresholds.stale_data_seconds))
 
     def alerts(self) -> list[dict[str, Any]]:
         """The same as mappings, each with its ``message``."""
@@ -109,20 +128,35 @@ class Telling:
         blotter, _, _ = self._views.current()
         return _mapping(summarise(blotter.instructions().values()))
 
-    async def monitor(self) -> dict[str, Any]:
-        """Active instructions with their orders and fills, limits used, blocks, and alerts."""
+    def executions(self) -> Executions:
+        """Active instructions with their orders and fills, limits used, blocks, and alerts.
+
+        Raises:
+            ProjectionStopped: what is told from the log cannot follow it.
+        """
         blotter, _, _ = self._views.current()
-        active = [_mapping(row) for row in blotter.active()]
-        limits = self.session_limits()
-        return {
-            "as_of": self.now,
-            "active_count": len(active),
-            "active": active,
-            "done_count": len(blotter.done()),
-            "limits": _mapping(limits),
-            "kills": list(limits.kills),
-            "alerts": self.alerts(),
+        return Executions(
+            self.now,
+            blotter.active(),
+            len(blotter.done()),
+            self.session_limits(),
+            self.alerts_now(),
+        )
+
+    async def monitor(self) -> ActiveExecutions:
+        """The same as plain values, Decimals as text; see :class:`ActiveExecutions`."""
+        found = self.executions()
+        told: Any = {
+            "as_of": found.as_of,
+            "active_count": len(found.active),
+            "active": [_mapping(row) for row in found.active],
+            "done_count": found.done_count,
+            "limits": _mapping(found.limits),
+            "kills": list(found.limits.kills),
+            "alerts": [_mapping(alert, message=alert.message) for alert in found.alerts],
         }
+        monitored: ActiveExecutions = told
+        return monitored
 
     def report(self, period_days: int = 1) -> PerformanceReport:
         """The execution report of the last ``period_days`` exchange sessions in the log.

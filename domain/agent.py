@@ -15,6 +15,7 @@ from .errors import FillwrightError, InvalidInput
 from .executor import Executor, Outcome, Raw, outcome_of_result
 from .intake import IntakeRules, instruction_to_raw, read_decision
 from .money import ZERO
+from .monitoring import ActiveExecutions
 from .order_manager import OrderManager
 from .plan import ExecutionPlan
 from .result import ExecutionResult, OuterStatus, ResultStatus
@@ -258,9 +259,9 @@ class ExecutionAgent(BaseAgent):
 
     # -- watching --------------------------------------------------------------------------------
 
-    async def monitor_active_executions(self) -> dict[str, Any]:
+    async def monitor_active_executions(self) -> ActiveExecutions:
         """Active instructions with their orders, limits used, and alerts."""
-        return dict(await self._executor.monitor())
+        return await self._executor.monitor()
 
     async def generate_execution_report(self, period_days: int = 1) -> dict[str, Any]:
         """The report of the last ``period_days`` exchange sessions, with alerts.
@@ -325,7 +326,7 @@ class ExecutionAgent(BaseAgent):
                     decisions = _needed(task, "decisions", Sequence)
                     return await self.execute_portfolio_decisions(decisions)
                 case "monitor_active_executions":
-                    return await self.monitor_active_executions()
+                    return dict(await self.monitor_active_executions())
                 case "generate_execution_report":
                     return await self.generate_execution_report(task.get("period_days", 1))
                 case _:

@@ -11,6 +11,7 @@ from .decision import ExecutionStrategy
 from .instruction import Instruction
 from .limits import Limits
 from .money import ZERO
+from .monitoring import ActiveExecutions
 from .planning.facts import Outcome as Planning
 from .reasons import Refusal
 from .result import (
@@ -99,7 +100,7 @@ class Executor(Protocol):
         """What a person should look at now."""
         ...
 
-    async def monitor(self) -> Mapping[str, Any]:
+    async def monitor(self) -> ActiveExecutions:
         """Active instructions with their orders, limits used, and alerts."""
         ...
 

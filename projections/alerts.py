@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
-from ..domain.money import plain
+from ..domain.money import ZERO, plain
 from ..domain.ports import NANOS
 from ..domain.reasons import Anomalous
 from .daily_limits import DailyLimits
@@ -38,6 +39,10 @@ class AlertKind(StrEnum):
     KILL_SWITCH = "kill_switch"
     BREAK = "break"
     ANOMALY = "anomaly"
+    LIMIT_NEARLY_USED = "limit_nearly_used"
+    REJECT_BURST = "reject_burst"
+    STALE_DATA = "stale_data"
+    PROJECTION_STOPPED = "projection_stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,18 @@ class AlertThresholds:
     """From where on an alert is raised; the defaults are the seed's.
 
     An order is stale once open longer than ``stale_order_seconds``, slippage is an average in bps
-    against arrival, ``success_rate_min`` a fraction.
+    against arrival, ``success_rate_min`` a fraction. A limit is nearly used from
+    ``limit_used_fraction_min`` on, ``rejects_max`` refused orders and decisions within
+    ``reject_window_seconds`` are a burst, and data is stale once older than ``stale_data_seconds``.
     """
 
     stale_order_seconds: int = 7_200
     slippage_bps_max: Decimal = Decimal(20)
     success_rate_min: Decimal = Decimal("0.9")
+    limit_used_fraction_min: Decimal = Decimal("0.9")
+    rejects_max: int = 5
+    reject_window_seconds: int = 300
+    stale_data_seconds: int = 60
 
 
 DEFAULT_THRESHOLDS: Final = AlertThresholds()
@@ -61,7 +72,8 @@ class Alert:
     """One thing to look at.
 
     ``observed`` and ``threshold`` are numbers in ``unit``, or None where there is no such number;
-    ``since`` is when it began (ns UTC), None for an average.
+    ``since`` is when it began (ns UTC), None for an average. ``about`` says what of the subject it
+    is where the kind does not, such as which limit.
     """
 
     kind: AlertKind
@@ -72,14 +84,34 @@ class Alert:
     unit: str
     since: int | None
     detail: str
+    about: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for as long as it is the same thing that somebody should look at: 64 digits."""
+        return sha256("\0".join((self.kind, self.subject, self.about)).encode()).hexdigest()
 
     @property
     def message(self) -> str:
         """One line for a person."""
-        if self.observed is None or self.threshold is None:
-            return f"{self.subject}: {self.detail}"
-        seen, bound = plain(self.observed), plain(self.threshold)
-        return f"{self.subject}: {self.detail}: {seen} against {bound} {self.unit}"
+        return message_of(self.subject, self.detail, self.observed, self.threshold, self.unit)
+
+
+def message_of(
+    subject: str, detail: str, observed: Decimal | None, threshold: Decimal | None, unit: str
+) -> str:
+    """What an alert says, in one line."""
+    if observed is None or threshold is None:
+        return f"{subject}: {detail}"
+    return f"{subject}: {detail}: {plain(observed)} against {plain(threshold)} {unit}"
+
+
+def stopped_alert(problem: str) -> Alert:
+    """What is told from the log cannot follow it any more; ``problem`` says where and why."""
+    detail = f"what is told from the log stands still: {problem}"
+    return Alert(
+        AlertKind.PROJECTION_STOPPED, Severity.CRITICAL, "log", None, None, "", None, detail
+    )
 
 
 _ORDER: Final = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
@@ -104,6 +136,8 @@ def current_alerts(
         *_instructions(entries, now, thresholds),
         *_averages(judged, thresholds),
         *_over_caps(limits),
+        *_nearly_used(limits, thresholds),
+        *_rejects(book, now, thresholds),
         *_disagreements(reconciliation),
     ]
     return tuple(
@@ -210,6 +244,44 @@ def _over_caps(limits: DailyLimits) -> Iterator[Alert]:
                 over.unit,
                 None,
                 f"{over.limit} is over its limit",
+                over.limit,
+            )
+
+
+def _nearly_used(limits: DailyLimits, thresholds: AlertThresholds) -> Iterator[Alert]:
+    for account in limits.accounts():
+        for use in limits.uses(account):
+            fraction = use.used / use.allowed if use.allowed else ZERO
+            if not thresholds.limit_used_fraction_min <= fraction <= 1:
+                continue  # over it is an alert of its own
+            yield Alert(
+                AlertKind.LIMIT_NEARLY_USED,
+                Severity.WARNING,
+                use.subject,
+                use.used,
+                use.allowed,
+                use.unit,
+                None,
+                f"{use.limit} is nearly used",
+                use.limit,
+            )
+
+
+def _rejects(book: InstructionBook, now: int, thresholds: AlertThresholds) -> Iterator[Alert]:
+    """A burst of refusals, by the broker or by ourselves, within the window that ends now."""
+    since = now - thresholds.reject_window_seconds * NANOS
+    for account, times in book.rejects().items():
+        within = [at for at in times if since < at <= now]
+        if len(within) >= thresholds.rejects_max:
+            yield Alert(
+                AlertKind.REJECT_BURST,
+                Severity.CRITICAL,
+                account,
+                Decimal(len(within)),
+                Decimal(thresholds.rejects_max),
+                "orders and decisions",
+                within[0],
+                f"refused within {thresholds.reject_window_seconds} seconds",
             )
 
 
@@ -217,11 +289,21 @@ def _disagreements(reconciliation: Reconciliation) -> Iterator[Alert]:
     for account, difference, since in reconciliation.breaks():
         subject = difference.client_order_id or difference.symbol or account
         detail = f"{difference.kind}: ours {difference.ours}, the broker's {difference.theirs}"
-        yield Alert(AlertKind.BREAK, Severity.CRITICAL, subject, None, None, "", since, detail)
+        yield Alert(
+            AlertKind.BREAK,
+            Severity.CRITICAL,
+            subject,
+            None,
+            None,
+            "",
+            since,
+            detail,
+            difference.kind,
+        )
     for account, scope, reason, since in reconciliation.kills():
         detail = f"trading is blocked for {scope}: {reason}"
         yield Alert(
-            AlertKind.KILL_SWITCH, Severity.CRITICAL, account, None, None, "", since, detail
+            AlertKind.KILL_SWITCH, Severity.CRITICAL, account, None, None, "", since, detail, scope
         )
     for anomaly in reconciliation.anomalies():
         if anomaly.kind is Anomalous.OVERFILL:
@@ -229,7 +311,15 @@ def _disagreements(reconciliation: Reconciliation) -> Iterator[Alert]:
         severity = Severity.INFO if anomaly.kind in NOTES else Severity.WARNING
         detail = f"{anomaly.kind}: {anomaly.detail}"
         yield Alert(
-            AlertKind.ANOMALY, severity, anomaly.subject, None, None, "", anomaly.at, detail
+            AlertKind.ANOMALY,
+            severity,
+            anomaly.subject,
+            None,
+            None,
+            "",
+            anomaly.at,
+            detail,
+            anomaly.kind.value,
         )
 
 

@@ -159,39 +159,31 @@ class DailyLimits(Projection):
 
         A position is measured by the last price and equity that a quantity was computed from.
         """
-        state = self._account(account)
+        over = [use for use in self.uses(account, session_date) if use.used > use.allowed]
+        return (*over, *self._positions_over(account, self._account(account), self.limits(account)))
+
+    def uses(self, account: str, session_date: str | None = None) -> tuple[OverCap, ...]:
+        """What a session has used of each limit that it counts against, by default the latest."""
+        state, limits = self._account(account), self.limits(account)
         date = session_date or state.current
         session = state.sessions.get(date, SessionUse(date))
-        limits = self.limits(account)
-        equity = session.equity or ZERO
-        scope = f"{account}:{date}"
-        pairs = [
-            ("daily_trades", Decimal(session.trades), Decimal(limits.trades_max_per_day), "trades"),
-            (
-                "daily_turnover",
-                session.turnover,
-                equity * limits.turnover_pct_max / HUNDRED,
-                "usd",
-            ),
-            (
-                "reducing_trades",
-                Decimal(session.reducing_trades),
-                Decimal(limits.reducing_trades_extra),
-                "trades",
-            ),
+        percent = (session.equity or ZERO) / HUNDRED
+        used = (
+            ("daily_trades", session.trades, limits.trades_max_per_day, "trades"),
+            ("daily_turnover", session.turnover, percent * limits.turnover_pct_max, "usd"),
+            ("reducing_trades", session.reducing_trades, limits.reducing_trades_extra, "trades"),
             (
                 "reducing_turnover",
                 session.reducing_turnover,
-                equity * limits.reducing_turnover_pct_extra / HUNDRED,
+                percent * limits.reducing_turnover_pct_extra,
                 "usd",
             ),
-        ]
-        over = [
-            OverCap(limit, scope, used, allowed, unit)
-            for limit, used, allowed, unit in pairs
-            if used > allowed
-        ]
-        return (*over, *self._positions_over(account, state, limits))
+        )
+        scope = f"{account}:{date}"
+        return tuple(
+            OverCap(limit, scope, Decimal(amount), Decimal(allowed), unit)
+            for limit, amount, allowed, unit in used
+        )
 
     def _positions_over(
         self, account: str, state: AccountUse, limits: Limits

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from ..domain import events as e
@@ -20,6 +21,9 @@ from .instruction_events import (
     REPORT_EVENTS,
 )
 from .runner import Handler, Projection
+
+REJECTS_MAX: Final = 10_000
+"""How many of the last refusals of an account are remembered."""
 
 
 class NotInStep(FillwrightError):
@@ -133,10 +137,22 @@ class InstructionBook(Projection):
         super().__init__()
         self._book: dict[UUID, Followed] = {}
         self._shared = shared
+        self._rejects: dict[str, deque[int]] = {}
 
     def instructions(self) -> Mapping[UUID, Followed]:
         """Every instruction by id, in the order of receipt; for reading only."""
         return self._book
+
+    def rejects(self) -> Mapping[str, Sequence[int]]:
+        """When orders (by the broker) and decisions (by us) were last refused, by account; ns UTC.
+
+        The oldest first, at most :data:`REJECTS_MAX`.
+        """
+        return self._rejects
+
+    def _refused(self, entry: Followed, at: int) -> None:
+        account = entry.instruction.account
+        self._rejects.setdefault(account, deque(maxlen=REJECTS_MAX)).append(at)
 
     def _apply(self, event: e.DomainEvent) -> Followed:
         entry = self._book[event.originator_id]
@@ -178,6 +194,8 @@ class InstructionBook(Projection):
 
     def _reported(self, event: e.OrderReported) -> None:
         entry = self._apply(event)
+        if type(event) is e.OrderRejected:
+            self._refused(entry, event.record_time)
         order = entry.instruction.orders.get(event.report.client_order_id)
         if order is None:
             return
@@ -204,7 +222,10 @@ class InstructionBook(Projection):
         )
 
     def _ended(self, event: e.DomainEvent) -> None:
-        self._apply(event).ended_at = event.record_time
+        entry = self._apply(event)
+        entry.ended_at = event.record_time
+        if type(event) is e.InstructionRejected and not entry.instruction.orders:
+            self._refused(entry, event.record_time)
 
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
         **dict.fromkeys(FOLLOWED_EVENTS, _apply),

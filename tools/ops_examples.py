@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from fillwright.domain import ops
@@ -125,5 +126,36 @@ def ops_examples() -> list[ops.OpsRecord]:
             sealed_prompt="c2VhbGVk",
             sealed_text="c2VhbGVkIHRvbw==",
             refused="97 is not in the report",
+        ),
+        *_alerts(),
+    ]
+
+
+def _alerts() -> list[ops.OpsRecord]:
+    return [
+        ops.AlertRaised(
+            **_head(),
+            alert=DIGEST,
+            kind="limit_nearly_used",
+            severity="warning",
+            subject="main:2024-11-29",
+            about="daily_turnover",
+            observed=Decimal("231250.75"),
+            threshold=Decimal(250_000),
+            unit="usd",
+            since=None,
+            market_time=NOW,
+            detail="daily_turnover is nearly used",
+        ),
+        ops.AlertCleared(**_head(), alert=DIGEST, raised_at=17, market_time=NOW),
+        ops.AlertNotified(
+            **_head(),
+            alert=DIGEST,
+            raised_at=17,
+            change="raised",
+            channel="webhook",
+            attempts=3,
+            delivered=False,
+            problem="the server answered 503",
         ),
     ]

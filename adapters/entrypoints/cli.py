@@ -27,6 +27,7 @@ from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .guarding import guard_all
 from .mirror_commands import mirror, query
 from .monitor_command import monitor
+from .notices_command import alerts
 from .paper import paper
 from .principal_commands import principals_app
 from .reading_commands import events, limits, show, status
@@ -89,6 +90,7 @@ app.command()(release)
 app.command()(reconcile)
 app.command()(monitor)
 app.command()(doctor)
+app.command()(alerts)
 app.command()(surveillance)
 app.command()(books)
 app.command()(actions)

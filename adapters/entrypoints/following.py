@@ -10,7 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ...domain.errors import StoreError
-from ...projections.alerts import Alert, current_alerts
+from ...projections.alerts import (
+    DEFAULT_THRESHOLDS,
+    Alert,
+    AlertThresholds,
+    current_alerts,
+    stopped_alert,
+)
 from ...projections.blotter import BlotterRow, OrderRow
 from ...projections.canonical import to_json
 from ...projections.rendering import alerts_table, clock, limits_gauge, number, shares
@@ -28,10 +34,16 @@ ORDERS_SHOWN: Final = 30
 DONE_SHOWN: Final = 8
 
 
+def present(last_at: int) -> int:
+    """The wall's time for a log whose last event is of today, else the log's own end; ns UTC."""
+    wall = SystemClock().now()
+    return wall if 0 <= wall - last_at < LIVE_WITHIN_NS else last_at
+
+
 class Followed:
     """The views of a store, brought forward whenever asked; close it at the end."""
 
-    def __init__(self, store: str) -> None:
+    def __init__(self, store: str, thresholds: AlertThresholds = DEFAULT_THRESHOLDS) -> None:
         """Read what is there.
 
         Raises:
@@ -40,6 +52,7 @@ class Followed:
         """
         self._log = Log.open(store, writer=False)
         self._file = LatchFile(store)
+        self._thresholds = thresholds
         self.stopped = ""
         try:
             self.views: Views = read_views(self._log, store)
@@ -62,9 +75,7 @@ class Followed:
     @property
     def now(self) -> int:
         """The wall's time while the log is of today's market, else the log's own end."""
-        wall = SystemClock().now()
-        last = self.views.last_at
-        return wall if 0 <= wall - last < LIVE_WITHIN_NS else last
+        return present(self.views.last_at)
 
     def blocked(self) -> tuple[str, ...]:
         """The scopes that the kill switch blocks, in the log or in the file alone."""
@@ -80,7 +91,14 @@ class Followed:
     def alerts(self) -> tuple[Alert, ...]:
         """What a person should look at now."""
         views = self.views
-        return current_alerts(views.blotter, views.limits, views.reconciliation, self.now)
+        own = (stopped_alert(self.stopped),) if self.stopped else ()
+        return own + current_alerts(
+            views.blotter,
+            views.limits,
+            views.reconciliation,
+            self.now,
+            thresholds=self._thresholds,
+        )
 
     def close(self) -> None:
         """Let go of the store."""

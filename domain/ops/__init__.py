@@ -1,12 +1,13 @@
 """The catalogue of the second stream: what was done with the log, by stable topic and version.
 
-Reports, reviews, commentary, verification and anchors are facts about the record, not about
+Reports, reviews, commentary, verification, anchors and alerts are facts about the record, not about
 trading: they go to a stream of their own with its own chain (ruling 24), so that writing them
 never moves a position of the log they speak of.
 """
 
 from __future__ import annotations
 
+from .alerting import AlertCleared, AlertNotified, AlertRaised
 from .base import OPS_CATALOGUE, OPS_UPCASTERS, OpsRecord
 from .control import (
     AccessRefused,
@@ -27,6 +28,9 @@ __all__ = [
     "OPS_UPCASTERS",
     "REPORT_KINDS",
     "AccessRefused",
+    "AlertCleared",
+    "AlertNotified",
+    "AlertRaised",
     "Anchored",
     "ChangeApplied",
     "ChangeApproved",

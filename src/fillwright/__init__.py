@@ -21,12 +21,14 @@ if TYPE_CHECKING:
         TradeAction,
         TradeInstruction,
     )
+    from fillwright.domain.monitoring import ActiveExecutions
     from fillwright.domain.plan import ExecutionPlan
     from fillwright.domain.result import ExecutionResult
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ActiveExecutions",
     "ExecutionPlan",
     "ExecutionResult",
     "ExecutionStrategy",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _HOME_BY_NAME = {
+    "ActiveExecutions": "fillwright.domain.monitoring",
     "ExecutionPlan": "fillwright.domain.plan",
     "ExecutionResult": "fillwright.domain.result",
     "ExecutionStrategy": "fillwright.domain.decision",

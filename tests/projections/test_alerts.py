@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fillwright.domain import events as e
-from fillwright.domain.ports import NANOS
+from fillwright.domain.ports import NANOS, ReportKind
 from fillwright.domain.reasons import Anomalous
 from fillwright.projections.alerts import Alert, AlertKind, Severity, current_alerts
 from fillwright.projections.blotter import Blotter
@@ -190,3 +192,46 @@ def test_the_last_comparison_is_kept(story: Story) -> None:
         1,
     )
     assert view.last_comparison("other") is None
+
+
+def test_a_limit_of_which_most_is_used_is_alerted_by_name_until_it_is_over(story: Story) -> None:
+    story.set_limits(trades_max_per_day=10)
+    for _ in range(8):
+        story.plan(story.receive(), 10)
+    assert alerts(story) == ()
+    story.plan(story.receive(), 10)
+    (alert,) = alerts(story)
+    assert (alert.kind, alert.about, alert.observed, alert.threshold, alert.unit) == (
+        AlertKind.LIMIT_NEARLY_USED,
+        "daily_trades",
+        9,
+        10,
+        "trades",
+    )
+    story.plan(story.receive(), 10)
+    assert [found.kind for found in alerts(story)] == [AlertKind.LIMIT_NEARLY_USED]
+    story.set_limits(trades_max_per_day=9)
+    assert [found.kind for found in alerts(story)] == [AlertKind.OVER_CAP]
+
+
+def test_refusals_are_a_burst_when_enough_come_within_the_window(story: Story) -> None:
+    first = story.now
+    for _ in range(2):
+        story.refuse(story.receive())
+    for _ in range(3):
+        made = story.start(100)
+        story.report(made, story.place(made, 100), ReportKind.REJECTED)
+    burst = [found for found in alerts(story) if found.kind is AlertKind.REJECT_BURST]
+    assert [(found.observed, found.threshold) for found in burst] == [(5, 5)]
+    assert burst[0].subject == ACCOUNT
+    assert burst[0].severity is Severity.CRITICAL
+    assert burst[0].since is not None
+    assert first < burst[0].since
+    later = [found.kind for found in alerts(story, later_seconds=301)]
+    assert AlertKind.REJECT_BURST not in later
+
+
+def test_what_makes_two_alerts_the_same_is_not_their_figure() -> None:
+    one = Alert(AlertKind.BREAK, Severity.CRITICAL, "BAC", None, None, "", 1, "100 and 90", "qty")
+    assert one.key == replace(one, since=2, detail="100 and 80").key
+    assert len({one.key, replace(one, about="cash").key, replace(one, subject="KO").key}) == 3

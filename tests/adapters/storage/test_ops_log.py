@@ -9,6 +9,7 @@ import pytest
 from fillwright.adapters.storage.chain import GENESIS
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
+from fillwright.adapters.storage.records import Conflict
 from fillwright.domain.errors import StoreDamaged, StoreError
 from fillwright.domain.ops import Anchored, VerificationDone
 from tests.adapters.storage.helpers import Sample, filled
@@ -153,3 +154,15 @@ def test_no_store_is_made_by_asking_for_its_second_stream(tmp_path: Path) -> Non
     with pytest.raises(StoreDamaged):
         OpsLog.open(tmp_path / "other.db")
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_record_that_must_follow_another_is_refused_when_somebody_was_faster(
+    tmp_path: Path,
+) -> None:
+    path = filled(tmp_path / "log.db")
+    with OpsLog.open(path) as ops, OpsLog.open(path) as other:
+        assert ops.append(verified(1), expected=0).last_position == 1
+        with pytest.raises(Conflict, match="record 1 came after record 0"):
+            other.append(verified(2), expected=0)
+        assert other.append(verified(2), expected=1).last_position == 2
+        assert ops.verify().ok
