@@ -17,6 +17,7 @@ from .application import Application
 from .engine import Engine, EngineRules
 from .running import EventHook, FileDecision, Outcome
 from .settings import Settings
+from .stopping import Stopping
 from .storage.log import Log
 
 AFTER_CLOSE_NS: Final = 8 * 3_600 * NANOS
@@ -75,12 +76,16 @@ def open_live(settings: Settings, store: str, addresses: Mapping[str, str | None
 
 
 async def work_live(
-    run: LiveRun, decisions: Sequence[FileDecision], watch: EventHook | None = None
+    run: LiveRun,
+    decisions: Sequence[FileDecision],
+    watch: EventHook | None = None,
+    stopping: Stopping | None = None,
 ) -> Outcome:
     """Hand the decisions over, each at its time, and work until all have ended.
 
     The session's books are closed when its close has passed; before that the market data that was
-    used so far is recorded.
+    used so far is recorded. With ``stopping`` a signal ends it before, and decisions that were not
+    taken by then are no part of the outcome.
 
     Raises:
         BrokerUnavailable: the broker cannot be asked.
@@ -99,7 +104,7 @@ async def work_live(
     await run.application.prepare()
     futures = [engine.schedule(each.arrival, each.at) for each in decisions]
     try:
-        await engine.run()
+        await (engine.run() if stopping is None else stopping.run(engine))
         if engine.desk.now >= run.session.close:
             await engine.close_session()
         else:
@@ -109,7 +114,11 @@ async def work_live(
             if future.done() and not future.cancelled():
                 future.exception()
     head = run.log.head()
-    pairs = tuple(zip(decisions, (future.result() for future in futures), strict=True))
+    pairs = tuple(
+        (decision, future.result())
+        for decision, future in zip(decisions, futures, strict=True)
+        if future.done() and not future.cancelled()
+    )
     return Outcome(pairs, head.position - before, head)
 
 

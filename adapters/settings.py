@@ -33,6 +33,7 @@ from ..domain.money import plain
 from ..domain.planning.facts import PlanningRules
 from ..domain.ports import AccountKind
 from ..domain.retention import RetentionRules
+from ..domain.stopping import OnStop
 from ..domain.switching import SwitchingRules
 from ..domain.timing.engine import TimingConfig
 from .alerting.terms import AlertSettings
@@ -94,12 +95,16 @@ class ExecutionSettings(PlanningRules):
 
     ``parameters`` are the strategies' own numbers. ``messages_per_minute`` is the account's budget
     for orders and cancels, ``rejects_max`` how many refusals in a row end an instruction.
+    ``on_stop`` is what becomes of open orders when the process is told to stop (``leave``,
+    ``cancel``, or ``end`` the instructions as well), which may take ``stop_seconds_max``.
     """
 
     messages_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 200
     rejects_max: Annotated[int, Field(ge=1, le=100)] = 3
     reopen_delay_seconds: Annotated[int, Field(ge=0, le=3_600)] = 30
     reports_before_commit_max: Annotated[int, Field(ge=1, le=10_000)] = 1
+    on_stop: OnStop = OnStop.LEAVE
+    stop_seconds_max: Annotated[int, Field(ge=1, le=600)] = 30
 
 
 class BrokerSettings(Record):

@@ -7,8 +7,9 @@ from typing import Any
 
 from fillwright.domain import ops
 from fillwright.domain.principals import Principal, PrincipalKind, Role
+from fillwright.domain.stopping import OnStop
 
-from .event_examples import DIGEST, NOW
+from .event_examples import DIGEST, NOW, ORDER
 
 
 def _head() -> dict[str, Any]:
@@ -128,6 +129,7 @@ def ops_examples() -> list[ops.OpsRecord]:
             refused="97 is not in the report",
         ),
         *_alerts(),
+        *_stops(),
     ]
 
 
@@ -157,5 +159,28 @@ def _alerts() -> list[ops.OpsRecord]:
             attempts=3,
             delivered=False,
             problem="the server answered 503",
+        ),
+    ]
+
+
+def _stops() -> list[ops.OpsRecord]:
+    return [
+        ops.StopRequested(
+            **_head(),
+            account="main",
+            signal="SIGTERM",
+            policy=OnStop.CANCEL,
+            seconds_max=30,
+            decisions_withdrawn=2,
+        ),
+        ops.EngineStopped(
+            **_head(),
+            account="main",
+            policy=OnStop.CANCEL,
+            in_time=False,
+            cancelled=(f"{ORDER[:-1]}1",),
+            left_open=(ORDER,),
+            instructions_open=1,
+            problem="the broker cannot be asked",
         ),
     ]

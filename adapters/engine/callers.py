@@ -65,6 +65,13 @@ class Callers:
             taken.append(heapq.heappop(self._coming)[2])
         return taken
 
+    def withdraw(self) -> int:
+        """Let go of decisions that have not come yet; gives how many. Their callers are told."""
+        coming, self._coming = self._coming, []
+        for _, _, one in coming:
+            one.future.cancel()
+        return len(coming)
+
     def end_at(self, at: int, id: UUID, reason: EndReason | None, actor: str) -> None:
         """Note a time limit."""
         heapq.heappush(self._deadlines, Deadline(at, self.next_number(), id, reason, actor))

@@ -70,6 +70,7 @@ class Control:
             InvalidInput: somebody else than a person asks, an own order is open or of unknown
                 outcome, or positions disagree with the broker's.
         """
+        self.attend(at_once=True)
         desk = self._desk
         scope = read_scope(scope)
         if not actor.startswith("person:"):

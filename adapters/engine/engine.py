@@ -20,10 +20,11 @@ from .callers import Callers, all_of, tell
 from .control import Control
 from .desk import Desk
 from .drop_copy import DropCopy
-from .interruption import is_killed, is_stuck, patience_until, reload
+from .interruption import end_overdue, is_killed, is_stuck, patience_until, reload
 from .messages import MessageBudget
 from .recovery import Recovery, compare_counters, rebuild
 from .session_books import Capture, close_session, open_session, record_capture
+from .winding_down import WindingDown
 from .working import Working
 
 ADMISSION_TRIES_MAX = 5
@@ -54,11 +55,11 @@ class Engine:
         self._drop_copy = DropCopy(desk, self._recovery)
         self._control = Control(desk, self._working, self._recovery, interrupt)
         self._callers = Callers()
+        self.withdraw = self._callers.withdraw
         self._pump_task: asyncio.Task[None] | None = None
-        self._recovered = False
-        self._interrupted = False
+        self._recovered = self._interrupted = False
+        self._stopping = self._resting = False
         self._life = 0
-        self._stopping = False
 
     # -- start and stop ------------------------------------------------------------------------
 
@@ -89,6 +90,20 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pump_task
             self._pump_task = None
+
+    async def rest(self, *, cancel_orders: bool = False) -> None:
+        """End the loop once what it has begun is recorded and sent; nothing new is decided.
+
+        With ``cancel_orders`` own orders are then cancelled, and this returns when the broker has
+        proved them dead, however long that takes.
+        """
+        self._resting = True
+        self._interrupt()
+        if self._pump_task is not None:
+            await asyncio.shield(self._pump_task)
+        if cancel_orders:
+            parts = self.desk, self._working, self._recovery, self._reports
+            await WindingDown(*parts).cancel_orders()
 
     # -- decisions -----------------------------------------------------------------------------
 
@@ -169,7 +184,6 @@ class Engine:
 
     async def release_kill(self, scope: str, reason: str, actor: str) -> None:
         """Lift a block; see :meth:`Control.release`."""
-        self._control.attend(at_once=True)
         await self._control.release(scope, reason, actor)
 
     def _look_now(self, instruction: Instruction) -> None:
@@ -183,9 +197,8 @@ class Engine:
     async def run(self) -> None:
         """Work until no decision is scheduled and no instruction is open."""
         self._ensure_pump()
-        task = self._pump_task
-        if task is not None:
-            await asyncio.shield(task)
+        if self._pump_task is not None:
+            await asyncio.shield(self._pump_task)
 
     def _enter_loop(self) -> None:
         """Take leave of an event loop that has ended; those who waited in it are gone.
@@ -219,8 +232,8 @@ class Engine:
         life = self._life
         try:
             await self._recover()
-            while self._callers.has_arrivals or self._has_work():
-                if not await self._try_batch():
+            while self._goes_on():
+                if not await self._try_batch() and not self._resting:
                     await self._pass_time()
             await self.desk.commit()
             self._resolve()
@@ -251,8 +264,10 @@ class Engine:
                 continue
         raise StoreError("the log changed at every try; another writer is active")
 
-    def _has_work(self) -> bool:
-        return any(not i.is_done or i.live for i in self.desk.active.values())
+    def _goes_on(self) -> bool:
+        active = self.desk.active.values()
+        has_work = self._callers.has_arrivals or any(not i.is_done or i.live for i in active)
+        return has_work and not self._resting
 
     async def _recover(self, *, was_stopped: bool = True) -> None:
         """Once, before anything else: settle with the broker what was open before the start."""
@@ -276,7 +291,7 @@ class Engine:
                 to_step[instruction.id] = instruction
         compared = await self._drop_copy.attend()
         admitted = await self._admit_due()
-        self._end_overdue()
+        end_overdue(desk, self._callers.over(desk.now))
         due = desk.due(desk.now)
         for instruction in due:
             if await self._ready(instruction):
@@ -353,17 +368,6 @@ class Engine:
             else:
                 return admitted
         raise StoreError("the limits' counters changed at every try; another writer is active")
-
-    def _end_overdue(self) -> None:
-        """Ask for the end of what had a time limit."""
-        desk = self.desk
-        for deadline in self._callers.over(desk.now):
-            instruction = desk.instructions.get(deadline.id)
-            if deadline.reason and instruction is not None and not instruction.is_done:
-                stamp = desk.stamp(str(deadline.id), "time limit", actor=deadline.actor)
-                instruction.ask_end(stamp, deadline.reason)
-                desk.touch(instruction)
-                desk.wake(instruction, desk.now)
 
     async def _try_open_session(self) -> BrokerUnavailable | None:
         """Open the session; without the broker's figures it stays closed, and nothing is let in."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from ...domain.instruction import Instruction
 from ...domain.ports import NANOS, BrokerCommand, CancelOrder
+from .callers import Deadline
 from .desk import Desk
 from .recovery import rebuild
 
@@ -29,6 +31,17 @@ def reload(desk: Desk) -> None:
         del desk.wake_of[id]
     intended = {id for i in desk.instructions.values() for id in i.requests}
     desk.commands = [command for command in commands if _order_of(command) in intended]
+
+
+def end_overdue(desk: Desk, over: Iterable[Deadline]) -> None:
+    """Ask for the end of what had a time limit."""
+    for deadline in over:
+        instruction = desk.instructions.get(deadline.id)
+        if deadline.reason and instruction is not None and not instruction.is_done:
+            stamp = desk.stamp(str(deadline.id), "time limit", actor=deadline.actor)
+            instruction.ask_end(stamp, deadline.reason)
+            desk.touch(instruction)
+            desk.wake(instruction, desk.now)
 
 
 def is_stuck(desk: Desk, instruction: Instruction) -> bool:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import typer
+
 from ..alerting.data_age import DataAges
 from ..alerting.watch import alerting
 from ..chaining import due_rows
@@ -14,10 +16,13 @@ from ..integrity.checkpointing import checkpointing
 from ..live_run import LiveRun, open_live, work_live
 from ..running import FileDecision, Outcome, file_decisions
 from ..settings import Settings
+from ..stopping import Stopping
 from . import output
+from .failures import Difference, ExitCode
 from .options import store_of
 from .progress import RunProgress
-from .views import Views, read_views
+from .summary import Result
+from .views import read_views
 
 
 def trade_live(
@@ -28,8 +33,10 @@ def trade_live(
     *,
     is_live: bool,
     progress: bool,
-) -> tuple[Outcome, Views]:
+) -> tuple[Result, Stopping]:
     """Work a file's decisions at Alpaca, and read what the log then says.
+
+    A signal stops it by ``execution.on_stop``; what came of that is in the last of what is given.
 
     Raises:
         InvalidInput: a setting, an address, or keys that are missing.
@@ -51,17 +58,37 @@ def trade_live(
             alerting(where, settings.alerts, lambda _: run.engine.desk.now, ages),
             RunProgress(run, len(decisions), enabled=progress) as watch,
         ):
-            outcome = asyncio.run(_work(run, decisions, watch, ages))
-        return outcome, read_views(run.log, where)
+            execution = settings.execution
+            stopping = Stopping(execution.on_stop, execution.stop_seconds_max, output.note)
+            outcome = asyncio.run(_work(run, decisions, watch, ages, stopping))
+        return Result(outcome, read_views(run.log, where)), stopping
     finally:
         run.application.close()
 
 
 async def _work(
-    run: LiveRun, decisions: Sequence[FileDecision], watch: RunProgress, ages: DataAges
+    run: LiveRun,
+    decisions: Sequence[FileDecision],
+    watch: RunProgress,
+    ages: DataAges,
+    stopping: Stopping,
 ) -> Outcome:
     ages.start()
     try:
-        return await work_live(run, decisions, watch)
+        return await work_live(run, decisions, watch, stopping)
     finally:
         ages.stop()
+
+
+def leave_stopped(stopping: Stopping) -> None:
+    """End the command after a signal: 0 after SIGTERM, 130 after Ctrl-C, 4 when not proven.
+
+    Raises:
+        Difference: not all that was to be cancelled is proven dead.
+        Exit: otherwise.
+    """
+    stopped = stopping.stopped
+    if stopped is not None and not stopped.in_time:
+        raise Difference(f"stopped, but {len(stopped.left_open)} orders are not proven dead")
+    by_hand = stopping.received == "SIGINT"
+    raise typer.Exit(ExitCode.INTERRUPTED if by_hand else ExitCode.OK)

@@ -167,7 +167,8 @@ def run(
 
     With --broker alpaca the keys come from APCA_API_KEY_ID and APCA_API_SECRET_KEY, and paper is
     the default; --market, --session, --account, --latency-ms and --fees are the simulation's and
-    have no part in it.
+    have no part in it. SIGTERM or Ctrl-C takes no more decisions and leaves, cancels or ends what
+    is open, as execution.on_stop says; a second signal leaves at once.
     """
     from ..decisions_file import read_decisions
     from . import output
@@ -177,7 +178,7 @@ def run(
     shown = output.wants_progress(progress)
     rows = read_decisions(decisions)
     if broker is BrokerName.ALPACA:
-        from .live_command import trade_live
+        from .live_command import leave_stopped, trade_live
 
         addresses = {
             "trading_url": trading_url,
@@ -187,8 +188,10 @@ def run(
         }
         if market or session or account:
             output.note("--market, --session and --account are the simulation's: not used here")
-        outcome, views = trade_live(rows, store, config, addresses, is_live=live, progress=shown)
-        result = Result(outcome, views)
+        result, stopping = trade_live(rows, store, config, addresses, is_live=live, progress=shown)
+        if stopping.stopped is not None:
+            result.present(json_output=json_output)
+            leave_stopped(stopping)
     else:
         if live:
             raise InvalidInput("live", "--live", "--broker alpaca with it")

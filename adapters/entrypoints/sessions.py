@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import typer
+
 from ...domain.errors import InvalidInput
 from ...domain.ports import Session
 from ..account_file import StartAccount
@@ -16,6 +18,9 @@ from ..integrity.checkpointing import checkpointing
 from ..market_data.recorded import RecordedMarketData
 from ..running import FileDecision, Outcome, RunTerms, recorded_seed, start, work
 from ..settings import Settings
+from ..stopping import Terminated, until_terminated
+from . import output
+from .failures import ExitCode
 from .options import store_of
 from .progress import RunProgress
 from .views import Views, read_views
@@ -96,5 +101,12 @@ def trade(
             checkpointing(terms.store, terms.integrity),
             RunProgress(simulation, len(decisions), enabled=progress) as watch,
         ):
-            outcome = asyncio.run(work(simulation, decisions, watch))
+            try:
+                outcome = asyncio.run(until_terminated(work(simulation, decisions, watch)))
+            except Terminated:
+                output.note(
+                    "SIGTERM: stopped, and the simulated exchange with it; what is recorded is "
+                    "whole, and the same command goes on where it was"
+                )
+                raise typer.Exit(ExitCode.OK) from None
         return outcome, read_views(simulation.log, terms.store)

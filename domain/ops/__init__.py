@@ -22,6 +22,7 @@ from .control import (
 from .exceptions import Disposition, ExceptionAssigned, ExceptionClosed, ExceptionKind
 from .integrity import Anchored, VerificationDone
 from .reporting import REPORT_KINDS, CommentaryWritten, ReportIssued, ReviewRecorded
+from .stopping import EngineStopped, StopRequested
 
 __all__ = [
     "OPS_CATALOGUE",
@@ -39,6 +40,7 @@ __all__ = [
     "ChangeRejected",
     "CommentaryWritten",
     "Disposition",
+    "EngineStopped",
     "ExceptionAssigned",
     "ExceptionClosed",
     "ExceptionKind",
@@ -46,6 +48,7 @@ __all__ = [
     "PrincipalsInForce",
     "ReportIssued",
     "ReviewRecorded",
+    "StopRequested",
     "StrategyApproved",
     "VerificationDone",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from tests.ops.engines import command, engine
@@ -33,6 +35,7 @@ FILLS = {
 }
 
 
+@pytest.mark.timeout(300)
 def test_what_an_engine_alerts_is_told_and_on_record_and_a_dead_webhook_disturbs_nothing(
     tmp_path: Path,
 ) -> None:
@@ -57,7 +60,7 @@ def test_what_an_engine_alerts_is_told_and_on_record_and_a_dead_webhook_disturbs
         def kinds() -> set[str]:
             return {str(told["title"]).rpartition(": ")[2] for told in phone.got}
 
-        eventually(lambda: {"limit nearly used", "stale order"} <= kinds(), 90)
+        eventually(lambda: {"limit nearly used", "stale order"} <= kinds(), 180)
         assert process.poll() is None
         killed = command(server, "kill", "--store", store, "--reason", "drill")
         assert killed.returncode == 0, killed.stderr

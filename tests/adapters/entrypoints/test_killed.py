@@ -70,7 +70,12 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_uninterrupted_one(
 
 
 @pytest.mark.timeout(SLOW_SECONDS)
-def test_an_interrupted_run_says_so_and_goes_on_when_asked_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sign", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 0, "SIGTERM")]
+)
+def test_an_interrupted_run_says_so_and_goes_on_when_asked_again(
+    tmp_path: Path, sign: signal.Signals, code: int, word: str
+) -> None:
     store = tmp_path / "interrupted.db"
     arguments = command("run", *PORTFOLIO, "--store", store)
     with subprocess.Popen(
@@ -78,12 +83,13 @@ def test_an_interrupted_run_says_so_and_goes_on_when_asked_again(tmp_path: Path)
     ) as running:
         while position(store) < 100 and running.poll() is None:
             time.sleep(0.01)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(sign)
         out, err = running.communicate(timeout=LONGEST_RUN_SECONDS)
-    assert running.returncode == 130
+    assert running.returncode == code
     assert out == b""
     assert err.decode().count("\n") == 1
-    assert "Run the same command again" in err.decode()
+    assert word in err.decode()
+    assert "he same command" in err.decode()
     with Log.open(store) as log:
         assert log.verify().ok
 
