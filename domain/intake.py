@@ -32,6 +32,7 @@ from .decision import (
     TradeInstruction,
 )
 from .intake_fields import FieldReader, escaped, shown
+from .limits import FRACTION_BELOW
 from .market import Record
 from .money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
 from .plan import SLICES_MAX, ExecutionPlan
@@ -39,7 +40,6 @@ from .reasons import OnBound, Reason, Refusal
 
 RISK_FACTORS_MAX: Final = 100
 WEIGHT_PCT_MAX: Final = Decimal(1_000)
-FRACTION_BELOW: Final = Decimal("0.1")
 IDENTIFIER_ALLOWED: Final = f"a printable text of 1 to {DECISION_ID_MAX} characters"
 SLIPPAGE_BPS_MAX: Final = Decimal(5_000)
 SLIPPAGE_BPS_DEFAULT: Final = Decimal(10)

@@ -27,6 +27,8 @@ MINUTE_NS: Final = 60 * NANOS
 COUNTER_MAX: Final = 2**63 - 1
 RESTRICTED_MAX: Final = 100_000
 HUNDRED: Final = Decimal(100)
+FRACTION_BELOW: Final = Decimal("0.1")
+"""A target weight above 0 and below this, in percent, is a probable fraction (ruling 10)."""
 
 _GRID: Final = Decimal("0.000001")
 

@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
 from ..decision import Decision
-from ..limits import Reservation, grid_up, turnover_cap_usd
+from ..limits import FRACTION_BELOW, Reservation, grid_up, turnover_cap_usd
 from ..market import Quote
 from ..money import BPS, ZERO, plain, round_lot
 from ..plan import PlanTerms
@@ -22,7 +22,7 @@ from .pretrade_settlement import (
     good_faith,
     settled_funds,
 )
-from .sizing import weight_pct
+from .sizing import Sized, size_decision, weight_pct
 from .terms import reserve_price
 
 CENT: Final = Decimal("0.01")
@@ -53,13 +53,24 @@ class SizedTrial:
             return "no quantity now"
         if self.decision.order_size is not None or self.decision.target_weight is None:
             return f"order_size {plain(size)}"
+        shown = self._weight_for(size)
+        decided = self.decision.model_copy(update={"target_weight": shown})
+        sized = size_decision(decided, self.facts)
+        traded = sized.quantity if isinstance(sized, Sized) else ZERO
+        if not traded or 0 < shown < FRACTION_BELOW:
+            # No weight of two decimals says so little.
+            return f"order_size {plain(size)}"
+        unit = "share" if traded == 1 else "shares"
+        return f"target_weight {plain(shown)} ({plain(traded)} {unit})"
+
+    def _weight_for(self, size: Decimal) -> Decimal:
+        """The weight after ``size`` more shares, in percent with two decimals."""
         sign = self.terms.side.sign
         after = self.facts.held + sign * (self.same_side_leaves + size)
         weight = weight_pct(after, self.quote.mid, self.facts.account.equity)
         # Rounded toward the current position, so that the weight shown does pass.
         rounding = ROUND_FLOOR if sign > 0 else ROUND_CEILING
-        shown = weight.quantize(CENT, rounding=rounding)
-        return f"target_weight {plain(shown)} ({plain(size)} shares)"
+        return weight.quantize(CENT, rounding=rounding)
 
 
 @dataclass(frozen=True, slots=True)

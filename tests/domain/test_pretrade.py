@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fillwright.domain.decision import Decision, ExecutionStrategy
 from fillwright.domain.limits import Limits, SymbolUsage
 from fillwright.domain.market import TradingStatus
-from fillwright.domain.planning.facts import Facts, Planned, Refused, ShortFacts
+from fillwright.domain.planning.facts import Deferred, Facts, Planned, Refused, ShortFacts
 from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.planning.pretrade import GENERAL_CHECKS
 from fillwright.domain.planning.pretrade_size import SIZED_CHECKS
@@ -409,6 +409,32 @@ def test_a_buy_needs_buying_power_at_its_bound(power: str, fits: bool) -> None:
         assert refusal.would_pass == "target_weight 2.99 (299 shares)"
 
 
+@pytest.mark.parametrize(
+    ("power", "passing"),
+    [
+        ("30029.99", "target_weight 2.99 (299 shares)"),
+        ("1101.10", "target_weight 0.11 (11 shares)"),
+        ("1001", "target_weight 0.1 (10 shares)"),
+        ("1000.99", "order_size 9"),
+        ("100.10", "order_size 1"),
+        ("100.09", "no quantity now"),
+        ("-5", "no quantity now"),
+    ],
+)
+def test_what_would_pass_is_a_quantity_that_is_above_zero_and_that_the_weight_gives(
+    power: str, passing: str
+) -> None:
+    account = an_account(buying_power=power)
+    assert refused(a_decision(), Reason.BUYING_POWER, account=account).would_pass == passing
+
+
+def test_one_share_of_a_large_account_is_told_as_a_size_and_not_as_weight_zero() -> None:
+    account = an_account(equity="10000000", buying_power="150")
+    refusal = refused(a_decision(weight="1"), Reason.BUYING_POWER, account=account)
+    assert refusal.would_pass == "order_size 1"
+    passes(a_decision(weight=None, order_size=D(1)), account=account)
+
+
 def test_reserved_buying_power_is_not_free() -> None:
     account = an_account(buying_power="40000")
     usage = a_usage(buying_power_used_usd=D(9_971), buying_power_reserved_usd=D(9_971))
@@ -573,10 +599,21 @@ def test_the_weight_that_would_pass_does_pass(decision: Decision, facts: Facts) 
     outcome = plan_decision(decision, facts, INSTRUCTION)
     if not isinstance(outcome, Refused) or len(outcome.refusals) != 1:
         return
-    hint = re.match(r"target_weight ([0-9.]+) ", outcome.refusals[0].would_pass or "")
-    if hint:
-        retry = decision.model_copy(update={"target_weight": D(hint[1])})
-        assert not isinstance(plan_decision(retry, facts, INSTRUCTION), Refused)
+    told = outcome.refusals[0].would_pass or ""
+    weight = re.fullmatch(r"target_weight (-?[0-9.]+) \(([0-9.]+) shares?\)", told)
+    size = re.fullmatch(r"order_size ([0-9.]+)", told)
+    if weight:
+        fields: dict[str, Decimal | None] = {"target_weight": D(weight[1])}
+        quantity = D(weight[2])
+    elif size:
+        fields = {"target_weight": None, "order_size": D(size[1])}
+        quantity = D(size[1])
+    else:
+        return
+    retry = plan_decision(decision.model_copy(update=fields), facts, INSTRUCTION)
+    assert isinstance(retry, Planned | Deferred), told
+    planned = retry.planned if isinstance(retry, Deferred) else retry
+    assert planned is None or planned.terms.quantity == quantity
 
 
 # -- the published controls ------------------------------------------------------------------
