@@ -22,6 +22,7 @@ from .strategies.contract import Cancel, InstructionView, Place, Step
 
 CANCELS_KEPT: Final = 20
 """Messages kept for cancels when orders are placed: a tenth of 200 a minute."""
+AUCTIONS: Final = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 STEP_ORDERS_MAX: Final = 16
 """Child orders that one step may place."""
 
@@ -51,6 +52,8 @@ class Violation(StrEnum):
     """More shares than are neither executed nor exposed (ruling 5)."""
     TIME_IN_FORCE = "time_in_force"
     """A time in force that is not day or immediate-or-cancel, or does not go with the order."""
+    AUCTION_OVER = "auction_over"
+    """An order for an auction after its cut-off, or for more than the plan has for it."""
     LIMIT_MISSING = "limit_missing"
     """A limit order without a limit."""
     MARKET_WITH_BOUND = "market_with_bound"
@@ -210,7 +213,9 @@ def _barred(
         return Violation.BEFORE_START
     if around.now >= around.session_close:
         return Violation.AFTER_CLOSE
-    if market.status is not TradingStatus.OPEN:
+    opening = {place.time_in_force for place in step.places} == {TimeInForce.OPG}
+    early = opening and market.status is TradingStatus.CLOSED
+    if market.status is not TradingStatus.OPEN and not early:
         return Violation.NOT_OPEN
     return None
 
@@ -232,7 +237,9 @@ def _allowed(
     if priced is None:
         return None
     kind, limit = priced
-    banded = inside_band(limit, plan.side.sign, around.band, plan.tick)
+    # An auction has price rules of its own, and its order may trade long after the band of now.
+    band = None if asked.time_in_force in AUCTIONS else around.band
+    banded = inside_band(limit, plan.side.sign, band, plan.tick)
     if banded.changed:
         found.append(Violation.HELD_BY_BAND if banded.held else Violation.OUTSIDE_BAND)
         if banded.limit is None:
@@ -259,10 +266,12 @@ def _allowed(
 def _timing_allows(
     asked: Place, plan: PlanTerms, around: _Surroundings, found: list[Violation]
 ) -> bool:
+    if asked.time_in_force in AUCTIONS:
+        return _auction_allows(asked, plan, around, found)
     is_cross = asked.time_in_force is TimeInForce.IOC
     is_market = asked.order_type is OrderType.MARKET
     is_day = asked.time_in_force is TimeInForce.DAY
-    # An auction order is never a strategy's own idea, and a market order does not rest.
+    # A market order does not rest.
     if not is_cross and (is_market or not is_day):
         found.append(Violation.TIME_IN_FORCE)
         return False
@@ -270,6 +279,19 @@ def _timing_allows(
     completes = is_cross and around.now >= plan.final_phase_at
     if in_buffer and not completes:
         found.append(Violation.CLOSING_BUFFER)
+        return False
+    return True
+
+
+def _auction_allows(
+    asked: Place, plan: PlanTerms, around: _Surroundings, found: list[Violation]
+) -> bool:
+    terms = plan.auction
+    if terms is None or terms.auction.time_in_force is not asked.time_in_force:
+        found.append(Violation.TIME_IN_FORCE)
+        return False
+    if around.now > terms.enter_by or asked.quantity > terms.quantity:
+        found.append(Violation.AUCTION_OVER)
         return False
     return True
 

@@ -17,10 +17,12 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
+from .auctions import Auction, BeforeOpen
 from .decision import (
     CURVATURE_MAX,
     CURVATURE_MIN,
     DECISION_ID_MAX,
+    RECORD_PATTERN,
     SESSIONS_MAX,
     SYMBOL_PATTERN,
     TEXT_MAX,
@@ -36,6 +38,7 @@ from .limits import FRACTION_BELOW
 from .market import Record
 from .money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
 from .plan import SLICES_MAX, ExecutionPlan
+from .ports import SellMark
 from .reasons import OnBound, Reason, Refusal
 
 RISK_FACTORS_MAX: Final = 100
@@ -75,6 +78,11 @@ KEYS: Final = (
     "decision_id",
     "parent_id",
     "sessions",
+    "auction",
+    "auction_fraction",
+    "before_open",
+    "sell_mark",
+    "locate",
 )
 """Every key a decision may have."""
 
@@ -148,6 +156,13 @@ def read_decision(raw: Mapping[str, object], *, rules: IntakeRules) -> Intake | 
         "decided_at": reader.time_ns("decision_time"),
         "parent_id": _parent_id(reader),
         "sessions": reader.whole("sessions", 1, SESSIONS_MAX),
+        "auction": reader.choice("auction", Auction),
+        "auction_fraction": reader.number(
+            "auction_fraction", ZERO, Decimal(1), unit="fraction of the quantity", above=True
+        ),
+        "before_open": reader.choice("before_open", BeforeOpen),
+        "sell_mark": reader.choice("sell_mark", SellMark),
+        "locate": _record_name(reader, "locate"),
         **_weights(reader),
     }
     _check_target(reader, read, rules)
@@ -341,6 +356,17 @@ def _identifier(reader: FieldReader, field: str) -> str | None:
     if isinstance(value, str) and len(value) <= DECISION_ID_MAX and value.isprintable():
         return value
     reader.refuse(field, shown(value), IDENTIFIER_ALLOWED)
+    return None
+
+
+def _record_name(reader: FieldReader, field: str) -> str | None:
+    """The name of a record that is kept elsewhere."""
+    if not reader.given(field):
+        return None
+    value = reader.value(field)
+    if isinstance(value, str) and re.fullmatch(RECORD_PATTERN, value):
+        return value
+    reader.refuse(field, shown(value), "1 to 64 of A-Z, a-z, 0-9, '_', '.', ':', '/', '-'")
     return None
 
 

@@ -16,6 +16,7 @@ from tools import (
     generate_configuration,
     generate_events,
     generate_lifecycle,
+    generate_order_terms,
     generate_tables,
     generate_tca_columns,
 )
@@ -27,6 +28,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": generate_configuration.page,
     "docs/events.md": generate_events.page,
     "docs/lifecycle.md": generate_lifecycle.page,
+    "docs/order-terms.md": generate_order_terms.page,
     "docs/tables.md": generate_tables.page,
     "docs/tca-columns.md": generate_tca_columns.page,
 }

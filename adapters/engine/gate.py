@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ...domain.errors import StoreError
 from ...domain.killing import latch_key, scopes_covering
 from ...domain.limits import CounterUpdate
+from ...domain.order_terms import Phase, not_offered
 from ...domain.ports import BrokerCommand, ExecutionReport, ReportKind, SubmitOrder
 from ..storage.latch import LatchFile, Wire, blocking_scope
 
@@ -57,7 +58,8 @@ class SendGate:
         for command in commands:
             why = None
             if isinstance(command, SubmitOrder):
-                why = self._why_not(command.request.client_order_id, ask_store=not recorded)
+                name = command.request.client_order_id
+                why = self._why_not(name, ask_store=not recorded) or self._not_offered(command)
             if why is None or not isinstance(command, SubmitOrder):
                 allowed.append(command)
             else:
@@ -77,6 +79,14 @@ class SendGate:
             except StoreError as error:
                 why = str(error)
             yield why
+
+    def _not_offered(self, command: SubmitOrder) -> str | None:
+        """Which field of an order the broker does not take (docs/order-terms.md)."""
+        desk = self._desk
+        is_open = desk.calendar.session_at(desk.now) is not None
+        phase = Phase.REGULAR if is_open else Phase.BEFORE_OPEN
+        found = not_offered(desk.broker.capabilities.name, command.request, phase)
+        return None if found is None else f"order terms: {found}"
 
     def _why_not(self, client_order_id: str, *, ask_store: bool) -> str | None:
         found = self._terms(client_order_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -18,6 +19,7 @@ from ...domain.ports import (
     ExecutionReport,
     ReportKind,
     SubmitOrder,
+    TimeInForce,
 )
 from ...domain.reasons import Anomalous, EndReason, OnBound, Reason, Refusal
 from ...domain.states import InstructionState
@@ -25,6 +27,7 @@ from ...domain.strategies.contract import Cancel, InstructionView
 from ...domain.strategies.registry import strategy_for
 from ...domain.switching import Progressed, reassess
 from .desk import Desk
+from .market_rules import AUCTION_ORDERS, is_locked, over_at, reopened
 from .messages import MessageBudget
 
 STEPPING_REPORTS: Final = frozenset(
@@ -208,9 +211,16 @@ class Working:
         else:
             self._desk.retire(instruction)
 
-    def cancel_all(self, instruction: Instruction, rule: str) -> None:
-        """Cancel every order that may still trade."""
+    def cancel_all(
+        self,
+        instruction: Instruction,
+        rule: str,
+        spared: Collection[TimeInForce] = (),
+    ) -> None:
+        """Cancel every order that may still trade, but those of a time in force that is spared."""
         for order in instruction.live_orders:
+            if order.time_in_force in spared:
+                continue
             self._cancel(instruction, Cancel(client_order_id=order.client_order_id), rule, None)
         self._desk.touch(instruction)
 
@@ -222,6 +232,8 @@ class Working:
         provenance: e.Provenance | None,
     ) -> None:
         desk = self._desk
+        if is_locked(instruction, cancel.client_order_id, desk.now):
+            return
         stamp = desk.stamp(str(instruction.id), f"step:{desk.now}")
         if instruction.request_cancel(stamp, cancel, rule, provenance):
             order = instruction.orders[cancel.client_order_id]
@@ -252,7 +264,7 @@ class Working:
         rejected = instruction.rejections_in_a_row >= desk.rules.rejects_max
         busted = instruction.executed < plan.quantity <= instruction.spent
         # Once closed, the market's state tells of the next session, in which nothing is left to do.
-        session_over = market.status is TradingStatus.CLOSED and now >= plan.end_at
+        session_over = market.status is TradingStatus.CLOSED and now >= over_at(instruction, plan)
         stops = rejected or busted or session_over or instruction.overfilled
         if not (killed or stops or instruction.ending):
             return False
@@ -268,7 +280,9 @@ class Working:
         elif busted:
             self._end(instruction, plan, market, EndReason.BUSTED)
         elif session_over:
-            self._end(instruction, plan, market, EndReason.SESSION_END)
+            whole = plan.auction is not None and plan.auction.quantity >= plan.quantity
+            reason = EndReason.AUCTION_UNFILLED if whole else EndReason.SESSION_END
+            self._end(instruction, plan, market, reason)
         elif instruction.executed:
             self._end(instruction, plan, market, EndReason.BROKER_REJECTED)
         else:
@@ -296,14 +310,15 @@ class Working:
                 since=state.halted_since if state else None,
                 mid=seen.mid if seen is not None and seen.is_two_sided else None,
             )
-            self.cancel_all(instruction, "halt")
+            # What is in an auction stays: trading resumes with one.
+            self.cancel_all(instruction, "halt", spared=AUCTION_ORDERS)
             desk.wake(instruction, min(now + NANOS, plan.end_at))
             return True
         if stopped:
             return False  # the deadline does not move: its strategy ends it, and cannot trade
         quote = market.quote
-        reopened = _reopened(market, instruction.suspended_since or now)
-        since = desk.reopened.setdefault(instruction.id, now) if reopened else now
+        has_reopened = reopened(market, instruction.suspended_since or now)
+        since = desk.reopened.setdefault(instruction.id, now) if has_reopened else now
         if now < plan.end_at and now - since < desk.rules.reopen_delay_seconds * NANOS:
             desk.wake(instruction, min(now + NANOS, plan.end_at))
             return True
@@ -344,15 +359,6 @@ class Working:
             market=market,
         )
         return switch.plan
-
-
-def _reopened(market: MarketState, since: int) -> bool:
-    """Whether trading has begun again: by a print where the feed has prints, else by a quote."""
-    quote, state = market.quote, market.trading
-    if quote is None or quote.at <= since:
-        return False
-    told = state is not None and state.resumed_at is not None and market.volume is not None
-    return not told or (state is not None and state.reopened_at is not None)
 
 
 def _completing_price(plan: PlanTerms, market: MarketState) -> Decimal | None:

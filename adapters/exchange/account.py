@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
+
+from ...domain.ports import Account, AccountKind, Position
 
 ZERO: Final = Decimal(0)
 
@@ -32,6 +34,18 @@ class SimulatedAccount:
     def sellable(self, symbol: str) -> Decimal:
         """Shares held that no open sell order offers already."""
         return self._positions.get(symbol, ZERO) - self._open_sells.get(symbol, ZERO)
+
+    def seen_positions(self, mid: Callable[[str], Decimal | None]) -> dict[str, Position]:
+        """Open positions as the broker port shows them, valued at mid."""
+        return {
+            name: Position(name, quantity, self.market_value(name, mid(name)))
+            for name, quantity in self.positions.items()
+        }
+
+    def seen(self, mid: Callable[[str], Decimal | None], at: int, kind: AccountKind) -> Account:
+        """The account's figures at ``at``, positions valued at mid."""
+        value = sum((self.market_value(name, mid(name)) for name in self.positions), ZERO)
+        return Account(self.cash + value, self.cash, self.buying_power, at, kind=kind)
 
     def hold(self, symbol: str, *, is_buy: bool, quantity: Decimal, price: Decimal) -> None:
         """Set aside (or, with a negative quantity, free) what an open order needs."""

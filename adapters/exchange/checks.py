@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from ...domain.ports import OrderRequest, OrderType, Side, TimeInForce
+from ...domain.ports import OrderRequest, OrderType, Side
 from .account import SimulatedAccount
+from .auctions import AUCTION_OF, Auctioneer
 from .book import TakerSide
 from .scaled import ScaledDay, from_units, to_units
 from .terms import Terms
@@ -26,11 +27,13 @@ class Checks:
         markets: Mapping[str, ScaledDay],
         takers: Mapping[tuple[str, int], TakerSide],
         account: SimulatedAccount,
+        auctions: Auctioneer,
     ) -> None:
         self._terms = terms
         self._markets = markets
         self._takers = takers
         self._account = account
+        self._auctions = auctions
 
     def reopens_at(self, symbol: str, at: int) -> int | None:
         """When the halt that covers ``at`` ends, None when trading is not halted."""
@@ -62,20 +65,24 @@ class Checks:
 
     def _session(self, request: OrderRequest, at: int) -> str | None:
         terms = self._terms
+        if request.time_in_force in AUCTION_OF:
+            refused = self._auctions.refusal(request, at)
+            struck = terms.faults.strikes("reject", request.client_order_id)
+            return refused or ("rejected by the venue" if struck else None)
         if terms.open_at is not None and at < terms.open_at:
             return "market closed: before the open"
         if terms.close_at is not None and at >= terms.close_at:
             return "market closed: after the close"
         if self.reopens_at(request.symbol, at) is not None:
             return "trading is halted"
-        if request.time_in_force in (TimeInForce.OPG, TimeInForce.CLS):
-            return "auction orders are not supported"
         if terms.faults.strikes("reject", request.client_order_id):
             return "rejected by the venue"
         return None
 
     def _liquidity(self, request: OrderRequest, at: int) -> str | None:
         is_market = request.order_type is OrderType.MARKET
+        if request.time_in_force in AUCTION_OF:
+            return None
         if is_market and self._takers[request.symbol, request.side.sign].touch(at) is None:
             return "no quote to trade against"
         return None

@@ -39,6 +39,7 @@ class VenueOrder:
     __slots__ = (
         "executions",
         "filled",
+        "holds",
         "number",
         "request",
         "rest",
@@ -58,6 +59,7 @@ class VenueOrder:
         self.filled = ZERO
         self.executions = 0
         self.rest: Rest | None = None
+        self.holds = False
 
     @property
     def is_open(self) -> bool:

@@ -13,19 +13,17 @@ from decimal import Decimal
 from typing import Final
 
 from ...domain.ports import (
-    Account,
     BrokerCommand,
-    BrokerOrder,
     CancelOrder,
     ExecutionReport,
     OrderRequest,
     OrderType,
-    Position,
     ReportKind,
     SubmitOrder,
     TimeInForce,
 )
 from .account import SimulatedAccount
+from .auctions import AUCTION_OF, Auctioneer
 from .book import Fill, Rest, TakerSide
 from .checks import Checks
 from .desk import (
@@ -40,6 +38,7 @@ from .desk import (
     VenueOrder,
 )
 from .journal import Journal
+from .queries import Queries
 from .resting import RestingOrders
 from .scaled import NEVER, ScaledDay, from_units, prepare, to_units
 from .tape import SymbolDay
@@ -47,9 +46,10 @@ from .terms import Terms
 
 ADDED: Final = "added"
 REMOVED: Final = "removed"
+AUCTION: Final = "auction"
 
 
-class Exchange:
+class Exchange(Queries):
     """Matches one client's orders against recorded or generated symbol-days.
 
     Args:
@@ -79,7 +79,10 @@ class Exchange:
             for sign in (1, -1)
         }
         self._account = SimulatedAccount(self.terms.cash, self.terms.positions)
-        self._checks = Checks(self.terms, self._markets, self._takers, self._account)
+        self._auctions = Auctioneer(self.terms, self._markets)
+        self._checks = Checks(
+            self.terms, self._markets, self._takers, self._account, self._auctions
+        )
         self._desk = ReportDesk(self.terms.faults)
         self._orders: dict[str, VenueOrder] = {}
         self._coming: list[tuple[int, int, VenueOrder]] = []
@@ -101,23 +104,6 @@ class Exchange:
         """Whether a report has arrived that :meth:`drain` has not handed over."""
         next_at = self._desk.next_at
         return next_at is not None and next_at <= self._now
-
-    @property
-    def symbols(self) -> list[str]:
-        """The symbols that trade here, sorted."""
-        return sorted(self._markets)
-
-    def market(self, symbol: str) -> ScaledDay:
-        """The market data a symbol is matched against.
-
-        Raises:
-            KeyError: the symbol does not trade here.
-        """
-        return self._markets[symbol]
-
-    def is_halted(self, symbol: str, at: int) -> bool:
-        """Whether trading in the symbol is halted at ``at``."""
-        return symbol in self._markets and self._markets[symbol].is_halted(at)
 
     # Requests
 
@@ -165,7 +151,7 @@ class Exchange:
         With late or missing reports on, something happens at that time but nothing may arrive.
         """
         limit = NEVER - 1 if until is None else until
-        times = [self._desk.next_at, self._coming_at(), self._close_time()]
+        times = [self._desk.next_at, self._coming_at(), self._auctions.next_at, self._close_time()]
         limit = min([limit, *(time for time in times if time is not None)])
         times.append(self._resting.next_fill_at(limit))
         due = [time for time in times if time is not None and time <= limit]
@@ -174,21 +160,21 @@ class Exchange:
     def advance(self, to: int) -> None:
         """Let everything up to and including ``to`` happen.
 
-        At equal times prints and quotes come first, then the close, then arriving orders.
+        At equal times prints and quotes come first, then auctions, then the close, then arriving
+        orders.
         """
         while True:
             # One number per kind, so that the earliest wins and ties go in the order above.
-            fill, close, coming = (
-                self._resting.next_fill_at(to),
-                self._close_time(),
-                self._coming_at(),
-            )
-            first = min(time for time in (fill, close, coming, NEVER) if time is not None)
+            fill, auction = self._resting.next_fill_at(to), self._auctions.next_at
+            close, coming = self._close_time(), self._coming_at()
+            first = min(t for t in (fill, auction, close, coming, NEVER) if t is not None)
             if first > to:
                 break
             self._now = max(self._now, first)
             if first == fill:
                 self._fill_resting()
+            elif first == auction:
+                self._auction(first)
             elif first == close:
                 self._close(first)
             else:
@@ -204,45 +190,6 @@ class Exchange:
         """Every report ever issued for these orders, lost and late ones included."""
         self.advance(at)
         return self._desk.history(client_order_ids, at)
-
-    # Queries
-
-    def find_order(self, client_order_id: str) -> BrokerOrder | None:
-        """The order under the client's id as of :attr:`now`, None when there is none."""
-        order = self._orders.get(client_order_id)
-        return order.seen() if order else None
-
-    def orders(self) -> list[BrokerOrder]:
-        """All orders ever taken over, in order of sending."""
-        return [order.seen() for order in self._orders.values()]
-
-    def account(self, at: int) -> Account:
-        """The account at ``at``, positions valued at mid."""
-        self.advance(at)
-        account = self._account
-        value = sum(
-            (account.market_value(name, self.mid(name, at)) for name in account.positions),
-            Decimal(0),
-        )
-        cash, power, kind = account.cash, account.buying_power, self.terms.account_kind
-        return Account(cash + value, cash, power, at, kind=kind)
-
-    def positions(self, at: int) -> dict[str, Position]:
-        """Open positions at ``at``, valued at mid."""
-        self.advance(at)
-        return {
-            name: Position(name, quantity, self._account.market_value(name, self.mid(name, at)))
-            for name, quantity in self._account.positions.items()
-        }
-
-    def mid(self, symbol: str, at: int) -> Decimal | None:
-        """Half way between bid and ask, None unless both sides are quoted."""
-        if symbol not in self._markets:
-            return None
-        # A buyer meets the ask first, a seller the bid (negative: prices carry the side's sign).
-        ask = self._takers[symbol, 1].touch(at)
-        bid = self._takers[symbol, -1].touch(at)
-        return None if ask is None or bid is None else (from_units(ask) + from_units(-bid)) / 2
 
     # What happens, in virtual time
 
@@ -273,13 +220,17 @@ class Exchange:
         elif not order.is_open:
             text = f"too late: the order is {order.status}"
             self._desk.issue(order, ReportKind.CANCEL_REJECTED, at, text=text)
+        elif self._auctions.is_locked(order.request, at):
+            text = "too late: orders in the auction are no longer cancelled"
+            self._desk.issue(order, ReportKind.CANCEL_REJECTED, at, text=text)
         else:
             self._end(order, CANCELED)
             self._desk.issue(order, ReportKind.CANCELED, at)
 
     def _arrive(self, order: VenueOrder, at: int) -> None:
+        is_auction = order.request.time_in_force in AUCTION_OF
         reopens = self._checks.reopens_at(order.request.symbol, at)
-        if reopens is not None and self.terms.hold_in_halt:
+        if reopens is not None and self.terms.hold_in_halt and not is_auction:
             order.status = HELD
             heapq.heappush(self._coming, (reopens, order.number, order))
             self._desk.issue(order, ReportKind.ACCEPTED, at, text="held: trading is halted")
@@ -291,6 +242,10 @@ class Exchange:
             return
         order.status = NEW
         self._desk.issue(order, ReportKind.NEW, at)
+        if is_auction:
+            self._hold(order, order.leaves)
+            self._auctions.enter(order)
+            return
         price = self._checks.matched_price(order.request, at)
         is_market = order.request.order_type is OrderType.MARKET
         taker = self._takers[order.request.symbol, order.sign]
@@ -321,7 +276,18 @@ class Exchange:
         self._rests += 1
         self._resting.add(order)
 
+    def _auction(self, at: int) -> None:
+        """One order's auction: it trades at the official price, and what is left of it is gone."""
+        order, fill = self._auctions.next_fill()
+        if fill is not None:
+            self._hold(order, -from_units(fill.size))
+            self._execute(order, fill, AUCTION)
+        if order.is_open:
+            self._end(order, EXPIRED)
+            self._desk.issue(order, ReportKind.EXPIRED, at, text="the auction did not fill it")
+
     def _hold(self, order: VenueOrder, quantity: Decimal) -> None:
+        order.holds = True
         price = order.request.limit_price or Decimal(0)
         self._account.hold(
             order.request.symbol, is_buy=order.is_buy, quantity=quantity, price=price
@@ -349,8 +315,10 @@ class Exchange:
 
     def _end(self, order: VenueOrder, status: str) -> None:
         """The order can trade no more; what it held is free again."""
-        if order.rest is not None:
+        if order.holds:
             self._hold(order, -order.leaves)
+            order.holds = False
+        if order.rest is not None:
             order.rest = None
             self._rests -= 1
         order.status = status

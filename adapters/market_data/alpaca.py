@@ -44,6 +44,8 @@ SILENCE_SECONDS: Final = 3.0
 """So long without a message of a symbol, and its quote is asked for by REST, as often as this."""
 BLIND_SECONDS: Final = 30.0
 """So long without a socket, and a halt would not be seen: the status is unknown (ruling 16)."""
+EARLY_NS: Final = 19_800 * NANOS
+"""How long before the open, from 04:00 on, quotes are made."""
 IRREGULAR: Final = frozenset("BCGHLMNOPQRTUVWZ4567 89".replace(" ", ""))
 """Sale conditions of auctions, late, out-of-sequence, derived or extended-hours prints (CTA, UTP);
 they do not count as regular volume."""
@@ -225,6 +227,10 @@ class AlpacaMarketData:
         now = self._clock.now()
         return self.calendar.session_at(now) or self.calendar.next_session(now)
 
+    def _earliest(self, session: Session) -> int:
+        """From when on a quote counts: the open, before it the early market of the same day."""
+        return session.open - (EARLY_NS if self._clock.now() < session.open else 0)
+
     def _begin(self, symbol: str, session: Session) -> None:
         """Everything that is read once a day; what fails is named and tried again next time."""
         known = self._known[symbol]
@@ -264,7 +270,7 @@ class AlpacaMarketData:
         shot = self._data(f"/stocks/{symbol}/snapshot", {"feed": self._parameter})
         quote, trade = _part(shot, "latestQuote"), _part(shot, "latestTrade")
         at = nanos(quote.get("t"))
-        if at is not None and at >= session.open and tape.quote is None:
+        if at is not None and at >= self._earliest(session) and tape.quote is None:
             _quote(tape, at, quote)
         traded_at = nanos(trade.get("t"))
         day = _part(shot, "dailyBar")
@@ -321,7 +327,12 @@ class AlpacaMarketData:
             for symbol, quote in (answer.get("quotes") or {}).items():
                 tape, at = self._tapes.get(symbol), nanos(quote.get("t"))
                 newer = tape is not None and (tape.quote is None or (at or 0) > tape.quote.at)
-                if tape is not None and at is not None and newer and at >= tape.session.open:
+                if (
+                    tape is not None
+                    and at is not None
+                    and newer
+                    and at >= self._earliest(tape.session)
+                ):
                     _quote(tape, at, quote)
 
     def _data(self, path: str, parameters: Mapping[str, object]) -> Json:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
+from ...domain.auctions import Auction
 from ...domain.ports import Session
+from ..exchange.auctions import official
 from .orders import Kind, PaperOrder, Shape, Status, Tif
 from .timeline import Timeline
 from .triggers import Trail, reach_time, stop_time
@@ -140,22 +140,16 @@ class Waiting:
 
     def auction(self, order: PaperOrder, at: int) -> None:
         """Execute an order in the opening or closing auction, or cancel it."""
-        price = self._auction_price(order.symbol, is_open=order.tif is Tif.OPG)
+        auction = Auction.OPEN if order.tif is Tif.OPG else Auction.CLOSE
+        found = official(self._venue.day(order.symbol), auction, self._session)
+        halted = self._venue.halt_end(order.symbol, at) is not None
+        price = None if found is None or halted else found.price
         limit = order.limit_price
         self._working.announce(order, at)
         if price is None or (limit is not None and (price - limit) * order.side.sign > 0):
             self._working.finish(order, Status.CANCELED, at)
         else:
             self._working.fill(order, order.leaves, price, at)
-
-    def _auction_price(self, symbol: str, *, is_open: bool) -> Decimal | None:
-        """The first print from the open on, or the last up to the close: the auctions, if any."""
-        day, session = self._venue.day(symbol), self._session
-        inside = np.flatnonzero((day.t_ts >= session.open) & (day.t_ts <= session.close))
-        if not len(inside):
-            return None
-        price = float(day.t_px[inside[0 if is_open else -1]])
-        return (Decimal(repr(price)) / day.tick).to_integral_value() * day.tick
 
 
 def exits_of(order: PaperOrder) -> list[PaperOrder]:

@@ -9,11 +9,13 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from ..auctions import Auction, BeforeOpen
 from ..decision import Decision, ExecutionUrgency
 from ..errors import InvariantBroken
 from ..money import plain
 from ..ports import NANOS, Session
 from ..reasons import Anomalous, Reason, Refusal
+from .auctions import before_open, late_decision, times_of, with_auction, with_limit
 from .estimate import estimate
 from .facts import Deferred, Facts, Noted, Nothing, Outcome, Planned, Refused
 from .pretrade import Findings, Trial, general_checks, merged
@@ -43,13 +45,23 @@ def plan_decision(decision: Decision, facts: Facts, instruction_id: UUID) -> Out
     it there, somebody else was admitted first and the decision is planned again on fresh facts.
     """
     start = start_of(decision, facts)
+    late = late_decision(decision, facts)
+    if isinstance(late, Decision) and facts.session is not None:
+        decision, start = late, Start(facts.now, facts.session)
     general = general_checks(Trial(decision, facts, start))
+    if isinstance(late, Refusal):
+        general = merged([general, Findings((), (("auction", late),))])
     anomalies = _anomalies(decision, facts)
     sizing = size_decision(decision, facts)
     if isinstance(sizing, NoSize):
         return Nothing(sizing.reason, sizing.note, general.checks, anomalies)
+    if isinstance(late, Decision) and isinstance(sizing, Sized):
+        decision = with_limit(decision, facts, sizing.side)
     if facts.session is None or not facts.session.contains(facts.now):
-        return _closed(decision, facts, sizing, general, anomalies)
+        early = before_open(decision, facts)
+        if early is BeforeOpen.AUCTION and facts.next_session is not None:
+            return _opening(decision, facts, sizing, instruction_id, general, anomalies)
+        return _closed(decision, facts, sizing, general, anomalies, early)
     waiting = start is not None and bool(start.deferred)
     excused = RECHECKED if waiting else frozenset[str]()
     planned, findings = _plan(decision, facts, sizing, start, instruction_id, general, anomalies)
@@ -101,20 +113,51 @@ def _closed(
     sizing: Sizing,
     general: Findings,
     anomalies: tuple[Noted, ...],
+    early: BeforeOpen,
 ) -> Outcome:
-    """The market is closed: wait for the next open if that is configured, else refuse."""
+    """The market is closed: wait for the next open if that is wanted, else refuse."""
     checks = general.checks + unmade_checks(facts.limits.version)
     blocking = tuple(r for name, r in general.refusals if name not in NEEDS_OPEN_MARKET)
     if isinstance(sizing, Refusal):
         blocking = (*blocking, sizing)
     following = facts.next_session
-    if facts.rules.defer_when_closed and following is not None:
+    if early is BeforeOpen.WAIT and following is not None:
         blocking = tuple(r for r in blocking if r.reason is not Reason.MARKET_CLOSED)
         if not blocking:
             urgent = decision.urgency is ExecutionUrgency.URGENT
             release = following.open if urgent else _after_open(following, facts)
             return Deferred(None, release, "waits for the next open", checks)
     return Refused(blocking, checks, anomalies)
+
+
+def _opening(
+    decision: Decision,
+    facts: Facts,
+    sizing: Sizing,
+    instruction_id: UUID,
+    general: Findings,
+    anomalies: tuple[Noted, ...],
+) -> Outcome:
+    """Before the open: into the opening auction, once that takes orders."""
+    session = facts.next_session
+    if session is None:
+        raise InvariantBroken("an opening auction is of a session that is known")
+    times = times_of(Auction.OPEN, session, facts)
+    if facts.now < times.enter_from:
+        waiting = tuple(r for name, r in general.refusals if name not in NEEDS_OPEN_MARKET)
+        blocking = tuple(r for r in waiting if r.reason is not Reason.MARKET_CLOSED)
+        checks = general.checks + unmade_checks(facts.limits.version)
+        if blocking:
+            return Refused(blocking, checks, anomalies)
+        return Deferred(None, times.enter_from, "waits for the opening auction", checks)
+    wanted = decision.model_copy(update={"auction": Auction.OPEN})
+    start = Start(facts.now, session)
+    planned, findings = _plan(wanted, facts, sizing, start, instruction_id, general, anomalies)
+    excused = {"market_open", "trading_status"}
+    blocking = tuple(r for name, r in findings.refusals if name not in excused)
+    if blocking or planned is None:
+        return Refused(blocking, findings.checks, anomalies)
+    return planned
 
 
 def _plan(
@@ -139,6 +182,9 @@ def _plan(
     terms = build_terms(decision, facts, sizing, start, instruction_id)
     if isinstance(terms, Refusal):
         return None, merged([general, unmade, Findings((), (("price_collar", terms),))])
+    terms = with_auction(terms, decision, facts, sizing, start)
+    if isinstance(terms, Refusal):
+        return None, merged([general, unmade, Findings((), (("auction", terms),))])
     trial = sized_trial(decision, facts, terms, quote)
     findings = merged([general, sized_checks(trial)])
     return _planned(trial, sizing, findings, anomalies), findings

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..decision import ExecutionStrategy
+from .auction import WithAuction
 from .contract import Strategy
 from .iceberg import IcebergStrategy
 from .limit import LimitStrategy
@@ -18,16 +19,17 @@ from .vwap import VwapStrategy
 
 STRATEGIES: Final[Mapping[ExecutionStrategy, Strategy]] = MappingProxyType(
     {
-        ExecutionStrategy.MARKET: MarketStrategy(),
-        ExecutionStrategy.LIMIT: LimitStrategy(),
-        ExecutionStrategy.TWAP: TwapStrategy(),
-        ExecutionStrategy.VWAP: VwapStrategy(),
-        ExecutionStrategy.ICEBERG: IcebergStrategy(),
-        ExecutionStrategy.OPPORTUNISTIC: OpportunisticStrategy(),
-        ExecutionStrategy.POV: PovStrategy(),
+        ExecutionStrategy.MARKET: WithAuction(MarketStrategy()),
+        ExecutionStrategy.LIMIT: WithAuction(LimitStrategy()),
+        ExecutionStrategy.TWAP: WithAuction(TwapStrategy()),
+        ExecutionStrategy.VWAP: WithAuction(VwapStrategy()),
+        ExecutionStrategy.ICEBERG: WithAuction(IcebergStrategy()),
+        ExecutionStrategy.OPPORTUNISTIC: WithAuction(OpportunisticStrategy()),
+        ExecutionStrategy.POV: WithAuction(PovStrategy()),
     }
 )
-"""All strategies; each works the naive or the smart way as the plan's style says."""
+"""All strategies; each works the naive or the smart way as the plan's style says, beside what the
+plan has for an auction."""
 
 
 def strategy_for(strategy: ExecutionStrategy) -> Strategy:

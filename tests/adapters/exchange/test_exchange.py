@@ -199,8 +199,8 @@ def test_orders_can_be_looked_up_by_client_id(make_day: MakeDay) -> None:
         (order(type=OrderType.LIMIT), "needs a limit price"),
         (order(limit="9.99", type=OrderType.MARKET), "has no limit price"),
         (order(limit="9.99", display=Decimal(0)), "display quantity must be above 0"),
-        (order(tif=TimeInForce.OPG), "auction orders are not supported"),
-        (order(tif=TimeInForce.CLS), "auction orders are not supported"),
+        (order(tif=TimeInForce.OPG), "no auctions without a session"),
+        (order(tif=TimeInForce.CLS), "no auctions without a session"),
     ],
 )
 def test_a_malformed_order_is_rejected(

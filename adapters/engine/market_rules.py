@@ -1,0 +1,40 @@
+"""What halts and auctions mean for an instruction that is being worked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...domain.instruction import Instruction
+from ...domain.market import MarketState
+from ...domain.plan import PlanTerms
+from ...domain.ports import NANOS, TimeInForce
+
+AUCTION_ORDERS: Final = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+AUCTION_REPORT_NS: Final = 600 * NANOS
+"""How long after its time an auction's report may take."""
+
+
+def is_locked(instruction: Instruction, client_order_id: str, now: int) -> bool:
+    """Whether an order is in an auction that lets nobody out any more, nor has reported yet."""
+    auction = instruction.plan.auction if instruction.plan else None
+    order = instruction.orders[client_order_id]
+    if auction is None or order.time_in_force is not auction.auction.time_in_force:
+        return False
+    return auction.cancel_by < now < auction.at + AUCTION_REPORT_NS
+
+
+def over_at(instruction: Instruction, plan: PlanTerms) -> int:
+    """When nothing more can come of an instruction: an auction's report may take its time."""
+    waits = any(order.time_in_force in AUCTION_ORDERS for order in instruction.live_orders)
+    if plan.auction is None or not waits:
+        return plan.end_at
+    return max(plan.end_at, plan.auction.at + AUCTION_REPORT_NS)
+
+
+def reopened(market: MarketState, since: int) -> bool:
+    """Whether trading has begun again: by a print where the feed has prints, else by a quote."""
+    quote, state = market.quote, market.trading
+    if quote is None or quote.at <= since:
+        return False
+    told = state is not None and state.resumed_at is not None and market.volume is not None
+    return not told or (state is not None and state.reopened_at is not None)

@@ -1,0 +1,37 @@
+"""A part in the closing auction, through the adapter and the paper server."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from fillwright.domain import events as e
+from fillwright.domain.ports import TimeInForce
+from tests.live.test_run_at_alpaca import HELD, Fillwright, decision
+from tests.paper.servers import running
+
+
+def test_an_engine_at_the_paper_server_trades_at_the_close(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("auctions")
+    account = folder / "account.json"
+    account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
+    with running(speed=60, start="15:25", account=account) as server:
+        fillwright = Fillwright(server, folder)
+        wanted = decision(decision_id="close", strategy="twap", auction="close", max_slippage=200)
+        ran = fillwright.run([wanted], "--json")
+        assert ran.returncode == 0, ran.stderr
+        (row,) = json.loads(ran.stdout)["blotter"]
+        held = {p["symbol"]: Decimal(p["qty"]) for p in server.call("GET", "/v2/positions").json()}
+    events = fillwright.events()
+    (order,) = [event for event in events if isinstance(event, e.OrderIntended)]
+    assert order.time_in_force is TimeInForce.CLS
+    assert order.limit_price is not None
+    assert row["state"] == "filled"
+    assert held["KO"] == HELD["KO"] + order.quantity
+    (fill,) = [event for event in events if isinstance(event, e.OrderFilled)]
+    closes = next(x.close for x in events if isinstance(x, e.SessionOpened))
+    assert fill.report.market_time >= closes
