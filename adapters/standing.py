@@ -35,18 +35,21 @@ class Standing:
     def follow(self, log: Log) -> None:
         """Take in what was appended since."""
         for recorded in log.events(after=self.position):
-            event = recorded.event
             self.position = recorded.position
-            if event.originator_id == self.account.id:
-                self.account.apply(event)
-                self.started(event)
-                continue
-            if type(event) in ACCOUNT_EVENTS:
-                continue  # another account's
-            found = self.instructions.get(event.originator_id)
-            if found is None:
-                found = self.instructions[event.originator_id] = Instruction(event.originator_id)
-            found.apply(event)
+            self.take(recorded.event)
+
+    def take(self, event: e.DomainEvent) -> None:
+        """Take in the next event."""
+        if event.originator_id == self.account.id:
+            self.account.apply(event)
+            self.started(event)
+            return
+        if type(event) in ACCOUNT_EVENTS:
+            return  # another account's
+        found = self.instructions.get(event.originator_id)
+        if found is None:
+            found = self.instructions[event.originator_id] = Instruction(event.originator_id)
+        found.apply(event)
 
     def started(self, event: e.DomainEvent) -> None:
         """Know on what the last engine traded."""

@@ -37,6 +37,9 @@ class TradingAccount:
         self.session: e.SessionOpened | None = None
         self.status: e.AccountStatusRecorded | None = None
         self.standing = PositionStanding()
+        self.statements: dict[str, e.StatementReconciled] = {}
+        self.signed_off: dict[str, str] = {}
+        self.fees: dict[str, e.FeesTruedUp] = {}
         self.closed_sessions: set[str] = set()
         self.captured: set[tuple[str, str, int, int]] = set()
         self.starts = 0
@@ -208,6 +211,44 @@ class TradingAccount:
         if found is not None:
             self._explain(stamp, found, e.ExplainedBy.PERSON, reason=reason[:500])
 
+    def true_up(
+        self, stamp: e.Stamp, name: str, session_date: str, lines: tuple[e.TruedUp, ...]
+    ) -> None:
+        """Record the fees booked for a session, if they are not what was recorded."""
+        known = self.fees.get(session_date)
+        if known is None or known.lines != lines:
+            fields = {"account": name, "session_date": session_date, "lines": lines}
+            self._record(e.FeesTruedUp, stamp, **fields)
+
+    def statement(self, stamp: e.Stamp, **fields: Any) -> None:
+        """Record what comparing a statement found, if it is news."""
+        known = self.statements.get(fields["session_date"])
+        if known is None or any(getattr(known, name) != fields[name] for name in fields):
+            self._record(e.StatementReconciled, stamp, **fields)
+
+    def sign_off(self, stamp: e.Stamp, name: str, session_date: str, reason: str) -> None:
+        """Take a session for final by hand; takes a person, a reason and a reconciliation."""
+        invariant(stamp.actor.startswith("person:"), "a person signs a session off")
+        found = self.statements.get(session_date)
+        invariant(found is not None, "only a session that was reconciled is signed off")
+        if found is not None and not self.is_final(session_date):
+            self._record(
+                e.SessionSignedOff,
+                stamp,
+                account=name,
+                session_date=session_date,
+                sha256=found.sha256,
+                breaks_total=found.breaks_total,
+                reason=reason[:500],
+            )
+
+    def is_final(self, session_date: str) -> bool:
+        """Whether the session's last reconciliation was clean, or is signed off."""
+        found = self.statements.get(session_date)
+        if found is None:
+            return False
+        return found.is_clean or self.signed_off.get(session_date) == found.sha256
+
     def _explain(
         self, stamp: e.Stamp, found: e.PositionUnexplained, by: e.ExplainedBy, **more: Any
     ) -> None:
@@ -298,6 +339,12 @@ class TradingAccount:
             self.status = event
         elif isinstance(event, e.SessionClosed):
             self.closed_sessions.add(event.session_date)
+        elif isinstance(event, e.StatementReconciled):
+            self.statements[event.session_date] = event
+        elif isinstance(event, e.SessionSignedOff):
+            self.signed_off[event.session_date] = event.sha256
+        elif isinstance(event, e.FeesTruedUp):
+            self.fees[event.session_date] = event
         elif isinstance(event, e.EngineStarted):
             self.starts += 1
         elif isinstance(event, e.MarketDataCaptured):

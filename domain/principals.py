@@ -131,6 +131,7 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "verify": _READ,
     "run": (Role.SUBMIT, Role.TRADE),
     "run --live": (Role.TRADE,),
+    "month": (Role.SUBMIT, Role.TRADE),
     "demo": (Role.SUBMIT, Role.TRADE),
     "kill": _DESK,
     "release": _DESK,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from ..domain import events as e
-from ..domain.money import plain
+from ..domain.money import ZERO, plain
 
 Observed = tuple[tuple[str, str], ...]
 
@@ -47,9 +48,39 @@ def _explained(event: e.PositionExplained) -> Told:
     return Told(what, event.reason, _figures(event))
 
 
+def _fees(event: e.FeesTruedUp) -> Told:
+    booked = sum((line.booked for line in event.lines), ZERO)
+    seen = tuple(
+        (line.charge, f"booked {plain(line.booked)}, estimated {_known(line.estimated)}")
+        for line in event.lines
+    )
+    return Told(f"fees of {event.session_date} booked: {plain(booked)}", "", seen)
+
+
+def _known(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else plain(amount)
+
+
+def _statement(event: e.StatementReconciled) -> Told:
+    what = f"session {event.session_date} held against the broker's statement"
+    missing = f", without {', '.join(event.missing)}" if event.missing else ""
+    found = "agreed" if event.is_clean else f"{event.breaks_total} breaks{missing}"
+    seen = tuple(
+        (f"{b.kind} {b.subject}", f"ours {b.ours}, theirs {b.theirs}") for b in event.breaks
+    )
+    return Told(f"{what}: {found}", event.source, seen)
+
+
+def _signed_off(event: e.SessionSignedOff) -> Told:
+    return Told(f"session {event.session_date} signed off as final", event.reason)
+
+
 WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.AccountStatusRecorded: _status,
     e.CorporateActionRecorded: _action,
     e.PositionUnexplained: _unexplained,
     e.PositionExplained: _explained,
+    e.FeesTruedUp: _fees,
+    e.StatementReconciled: _statement,
+    e.SessionSignedOff: _signed_off,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
@@ -57,12 +57,21 @@ class Comparison:
     breaks: int
 
 
+class SessionStanding(NamedTuple):
+    """Whether a session is final; ``sha256`` is that of the last statement it was held against."""
+
+    is_final: bool
+    breaks: int = 0
+    sha256: str = ""
+
+
 class _Account:
     def __init__(self) -> None:
         self.breaks: dict[e.Break, int] = {}
         self.anomalies: list[OpenAnomaly] = []
         self.kills: dict[str, tuple[str, int]] = {}
         self.last: Comparison | None = None
+        self.sessions: dict[str, SessionStanding] = {}
 
     def compared(self, breaks: Iterable[e.Break], at: int) -> None:
         """Keep what is still different with its first time; agreement settles anomalies."""
@@ -84,7 +93,7 @@ class Reconciliation(Projection):
     """
 
     name: ClassVar[str] = "reconciliation"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,6 +127,26 @@ class Reconciliation(Projection):
         found = self._accounts.get(account_stream_id(account))
         return found.last if found else None
 
+    def sessions(self) -> dict[tuple[str, str], SessionStanding]:
+        """Whether each session is final, by account and date; final only by its statement."""
+        return {
+            (self._name(stream), date): standing
+            for stream, account in self._accounts.items()
+            for date, standing in account.sessions.items()
+        }
+
+    def _statement(self, event: e.StatementReconciled) -> None:
+        sessions = self._account(event.originator_id).sessions
+        before = sessions.get(event.session_date)
+        signed = before is not None and before.is_final and before.sha256 == event.sha256
+        sessions[event.session_date] = SessionStanding(
+            event.is_clean or signed, event.breaks_total, event.sha256
+        )
+
+    def _signed_off(self, event: e.SessionSignedOff) -> None:
+        sessions = self._account(event.originator_id).sessions
+        sessions[event.session_date] = SessionStanding(True, event.breaks_total, event.sha256)
+
     def _name(self, stream: UUID) -> str:
         return self._names.get(stream, str(stream))
 
@@ -126,7 +155,9 @@ class Reconciliation(Projection):
 
     def _session_opened(self, event: e.SessionOpened) -> None:
         self._names[event.originator_id] = event.account
-        self._account(event.originator_id).drop(NOTES)
+        account = self._account(event.originator_id)
+        account.drop(NOTES)
+        account.sessions.setdefault(event.session_date, SessionStanding(False))
 
     def _reconciled(self, event: e.Reconciled) -> None:
         account = self._account(event.originator_id)
@@ -182,6 +213,7 @@ class Reconciliation(Projection):
             "breaks": self.breaks(),
             "anomalies": self.anomalies(),
             "kills": self.kills(),
+            "sessions": [(*key, *standing) for key, standing in self.sessions().items()],
             "last": {self._name(id): account.last for id, account in self._accounts.items()},
         }
 
@@ -189,6 +221,8 @@ class Reconciliation(Projection):
         e.SessionOpened: _session_opened,
         e.Reconciled: _reconciled,
         e.SessionClosed: _session_closed,
+        e.StatementReconciled: _statement,
+        e.SessionSignedOff: _signed_off,
         e.KillSwitchEngaged: _killed,
         e.KillSwitchReleased: _revived,
         e.AccountAnomaly: _account_anomaly,
@@ -198,3 +232,18 @@ class Reconciliation(Projection):
     IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = (
         frozenset(ACCOUNT_EVENTS) | frozenset(INSTRUCTION_EVENTS)
     ) - HANDLERS.keys()
+
+
+def standing_note(told: Reconciliation, covers: Callable[[str], bool]) -> str:
+    """Whether what is said of the sessions that ``covers`` names is preliminary or final."""
+    within = {key: each for key, each in told.sessions().items() if covers(key[1])}
+    open_still = sorted({date for (_, date), each in within.items() if not each.is_final})
+    if within and not open_still:
+        agreed = "agree with the broker's statements, or are signed off"
+        return f"final: all {len(within)} sessions {agreed}"
+    shown = ", ".join(open_still[:5]) + (" …" if len(open_still) > 5 else "")
+    which = f": {shown}" if shown else ""
+    return (
+        f"preliminary: {len(open_still)} of {len(within)} sessions are not reconciled with the "
+        f"broker's statement{which}"
+    )

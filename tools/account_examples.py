@@ -11,6 +11,7 @@ from fillwright.domain.limits import Limits
 from fillwright.domain.planning.facts import PlanningRules
 from fillwright.domain.ports import AccountKind
 from fillwright.domain.reasons import Anomalous
+from fillwright.domain.statement import LineBreak
 from fillwright.domain.switching import SwitchingRules
 
 from .event_examples import ACCOUNT, CLOSE, DIGEST, INSTRUCTION, OPEN, ORDER, SESSION, D, head
@@ -29,6 +30,41 @@ def _redacted() -> e.SubjectRedacted:
         reason="asked for by the person it is about",
         retention_days=2_192,
     )
+
+
+def _statement_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
+    """Of end-of-day statements."""
+    return [
+        e.FeesTruedUp(
+            **own,
+            account=ACCOUNT,
+            session_date=SESSION,
+            lines=(e.TruedUp(charge="sec", estimated=D("1.13"), booked=D("1.12")),),
+        ),
+        e.StatementReconciled(
+            **own,
+            account=ACCOUNT,
+            session_date=SESSION,
+            source="json",
+            sha256=DIGEST,
+            trades_compared=12,
+            positions_compared=1,
+            closing_cash=D("699996.75"),
+            missing=(),
+            breaks_total=1,
+            breaks=(
+                LineBreak(kind="cash", subject="closing", ours="699997.00", theirs="699996.75"),
+            ),
+        ),
+        e.SessionSignedOff(
+            **own,
+            account=ACCOUNT,
+            session_date=SESSION,
+            sha256=DIGEST,
+            breaks_total=1,
+            reason="a fee of 0.25 that the broker has promised to give back",
+        ),
+    ]
 
 
 def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
@@ -108,6 +144,7 @@ def account_examples() -> list[e.DomainEvent]:
             positions=(POSITION,),
         ),
         *_standing_examples(own),
+        *_statement_examples(own),
         e.LimitChanged(**own, limits=Limits(version=3, restricted=("GME",)), reason="new mandate"),
         e.KillSwitchEngaged(**own, scope="symbol:BAC", reason="bad prints"),
         e.KillSwitchReleased(**own, scope="symbol:BAC", reason="feed repaired"),

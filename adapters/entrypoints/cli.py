@@ -27,6 +27,7 @@ from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .guarding import guard_all
 from .mirror_commands import mirror, query
 from .monitor_command import monitor
+from .month_command import month
 from .notices_command import alerts
 from .paper import paper
 from .principal_commands import principals_app
@@ -93,6 +94,7 @@ app.command()(doctor)
 app.command()(alerts)
 app.command()(surveillance)
 app.command()(books)
+app.command()(month)
 app.command()(actions)
 app.command()(accept)
 app.command()(chains)

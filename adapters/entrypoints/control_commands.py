@@ -43,6 +43,35 @@ WhereOption = Annotated[
 ]
 
 
+StatementOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--statement",
+        metavar="FILE",
+        help="The broker's end-of-day records of one session: JSON, CSV, or Alpaca's answers.",
+        show_default=False,
+    ),
+]
+SessionOption = Annotated[
+    str,
+    typer.Option(
+        "--session",
+        metavar="DATE",
+        help="Which session; Alpaca's answers do not say.",
+        show_default=False,
+    ),
+]
+SignOffOption = Annotated[
+    str,
+    typer.Option(
+        "--sign-off",
+        metavar="REASON",
+        help="Take the session for final in spite of what differs; it goes on the record.",
+        show_default=False,
+    ),
+]
+
+
 def kill(
     reason: ReasonOption,
     scope: ScopeOption = "account",
@@ -157,19 +186,39 @@ def release(
 
 def reconcile(
     store: StoreOption = None,
+    statement: StatementOption = None,
+    session: SessionOption = "",
+    sign_off: SignOffOption = "",
+    person: Annotated[
+        str, typer.Option("--person", metavar="NAME", help="Who asks. Default: the user.")
+    ] = "",
     broker: WhereOption = Where.AUTO,
     trading_url: TradingUrlOption = None,
     live: LiveOption = False,
     config: ConfigOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Compare the log with the broker: own open orders, executed quantities, positions.
+    """Compare the log with the broker: now, or a session with its end-of-day statement.
 
-    Changes nothing, and may run beside an engine: what differs only because it is on its way is
-    looked at again. Orders that are not ours are listed and left alone.
+    Without --statement: own open orders, executed quantities and positions now. Changes nothing,
+    and may run beside an engine: what differs only because it is on its way is looked at again.
+    Orders that are not ours are listed and left alone.
 
-    Exit code 0: both agree. 4: they differ; each difference is printed.
+    With --statement FILE: the session's trades, positions, cash and fees, line by line and both
+    ways. The result goes on the record, fees are trued up to those booked, and the session is final
+    once nothing differs, or a person has signed it off. Forms: docs/statements.md.
+
+    Exit code 0: both agree, or signed off. 4: they differ; each difference is printed.
     """
+    if statement is not None or sign_off:
+        from .statement_view import reconcile_statement
+
+        settings, where = _settings(config, store, live)
+        name = person.strip() or getpass.getuser()
+        reconcile_statement(
+            where, settings, statement, session, sign_off, name, json_output=json_output
+        )
+        return
     from ...domain.errors import BrokerUnavailable
     from ..standing import Standing, account_of, compare
     from ..storage.log import Log

@@ -20,6 +20,7 @@ from ...projections.best_execution.facts import NOT_GIVEN, Facts, facts_of
 from ...projections.best_execution.finra5310 import Review
 from ...projections.best_execution.reporter import Capacity, Reporter, label_for
 from ...projections.instruction_book import Followed
+from ...projections.reconciliation import standing_note
 from ...projections.reports import SIMULATED_NOTE
 from ...projections.tca.analysis import analyse
 from ...projections.tca.tables import Tables
@@ -218,6 +219,7 @@ def _label(request: Request) -> str:
 
 def _notes(source: Source, request: Request, facts: Facts | None) -> list[str]:
     found = [SIMULATED_NOTE] if source.simulated else []
+    found.append(standing_note(source.reconciliation, request.covers))
     if facts is not None:
         found.append(FEED_NOTE)
     if request.kind == "rule605":

@@ -57,8 +57,16 @@ from .instruction import (
     ReleaseDeferred,
     StrategySwitched,
 )
+from .statement import (
+    BREAKS_KEPT_MAX,
+    FeesTruedUp,
+    SessionSignedOff,
+    StatementReconciled,
+    TruedUp,
+)
 
 __all__ = [
+    "BREAKS_KEPT_MAX",
     "CATALOGUE",
     "RAW_MAX",
     "AccountAnomaly",
@@ -71,6 +79,7 @@ __all__ = [
     "DomainEvent",
     "EngineStarted",
     "ExplainedBy",
+    "FeesTruedUp",
     "FillBusted",
     "FillCorrected",
     "InstructionAnomaly",
@@ -108,8 +117,11 @@ __all__ = [
     "RulesInForce",
     "SessionClosed",
     "SessionOpened",
+    "SessionSignedOff",
     "Stamp",
+    "StatementReconciled",
     "Stored",
     "StrategySwitched",
     "SubjectRedacted",
+    "TruedUp",
 ]
