@@ -14,7 +14,7 @@ from .errors import invariant
 from .ids import account_stream_id
 from .killing import scopes_covering
 from .limits import Limits
-from .ports import Account, Position, Session
+from .ports import Account, OtherExecution, Position, Session
 from .reasons import Anomalous
 
 EventT = TypeVar("EventT", bound=e.DomainEvent)
@@ -42,6 +42,7 @@ class TradingAccount:
         self.fees: dict[str, e.FeesTruedUp] = {}
         self.closed_sessions: set[str] = set()
         self.captured: set[tuple[str, str, int, int]] = set()
+        self.foreign: set[str] = set()
         self.starts = 0
         self._pending: list[e.DomainEvent] = []
 
@@ -264,6 +265,26 @@ class TradingAccount:
             **more,
         )
 
+    def executed_elsewhere(
+        self, stamp: e.Stamp, name: str, session_date: str, execution: OtherExecution
+    ) -> bool:
+        """Record an execution of somebody else's order, once; whether it was news."""
+        if execution.execution_id in self.foreign:
+            return False
+        self._record(
+            e.ForeignExecution,
+            stamp,
+            account=name,
+            session_date=session_date,
+            symbol=execution.symbol,
+            side=execution.side,
+            quantity=execution.quantity,
+            price=execution.price,
+            execution_id=execution.execution_id,
+            venue_order_id=execution.venue_order_id,
+        )
+        return True
+
     def captured_data(self, stamp: e.Stamp, **fields: Any) -> None:
         """Bind captured market data to the log (fields of ``MarketDataCaptured``), once."""
         key = (fields["symbol"], fields["kind"], fields["from_ns"], fields["to_ns"])
@@ -347,6 +368,8 @@ class TradingAccount:
             self.fees[event.session_date] = event
         elif isinstance(event, e.EngineStarted):
             self.starts += 1
+        elif isinstance(event, e.ForeignExecution):
+            self.foreign.add(event.execution_id)
         elif isinstance(event, e.MarketDataCaptured):
             self.captured.add((event.symbol, event.kind, event.from_ns, event.to_ns))
 

@@ -256,6 +256,11 @@ def counter_keys(reservation: Reservation, session_date: str | None = None) -> t
     )
 
 
+def turnover_key(account: str, session_date: str) -> str:
+    """The key of a session's turnover outside the reducing reserve."""
+    return f"turnover:{account}:{session_date}"
+
+
 def _amounts(now: Held) -> tuple[int, ...]:
     """In the order of :func:`counter_keys`, in millionths."""
     amounts = (now.trades, now.turnover_usd, now.shares, now.buying_power_usd)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from .market import MarketState
 
@@ -214,6 +214,21 @@ class BrokerCapabilities:
     update_stream: bool = True
     fractional: bool = False
     server_side_algorithms: bool = False
+
+
+class OtherExecution(NamedTuple):
+    """An execution of an order in the account that is not ours; ``at`` is ns UTC, price per share.
+
+    ``execution_id`` is the broker's, the same at every look.
+    """
+
+    execution_id: str
+    venue_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    at: int
 
 
 class Broker(Protocol):

@@ -274,6 +274,12 @@ def _anomaly(event: e.InstructionAnomaly) -> Told:
     return Told(f"anomaly: {event.kind}", event.detail, _known(("order", event.client_order_id)))
 
 
+def _foreign(event: e.ForeignExecution) -> Told:
+    seen = _known(("order", event.venue_order_id), ("execution", event.execution_id))
+    what = f"{event.side} {event.quantity} {event.symbol} at {event.price}"
+    return Told(f"executed by an order that is not ours: {what}", "", seen)
+
+
 def _account_anomaly(event: e.AccountAnomaly) -> Told:
     seen = _known(("symbol", event.symbol), ("value", event.value), ("bound", event.bound))
     return Told(f"anomaly: {event.kind}", event.detail, seen)
@@ -372,6 +378,7 @@ _WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.InstructionCancelled: _cancelled,
     e.InstructionAnomaly: _anomaly,
     e.AccountAnomaly: _account_anomaly,
+    e.ForeignExecution: _foreign,
     e.EngineStarted: _started,
     e.RulesInForce: _rules,
     e.SessionOpened: _session_opened,

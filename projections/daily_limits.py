@@ -17,13 +17,16 @@ from ..domain.instruction import Instruction
 from ..domain.killing import latch_key
 from ..domain.limits import (
     HUNDRED,
+    MICRO,
     NOTHING_HELD,
     Limits,
     Progress,
     Reservation,
     Usage,
     counter_keys,
+    grid_up,
     held,
+    turnover_key,
 )
 from ..domain.money import ZERO
 from .instruction_events import ACCOUNT_EVENTS, FOLLOWED_EVENTS, REPORT_EVENTS
@@ -235,6 +238,12 @@ class DailyLimits(Projection):
         account.equity = event.equity
         account.positions_recorded((p.symbol, p.quantity) for p in event.positions)
 
+    def _foreign(self, event: e.ForeignExecution) -> None:
+        """What others execute in the account is turnover too (ruling 12), and no trade of ours."""
+        notional = grid_up(event.quantity * event.price)
+        self._named(event.account).session(event.session_date).turnover += notional
+        self._add(turnover_key(event.account, event.session_date), int(notional * MICRO))
+
     def _limit_changed(self, event: e.LimitChanged) -> None:
         account = self._by_stream(event.originator_id)
         account.limits = LimitsInForce(event.limits, event.actor, event.reason, event.record_time)
@@ -358,6 +367,7 @@ class DailyLimits(Projection):
 
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
         e.SessionOpened: _session_opened,
+        e.ForeignExecution: _foreign,
         e.SessionClosed: _session_closed,
         e.LimitChanged: _limit_changed,
         e.KillSwitchEngaged: _killed,

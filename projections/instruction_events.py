@@ -70,6 +70,7 @@ ACCOUNT_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
     e.Reconciled,
     e.SessionClosed,
     e.MarketDataCaptured,
+    e.ForeignExecution,
     e.AccountAnomaly,
     e.SubjectRedacted,
 )

@@ -9,7 +9,7 @@ from fillwright.domain.corporate import ActionKind, CorporateAction
 from fillwright.domain.ids import redaction_id
 from fillwright.domain.limits import Limits
 from fillwright.domain.planning.facts import PlanningRules
-from fillwright.domain.ports import AccountKind
+from fillwright.domain.ports import AccountKind, Side
 from fillwright.domain.reasons import Anomalous
 from fillwright.domain.statement import LineBreak
 from fillwright.domain.switching import SwitchingRules
@@ -117,6 +117,20 @@ def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
     ]
 
 
+def _foreign(own: dict[str, Any]) -> e.DomainEvent:
+    return e.ForeignExecution(
+        **own,
+        account=ACCOUNT,
+        session_date=SESSION,
+        symbol="BAC",
+        side=Side.SELL,
+        quantity=D(100),
+        price=D("10.02"),
+        execution_id="20260302143000000::a1",
+        venue_order_id="61e69015-8549-4bfd-b9c3-01e75843f47d",
+    )
+
+
 def account_examples() -> list[e.DomainEvent]:
     """One example of every event of an account."""
     own = head(account=True)
@@ -175,6 +189,7 @@ def account_examples() -> list[e.DomainEvent]:
             official_open=D("99.80"),
             official_close=None,
         ),
+        _foreign(own),
         e.AccountAnomaly(
             **own,
             kind=Anomalous.USAGE_OVER_CAP,

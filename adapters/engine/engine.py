@@ -373,6 +373,7 @@ class Engine:
         """Open the session; without the broker's figures it stays closed, and nothing is let in."""
         try:
             await open_session(self.desk, self._limits)
+            await self._recovery.count_others()
         except BrokerUnavailable as error:
             return error
         return None

@@ -19,6 +19,7 @@ from ...domain.ports import (
     BrokerOrder,
     CancelOrder,
     ExecutionReport,
+    OtherExecution,
     ReportKind,
     SubmitOrder,
     TimeInForce,
@@ -43,6 +44,24 @@ class LossyStream(Protocol):
 
     def take_gap(self) -> bool:
         """Whether messages may have been missed since this was last asked."""
+        ...
+
+
+class Others(Protocol):
+    """What others do in the account."""
+
+    async def executions(self, since: int) -> tuple[OtherExecution, ...]:
+        """Executions from ``since`` (ns UTC) on that are not ours; empty when there is no news."""
+        ...
+
+
+@runtime_checkable
+class SeesOthers(Protocol):
+    """A broker that tells what others execute in the account."""
+
+    @property
+    def others(self) -> Others:
+        """What they do."""
         ...
 
 
@@ -235,6 +254,23 @@ class Recovery:
         self._take_breaks(trigger, breaks)
         desk.touch(desk.account)
         return breaks
+
+    async def count_others(self) -> None:
+        """Record what others executed in the account in this session, where the broker tells.
+
+        Raises:
+            BrokerUnavailable: it cannot be asked, so what is used of the limits is not known.
+        """
+        desk, opened = self._desk, self._desk.account.session
+        if opened is None or not isinstance(desk.broker, SeesOthers):
+            return
+        date, news = opened.session_date, False
+        for one in await desk.broker.others.executions(opened.open):
+            stamp = desk.stamp("account", f"execution:{one.execution_id}"[:200], market_time=one.at)
+            news |= desk.account.executed_elsewhere(stamp, desk.name, date, one)
+        if news:
+            desk.touch(desk.account)
+            await desk.commit()
 
     async def _enter_session(self) -> None:
         """Positions are compared with the start of today's session, not of an earlier one."""

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from ..limits import Limits
 from ..market import Record
-from ..money import Money, Price, SignedShares
+from ..money import Money, Price, Shares, SignedShares
 from ..planning.facts import PlanningRules
-from ..ports import AccountKind
+from ..ports import AccountKind, Side
 from ..reasons import Anomalous
 from ..switching import SwitchingRules
 from .base import DomainEvent
@@ -188,6 +188,25 @@ class SubjectRedacted(DomainEvent):
     instruction_id: UUID
     reason: Annotated[str, Field(max_length=200)]
     retention_days: Annotated[int, Field(ge=0)]
+
+
+class ForeignExecution(DomainEvent):
+    """Somebody else's order executed in the account; it counts to the session's turnover.
+
+    ``price`` is in account currency per share, ``quantity`` in shares; ``market_time`` is when it
+    executed.
+    """
+
+    TOPIC: ClassVar[str] = "ForeignExecution"
+
+    account: str
+    session_date: str
+    symbol: str
+    side: Side
+    quantity: Shares
+    price: Price
+    execution_id: Annotated[str, Field(max_length=200)]
+    venue_order_id: Annotated[str, Field(max_length=200)]
 
 
 class AccountAnomaly(DomainEvent):

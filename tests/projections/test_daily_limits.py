@@ -9,7 +9,7 @@ import pytest
 
 from fillwright.domain.decision import TradeAction
 from fillwright.domain.limits import Account, Limits, PositionFacts, reservation_counters
-from fillwright.domain.ports import ReportKind
+from fillwright.domain.ports import OtherExecution, ReportKind, Side
 from fillwright.projections.daily_limits import DailyLimits, OverCap
 from fillwright.projections.runner import Recorded, follow
 from tests.projections.story import ACCOUNT, DAY, OPEN, D, Story
@@ -320,3 +320,20 @@ def test_usage_sums_are_decimals_on_the_grid_of_the_counters(story: Story) -> No
     turnover = view.usage(ACCOUNT).turnover_usd
     assert view.counters()[f"turnover:{ACCOUNT}:2013-10-08"] == int(turnover * MICRO)
     assert turnover == turnover.quantize(Decimal("0.000001"))
+
+
+def test_what_others_execute_in_the_account_is_turnover_once_and_no_trade(story: Story) -> None:
+    story.plan(story.receive(), 100)  # reserves 1,005
+    other = OtherExecution("x-1", "v-9", "KO", Side.SELL, D(20), D("50.005"), story.now)
+    before = told(story).usage(ACCOUNT)
+    assert story.account.executed_elsewhere(story.stamp(), ACCOUNT, story.date, other)
+    assert not story.account.executed_elsewhere(story.stamp(), ACCOUNT, story.date, other)
+    story.take(story.account)
+    view = told(story)
+    usage = view.usage(ACCOUNT)
+    assert usage.turnover_usd == before.turnover_usd + D("1000.1")
+    assert (usage.trades, usage.buying_power_reserved_usd) == (
+        before.trades,
+        before.buying_power_reserved_usd,
+    )
+    assert view.counters()[f"turnover:{ACCOUNT}:{story.date}"] == D("2005.1") * MICRO

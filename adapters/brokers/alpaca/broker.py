@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -42,6 +41,7 @@ from ...alpaca_api.arrivals import ThreadArrivals
 from ...alpaca_api.reading import raw, text_of
 from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Withheld
 from .listing import Listing
+from .others import Others
 from .updates import Updates
 from .wire import (
     account_of,
@@ -57,7 +57,6 @@ ORDER_THREADS: Final = 4
 CANCEL_THREADS: Final = 2
 NOT_UNIQUE_OR_UNREADABLE: Final = 40010001
 """One code for a client order id that was used before and for several other mistakes."""
-FOREIGN_TOLD_MAX: Final = 1_000
 _logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 Told = tuple[str, Decimal]
@@ -78,7 +77,7 @@ class AlpacaBroker:
         self._lock = threading.Lock()
         self._inbox: list[ExecutionReport] = []
         self._submitting: dict[str, Future[None]] = {}
-        self._foreign: set[str] = set()
+        self.others = Others(self._listing, lambda: self._clock, self._ask)
         self._told: dict[Told, str] = {}
         self._connections = 0
         self._gap = False
@@ -261,7 +260,7 @@ class AlpacaBroker:
             self._remember(report)
             self._put([report])
         else:
-            self._tell_foreign(report)
+            self._put(self.others.told_of(report))
 
     def _remember(self, report: ExecutionReport) -> None:
         """Know a fill again when REST tells of it under another id."""
@@ -270,13 +269,6 @@ class AlpacaBroker:
 
     def _is_ours(self, client_order_id: str) -> bool:
         return client_order_id in self._submitting or is_own_client_order_id(client_order_id)
-
-    def _tell_foreign(self, report: ExecutionReport) -> None:
-        """An order that is not ours is left alone and reported once."""
-        if report.client_order_id in self._foreign or len(self._foreign) >= FOREIGN_TOLD_MAX:
-            return
-        self._foreign.add(report.client_order_id)
-        self._put([replace(report, kind=ReportKind.STATUS)])
 
     def _on_connected(self) -> None:
         self._connections += 1
@@ -290,6 +282,7 @@ class AlpacaBroker:
 
     def _missed(self) -> None:
         self._gap = True
+        self.others.note()
         self.arrived.set()
 
     # -- questions -------------------------------------------------------------------------------

@@ -118,6 +118,15 @@ class Listing:
             self._read_fills(now, None)
         return {id: list(self._fills.get(id, {}).values()) for id in executed}
 
+    def all_fills(self, now: int) -> dict[str, list[Json]]:
+        """Every FILL activity of the last day by the broker's order id, ours or not.
+
+        Raises:
+            BrokerUnavailable: they cannot be listed.
+        """
+        self._read_fills(now, self._last_fill)
+        return {id: list(rows.values()) for id, rows in self._fills.items()}
+
     def _short(self, executed: dict[str, Any]) -> bool:
         return any(
             sum((amount(row, "qty", QUANTITY_MAX) or ZERO for row in known), ZERO) < quantity

@@ -1,0 +1,80 @@
+"""Orders in the account that are not ours: left alone, reported once, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+from ....domain.ids import is_own_client_order_id
+from ....domain.money import PRICE_MAX, QUANTITY_MAX
+from ....domain.ports import Clock, ExecutionReport, OtherExecution, ReportKind, Side
+from ...alpaca_api.reading import Json, nanos, text_of
+from .listing import DAY_NS, Listing
+from .wire import amount
+
+TOLD_MAX: Final = 1_000
+Read = Callable[[], tuple[OtherExecution, ...]]
+Ask = Callable[[Read, str], Awaitable[tuple[OtherExecution, ...]]]
+
+
+class Others:
+    """What others do in the account; asked for only when something may have come."""
+
+    def __init__(self, listing: Listing, clock: Callable[[], Clock], ask: Ask) -> None:
+        self._listing, self._clock, self._ask = listing, clock, ask
+        self._told: set[str] = set()
+        self._is_due = True
+
+    def note(self) -> None:
+        """Something may have executed; the next question is asked of the broker."""
+        self._is_due = True
+
+    def told_of(self, report: ExecutionReport) -> list[ExecutionReport]:
+        """What to say of a report that is not ours: the order, once."""
+        self.note()
+        if report.client_order_id in self._told or len(self._told) >= TOLD_MAX:
+            return []
+        self._told.add(report.client_order_id)
+        return [replace(report, kind=ReportKind.STATUS)]
+
+    async def executions(self, since: int) -> tuple[OtherExecution, ...]:
+        """Executions from ``since`` (ns UTC) on of orders that are not ours; empty without news.
+
+        Raises:
+            BrokerUnavailable: they cannot be listed; the next call asks again.
+        """
+        if not self._is_due:
+            return ()
+        self._is_due = False
+        try:
+            return await self._ask(lambda: self._read(since), "executions of others")
+        except BaseException:
+            self._is_due = True
+            raise
+
+    def _read(self, since: int) -> tuple[OtherExecution, ...]:
+        fills = self._listing.all_fills(self._clock().now())
+        if not fills:
+            return ()
+        names = {
+            text_of(row, "id"): text_of(row, "client_order_id")
+            for row in self._listing.listed("all", since - DAY_NS)
+        }
+        found = []
+        for order_id, rows in fills.items():
+            name = names.get(order_id)
+            if name is None or is_own_client_order_id(name):
+                continue  # one that is not listed is looked at again when it is
+            found += [one for row in rows if (one := _execution(order_id, row)) is not None]
+        return tuple(one for one in found if one.at >= since)
+
+
+def _execution(order_id: str, row: Json) -> OtherExecution | None:
+    """An activity as an execution; None where it cannot be read."""
+    quantity, price = amount(row, "qty", QUANTITY_MAX), amount(row, "price", PRICE_MAX)
+    at, symbol, id = nanos(row.get("transaction_time")), text_of(row, "symbol"), text_of(row, "id")
+    side = {"buy": Side.BUY, "sell": Side.SELL, "sell_short": Side.SELL}.get(str(row.get("side")))
+    if not quantity or not price or at is None or symbol is None or id is None or side is None:
+        return None
+    return OtherExecution(id, order_id, symbol, side, quantity, price, at)
