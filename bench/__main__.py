@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import cost_analysis, decisions, postgres, replay, twap_day, verify_speed
+from bench import cost_analysis, decisions, failover, postgres, replay, twap_day, verify_speed
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX = 3_600
@@ -66,6 +66,7 @@ def main() -> None:
     tables = [
         ("Durable lifecycles", lifecycle_rows(run("lifecycles", brief))),
         ("Appending on PostgreSQL", postgres.summary(run("postgres", brief))),
+        ("An owner that is gone", failover.summary(run("failover", rounds))),
         ("TWAP day, all at once", twap_day.summary(run("twap_day", together))),
         ("TWAP day, a second apart", twap_day.summary(run("twap_day", apart))),
         ("One decision", decisions.summary(run("decisions", rounds))),

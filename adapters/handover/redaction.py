@@ -56,12 +56,16 @@ def keystore_of(log: Log) -> Keystore | None:
 
     Of a simulated log the keys follow from its seed; what was destroyed is kept in the file.
     """
-    path = Path(log.name)
-    file = path.with_name(path.name + KEYS_SUFFIX)
+    file = _keys_of(log)
     started = _started(log)
     if started is not None and started.broker == SIMULATED_BROKER and started.seed is not None:
         return Keystore.open(file, seed=started.seed)
     return Keystore.open(file) if file.exists() else None
+
+
+def _keys_of(log: Log) -> Path:
+    """Where the keystore of a log lies, whichever database the log is in."""
+    return log.files.with_name(log.files.name + KEYS_SUFFIX)
 
 
 def is_simulated(log: Log) -> bool:
@@ -119,7 +123,7 @@ def redact(
         raise InvalidInput("instruction", event.decision_id, "an instruction that has ended")
     keystore = keystore_of(log)
     if keystore is None:
-        raise InvalidInput("keystore", f"{log.name}{KEYS_SUFFIX}", "the keystore of this log")
+        raise InvalidInput("keystore", str(_keys_of(log)), "the keystore of this log")
     position, anew = _record(log, event, rules, reason, person, now)
     keystore.destroy(event.subject)
     return Redaction(event.subject, instruction, event.decision_id, position, anew)
