@@ -124,12 +124,14 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def fresh_store(server: PostgresServer, folder: Path, **parameters: object) -> str:
+def fresh_store(
+    server: PostgresServer, folder: Path, name: str = "fillwright.pg", **parameters: object
+) -> str:
     """The URL of a new, migrated, empty store in a schema of its own."""
     from fillwright.adapters.storage.postgres.opening import migrate_postgres
 
     schema = f"t{os.getpid()}_{next(_numbers)}"
     query = "".join(f"&{key}={value}" for key, value in parameters.items())
-    url = f"{server.url}?schema={schema}&files={folder / 'fillwright.pg'}{query}"
+    url = f"{server.url}?schema={schema}&files={folder / name}{query}"
     assert migrate_postgres(url) == 0
     return url

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation import world
 from tests.simulation.world import THOROUGH
 
 MEMORY = Path("/dev/shm")
@@ -25,3 +26,12 @@ def tmp_path() -> Iterator[Path]:
         prefix="fillwright-", dir=MEMORY if in_memory else None
     ) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def server_for_all(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With ``FILLWRIGHT_SIMULATION_STORE=postgres`` every run's log is on a real server."""
+    if os.environ.get("FILLWRIGHT_SIMULATION_STORE") == "postgres":
+        world.SERVER = request.getfixturevalue("postgres_server")
+    yield
+    world.SERVER = None

@@ -22,6 +22,7 @@ from fillwright.adapters.market_data.instruments import DEFAULT_INSTRUMENTS
 from fillwright.adapters.market_data.recorded import RecordedMarketData
 from fillwright.adapters.replaying import replay_decisions
 from fillwright.adapters.simulation import EXACT, Simulation, VenueTerms, simulate
+from fillwright.adapters.storage.location import is_postgres
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.instruction import Instruction
@@ -29,6 +30,7 @@ from fillwright.domain.limits import Limits
 from fillwright.domain.planning.facts import PlanningRules
 from fillwright.domain.ports import NANOS, ExecutionReport
 from fillwright.domain.switching import SwitchingRules
+from tests.postgres import PostgresServer, fresh_store
 
 D = Decimal
 ZERO = D(0)
@@ -137,6 +139,22 @@ class Interjecting:
             await act(self._simulation)
 
 
+def placed(store: Path | str) -> str:
+    """Where the log of a run with this store is; tests may put every file's on a server."""
+    return str(store) if SERVER is None or is_postgres(store) else on_server(Path(store))
+
+
+@cache
+def on_server(store: Path) -> str:
+    """The store on the server that stands for a file, with its other files where they were."""
+    assert SERVER is not None
+    return fresh_store(SERVER, store.parent, store.name, lease_seconds=60)
+
+
+SERVER: PostgresServer | None = None
+"""Set by tests that run on a server what others run on files."""
+
+
 def build(
     scene: Scene, store: Path | str | None, on_boundary: Callable[[str], None] | None = None
 ) -> Simulation:
@@ -146,7 +164,7 @@ def build(
     given = {"planning": planning, "seed": scene.seed, **scene.rules}
     simulation = simulate(
         scaled_days() if not scene.venue.halts else market().days(),
-        store=str(store) if store is not None else "memory:",
+        store=placed(store) if store is not None else "memory:",
         seed=scene.seed,
         venue=scene.venue,
         rules=EngineRules(**given),
