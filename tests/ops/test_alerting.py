@@ -21,6 +21,7 @@ from fillwright.adapters.alerting.channels import (
 from fillwright.adapters.alerting.courier import Courier, try_channel
 from fillwright.adapters.alerting.terms import AlertSettings
 from fillwright.adapters.alerting.watch import AlertService, AlertWatch, LogView
+from fillwright.adapters.engine.desk import Recordings
 from fillwright.adapters.killing import KillSwitch
 from fillwright.adapters.settings import Settings
 from fillwright.adapters.storage.log import Log
@@ -158,6 +159,26 @@ def test_of_two_that_watch_one_raises_and_tells(hook: Hook, store: str) -> None:
         one.stop()
     assert len(hook.got) == 1
     assert len(on_record(store)) == 1
+
+
+def test_alerts_of_a_store_on_a_server_are_raised_once_by_whoever_watches_it(
+    hook: Hook, postgres_url: str
+) -> None:
+    with Log.open(postgres_url) as log:
+        story = Story("sim")
+        story.open_session()
+        log.append(Recordings([recorded.event for recorded in story.log]))
+    kill(postgres_url)
+    given = settings(webhook_url=hook.url)
+    pair = [service(postgres_url, given) for _ in range(2)]
+    for one in pair:
+        one.start()
+    eventually(lambda: all(one._watch.book.active() for one in pair))
+    for one in pair:
+        one.stop()
+    assert [told["kind"] for told in hook.got] == ["kill_switch"]
+    (occurrence,) = on_record(postgres_url)
+    assert occurrence.notices["raised", "webhook"].delivered
 
 
 def test_a_channel_that_does_not_take_it_is_on_record_and_the_next_is_told_all_the_same(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import sqlite3
 from pathlib import Path
@@ -11,7 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.ops.engines import command, engine
+from fillwright.adapters.entrypoints.cli import main
+from tests.ops.engines import command, engine, environment
 from tests.ops.hooks import hooked
 from tests.ops.test_kill_story import accepted, decisions
 from tests.paper.servers import KEY, SECRET, PaperServer, eventually, running
@@ -61,35 +63,43 @@ def everything(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def said(server: PaperServer, folder: Path, hook: str) -> dict[str, bytes]:
-    """What every command says of the store, on stdout and stderr, and the files it writes."""
-    env = {"FILLWRIGHT_ALERTS__WEBHOOK_URL": hook}
+def said(
+    server: PaperServer,
+    folder: Path,
+    hook: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> dict[str, bytes]:
+    """What every command says of the store, on stdout and stderr."""
+    env = environment(server, FILLWRIGHT_ALERTS__WEBHOOK_URL=hook)
+    for name in [name for name in os.environ if name.startswith(("FILLWRIGHT_", "APCA_"))]:
+        monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
     found = {}
-    for number, arguments in enumerate(COMMANDS):
-        given = list(arguments)
-        if given[0] not in ("config", "run"):
-            given += ["--store", str(folder / "log.db")]
-        done = command(server, *given, env=env)
-        told = done.stdout + done.stderr
-        assert told, arguments
-        assert "Traceback" not in told or "--debug" in arguments, told[-2000:]
-        (folder / f"said-{number}.txt").write_text(told)
-        found[" ".join(arguments)] = told.encode()
-    wrong = command(server, "doctor", env={"APCA_API_SECRET_KEY": f"{SECRET}-wrong"})
-    assert wrong.returncode == 4
-    found["doctor with a wrong key"] = (wrong.stdout + wrong.stderr).encode()
-    silent = command(None, "doctor", "--trading-url", "http://127.0.0.1:9", env=_keys())
-    assert silent.returncode == 4
-    found["doctor without a server"] = (silent.stdout + silent.stderr).encode()
+
+    def tell(*arguments: str, code: int | None = None) -> None:
+        capfd.readouterr()
+        ended = main(arguments)
+        out, err = capfd.readouterr()
+        assert code in (None, ended), err
+        assert out + err, arguments
+        assert "Traceback" not in out + err or "--debug" in arguments, err[-2000:]
+        found[" ".join(arguments)] = (out + err).encode()
+
+    for arguments in COMMANDS:
+        place = () if arguments[0] in ("config", "run") else ("--store", str(folder / "log.db"))
+        tell(*arguments, *place)
+    tell("doctor", "--trading-url", "http://127.0.0.1:9", code=4)
+    monkeypatch.setenv("APCA_API_SECRET_KEY", f"{SECRET}-wrong")
+    tell("doctor", code=4)
     return found
 
 
-def _keys() -> dict[str, str]:
-    return {"APCA_API_KEY_ID": KEY, "APCA_API_SECRET_KEY": SECRET}
-
-
 @pytest.mark.timeout(400)
-def test_no_key_is_in_any_output_log_event_or_report_of_a_run(tmp_path: Path) -> None:
+def test_no_key_is_in_any_output_log_event_or_report_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     with (
         running(speed=10, start="10:00", journal=tmp_path / "paper.db") as server,
         hooked() as hook,
@@ -110,7 +120,7 @@ def test_no_key_is_in_any_output_log_event_or_report_of_a_run(tmp_path: Path) ->
         (tmp_path / "killed.txt").write_text(killed.stdout + killed.stderr)
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-        texts = {**said(server, tmp_path, url), **everything(tmp_path)}
+        texts = {**said(server, tmp_path, url, monkeypatch, capfd), **everything(tmp_path)}
         texts["notices"] = json.dumps(hook.got).encode()
     assert "engine.err" in texts
     for secret in SECRETS:
