@@ -198,6 +198,8 @@ def _trading(
                 "instruction_id": np.array(names)[whose[first]],
                 "quantity": _whole(np.full(len(first), 2_000)),
                 "order_type": ["limit"] * len(first),
+                "time_in_force": np.where(added[first], "day", "ioc"),
+                "limit_price": _cents(np.where(added, near, far)[first]),
                 "placed_at": placed,
                 "received_at": placed,
                 "ended_at": placed + 60 * SECOND,

@@ -16,7 +16,7 @@ from ...domain.ops import REPORT_KINDS
 from ...projections.alerts import current_alerts
 from ...projections.best_execution import controls, execution, finra5310, regulatory
 from ...projections.best_execution.document import Bound, Report, Table
-from ...projections.best_execution.facts import NOT_GIVEN, Facts, facts_of
+from ...projections.best_execution.facts import KEPT, NOT_GIVEN, Facts, facts_of
 from ...projections.best_execution.finra5310 import Review
 from ...projections.best_execution.reporter import Capacity, Reporter, label_for
 from ...projections.instruction_book import Followed
@@ -159,7 +159,7 @@ def _facts(source: Source, ids: frozenset[str] | None) -> Facts:
     tables = source.logged.tables
     if ids is not None:
         tables = restricted(tables, ids)
-    analysis = analyse(tables, own_in_prints=source.logged.own_in_prints)
+    analysis = analyse(tables, own_in_prints=source.logged.own_in_prints, keep=KEPT)
     return facts_of(tables, analysis, route=source.broker or NOT_GIVEN)
 
 

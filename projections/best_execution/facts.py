@@ -54,6 +54,36 @@ FILL_COLUMNS: Final = (
     *(f"markout_{name}_bps" for name in HORIZONS_NS),
 )
 """What reports need of every fill; a month has a million."""
+ORDER_COLUMNS: Final = (
+    "order_id",
+    "instruction_id",
+    "symbol",
+    "side",
+    "currency",
+    "account",
+    "strategy",
+    "session_date",
+    "quantity",
+    "order_type",
+    "time_in_force",
+    "limit_price",
+    "venue",
+    "placed_at",
+    "received_at",
+    "ended_at",
+    "open_ms",
+    "executed",
+    "notional",
+    "average_price",
+    "time_to_fill_ms",
+    "queue_ms",
+    "added_shares",
+    "slippage_limit_bps",
+    "e_over_q",
+)
+"""What reports need of every child order."""
+KEPT: Final = {"orders": ORDER_COLUMNS, "fills": FILL_COLUMNS}
+"""What cost analysis is to keep when reports are all that is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +123,7 @@ def facts_of(
         side_name=_side(),
         **_split(),
     )
-    orders = analysis.orders.with_columns(
+    orders = analysis.orders.select(ORDER_COLUMNS).with_columns(
         **_keys("received_at", time_zone),
         size=size_code_of(
             pl.col("quantity") * pl.coalesce("average_price", "limit_price")

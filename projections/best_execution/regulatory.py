@@ -12,15 +12,14 @@ from typing import Any
 
 import polars as pl
 
-from ..tca.schema import HORIZONS_NS
-from ..tca.tables import MONEY
 from . import rule606
+from .covered import covered_executions, covered_orders
 from .document import Column, Key, Members, Table, Value
 from .facts import NOT_GIVEN, Facts
 from .measures import GRID
 from .reporter import Reporter
 from .rule605 import classified
-from .rule605_rows import detailed_rows, summary_rows
+from .rule605_rows import covered_sums, detailed_of, summary_of
 from .rule605_terms import (
     COMBINED_SIZE,
     DETAILED_COLUMNS,
@@ -32,84 +31,6 @@ from .rule605_terms import (
 # -- Rule 605 ------------------------------------------------------------------------------------
 
 
-def covered_orders(facts: Facts, reporter: Reporter) -> pl.DataFrame:
-    """Child orders with the quote at receipt and whether their symbol is in the S&P 500."""
-    orders = facts.orders.select(
-        "order_id",
-        "instruction_id",
-        "symbol",
-        "side",
-        "quantity",
-        "order_type",
-        "time_in_force",
-        "limit_price",
-        "month",
-        "ended_at",
-        received_at=pl.coalesce("received_at", "placed_at"),
-        sp500=pl.col("symbol").is_in(list(reporter.sp500)),
-    )
-    quotes = facts.tables.quotes
-    names = ("bid", "ask", "bid_size", "ask_size")
-    if quotes is None or not quotes.height:
-        none = [pl.lit(None, MONEY).alias(name) for name in names]
-        return orders.with_columns(*none, executable_at=pl.lit(None, pl.Int64))
-    timed = orders.filter(pl.col("received_at").is_not_null()).sort("received_at")
-    found = timed.join_asof(
-        quotes.select("symbol", "at", *names).sort("at", maintain_order=True),
-        left_on="received_at",
-        right_on="at",
-        by="symbol",
-        check_sortedness=False,
-    )
-    good = (pl.col("bid") > 0) & (pl.col("ask") >= pl.col("bid"))
-    found = found.drop("at").with_columns(
-        pl.when(good).then(pl.col(name)).alias(name) for name in names
-    )
-    return found.with_columns(executable_at=executable_at(found, quotes))
-
-
-def executable_at(orders: pl.DataFrame, quotes: pl.DataFrame) -> pl.Series:
-    """When limits that stood outside the quote at receipt were first inside it, else null.
-
-    That is the first quote during the order's life whose near side the limit reaches.
-    """
-    near = pl.when(pl.col("side") > 0).then("bid").otherwise("ask")
-    outside = pl.col("side").cast(MONEY) * (pl.col("limit_price") - near) < 0
-    chosen = orders.with_row_index("n").filter(outside)
-    found: list[int | None] = [None] * orders.height
-    for (symbol,), waiting in chosen.group_by("symbol"):
-        book = quotes.filter(pl.col("symbol") == symbol).sort("at", maintain_order=True)
-        at = book["at"].to_numpy()
-        for n, side, limit, since, until in waiting.select(
-            "n", "side", "limit_price", "received_at", "ended_at"
-        ).iter_rows():
-            first = int(at.searchsorted(since, side="right"))
-            last = len(at) if until is None else int(at.searchsorted(until, side="right"))
-            part = book[first:last]
-            reached = part["bid"] <= limit if side > 0 else part["ask"] >= limit
-            place = reached.arg_true().head(1).to_list()
-            if place:
-                found[n] = int(at[first + place[0]])
-    return pl.Series(found, dtype=pl.Int64)
-
-
-def covered_executions(facts: Facts) -> pl.DataFrame:
-    """Executions with the mid at each horizon, taken back from the realised spread."""
-    side = pl.col("side").cast(MONEY)
-    return facts.fills.select(
-        "order_id",
-        "instruction_id",
-        "at",
-        "quantity",
-        "price",
-        **{
-            f"mid_{name}": pl.col("price")
-            - side * (pl.col(f"realised_spread_{name}") / 2).round(9).cast(MONEY)
-            for name in HORIZONS_NS
-        },
-    )
-
-
 def rule605_tables(facts: Facts, reporter: Reporter) -> list[Table]:
     """The summary, the detailed statistics, and what is not covered, month by month."""
     orders, executions = covered_orders(facts, reporter), covered_executions(facts)
@@ -117,14 +38,10 @@ def rule605_tables(facts: Facts, reporter: Reporter) -> list[Table]:
     summary: list[dict[str, Any]] = []
     detail: list[dict[str, Any]] = []
     for month in sorted(orders["month"].unique().to_list()):
-        of_month = orders.filter(pl.col("month") == month)
-        who: dict[str, Any] = {
-            "participant": reporter.participant,
-            "entity": reporter.entity,
-            "month": month,
-        }
-        summary += summary_rows(of_month, executions, **who)
-        detail += detailed_rows(of_month, executions, **who)
+        of_month = covered_sums(orders.filter(pl.col("month") == month), executions)
+        who = (reporter.participant, reporter.entity, month)
+        summary += summary_of(of_month, who)
+        detail += detailed_of(of_month, who)
     return [
         _rows_table(
             "summary", "Rule 605 summary", SUMMARY_COLUMNS, summary, 6, Covered605(typed, 6)

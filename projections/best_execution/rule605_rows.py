@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -25,7 +25,28 @@ Row = dict[str, Any]
 SIZE_ABOVE: Final = SIZE_CODES[-1]
 
 
-def joined(orders: pl.DataFrame, executions: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+ORDERS_AT_ONCE: Final = 1 << 14
+"""How many orders are measured together with their executions; it bounds the memory."""
+KEYS: Final = ("sp500", "symbol", "lot", "size_code", "covered_type")
+Sums = Mapping[tuple[Any, ...], Mapping[str, Decimal]]
+_COUNTED: Final = ("_n", "quantity", "order_value")
+_CARRIED: Final = ("order_id", "side", "bid", "ask", *KEYS)
+
+
+class Covered(NamedTuple):
+    """Covered orders of a month and their executions, added up exactly by :data:`KEYS`.
+
+    ``amounts`` are the columns of :func:`.rule605.measured` and of size improvement; ``filled`` is
+    how many orders had an execution.
+    """
+
+    counted: Sums
+    summed: Sums
+    filled: Sums
+    amounts: tuple[str, ...]
+
+
+def covered_sums(orders: pl.DataFrame, executions: pl.DataFrame) -> Covered:
     """Covered orders, and their executions measured by the quote at the order's receipt.
 
     ``orders`` has ``order_id``, ``symbol``, ``side``, ``quantity``, ``order_type``,
@@ -34,19 +55,50 @@ def joined(orders: pl.DataFrame, executions: pl.DataFrame) -> tuple[pl.DataFrame
     receipt, ``executable_at``. ``executions`` has ``order_id``, ``at``, ``quantity``, ``price`` and
     ``mid_<horizon>``. Orders without a quote at receipt are not covered.
     """
-    known = classified(orders).filter(pl.col("covered_type").is_not_null())
-    carried = ("order_id", "symbol", "side", "bid", "ask", "sp500", "covered_type", "size_code")
+    known = (
+        classified(orders)
+        .filter(pl.col("covered_type").is_not_null())
+        .with_columns(lot=_lot(), _n=1)
+        .sort("symbol", maintain_order=True)
+    )
     since = (
         pl.coalesce("executable_at", "received_at")
         if "executable_at" in known.columns
         else (pl.col("received_at"))
     )
-    keys = known.select(*carried, far=_far_size(), ordered="quantity", since=since)
-    fills = executions.drop([c for c in carried if c != "order_id" and c in executions.columns])
-    fills = fills.join(keys, on="order_id", how="inner").with_columns(
-        elapsed_ns=pl.col("at") - pl.col("since")
-    )
-    return known, measured(fills)
+    executions = executions.drop([c for c in _CARRIED[1:] if c in executions.columns])
+    counted: dict[tuple[Any, ...], dict[str, Decimal]] = {}
+    summed: dict[tuple[Any, ...], dict[str, Decimal]] = {}
+    filled: dict[tuple[Any, ...], dict[str, Decimal]] = {}
+    amounts: tuple[str, ...] = ()
+    for some in [*known.iter_slices(ORDERS_AT_ONCE)] or [known]:
+        keys = some.select(*_CARRIED, far=_far_size(), ordered="quantity", since=since)
+        fills = executions.join(keys, on="order_id", how="inner", maintain_order="left")
+        fills = measured(fills.with_columns(elapsed_ns=pl.col("at") - pl.col("since")))
+        fills = fills.with_columns(**_size_improvement())
+        amounts = (*_amounts(fills), *SIZE_AMOUNTS)
+        _add(counted, _sums(some, KEYS, _COUNTED))
+        _add(summed, _sums(fills, KEYS, amounts))
+        _add(filled, _sums(fills.unique("order_id").with_columns(_n=1), KEYS, ("_n",)))
+    return Covered(counted, summed, filled, amounts)
+
+
+def _add(
+    into: dict[tuple[Any, ...], dict[str, Decimal]], more: Mapping[tuple[Any, ...], Any]
+) -> None:
+    for key, values in more.items():
+        known = into.setdefault(key, dict.fromkeys(values, Decimal(0)))
+        for name, value in values.items():
+            known[name] += value
+
+
+def by_keys(sums: Sums, keys: Sequence[str]) -> dict[tuple[Any, ...], dict[str, Decimal]]:
+    """The sums by some of :data:`KEYS`."""
+    places = [KEYS.index(key) for key in keys]
+    found: dict[tuple[Any, ...], dict[str, Decimal]] = {}
+    for key, values in sums.items():
+        _add(found, {tuple(key[place] for place in places): values})
+    return found
 
 
 def _far_size() -> pl.Expr:
@@ -64,14 +116,16 @@ def summary_rows(
     """The summary's rows of one month (YYYYMM), at most one for each of its keys.
 
     Market orders and marketable limits only. Averages are of orders received in the month and of
-    executions of those; a key without orders has no row, and what cannot be known is None.
+    executions of those; a key without orders has no row, and what cannot be known is None. What
+    ``orders`` and ``executions`` have: :func:`covered_sums`.
     """
-    known, fills = joined(orders, executions)
-    covered = known.filter(pl.col("covered_type").is_in(list(SUMMARY_TYPES)))
-    fills = fills.filter(pl.col("covered_type").is_in(list(SUMMARY_TYPES)))
+    return summary_of(covered_sums(orders, executions), (participant, entity, month))
+
+
+def summary_of(covered: Covered, who: tuple[str, str, str]) -> list[Row]:
+    """The summary's rows of what :func:`covered_sums` gave; ``who`` begins each row."""
     by = ("sp500", "covered_type", "size_code")
-    counted = _sums(covered.with_columns(_n=1), by, ("_n", "quantity", "order_value"))
-    summed = _sums(fills, by, _amounts(fills))
+    counted, summed = by_keys(covered.counted, by), by_keys(covered.summed, by)
     rows = []
     for listed in (True, False):
         for kind, code in SUMMARY_TYPES.items():
@@ -81,8 +135,8 @@ def summary_rows(
                 orders_of = _added(counted, keys)
                 if not orders_of:
                     continue
-                found = statistics_of(_added(summed, keys) or dict.fromkeys(_amounts(fills), 0))
-                head = (participant, entity, month, "Y" if listed else "N", size, code)
+                found = statistics_of(_added(summed, keys) or dict.fromkeys(covered.amounts, 0))
+                head = (*who, "Y" if listed else "N", size, code)
                 rows.append(
                     dict(zip(SUMMARY_COLUMNS, (*head, *_summary(orders_of, found)), strict=True))
                 )
@@ -119,24 +173,23 @@ def detailed_rows(
     What only a broker or venue can tell (shares executed away, prices against the best displayed
     odd lots, shares executed on exchanges) is None.
     """
-    known, fills = joined(orders, executions)
-    lots = known.select("order_id", lot=_lot())
+    return detailed_of(covered_sums(orders, executions), (participant, entity, month))
+
+
+def detailed_of(covered: Covered, who: tuple[str, str, str]) -> list[Row]:
+    """The detailed rows of what :func:`covered_sums` gave; ``who`` begins each row."""
     by = ("symbol", "lot", "size_code", "covered_type")
-    known = known.join(lots, on="order_id").with_columns(_n=1)
-    fills = fills.join(lots, on="order_id").with_columns(**_size_improvement())
-    counted = _sums(known, by, ("_n", "quantity", "order_value"))
-    summed = _sums(fills, by, (*_amounts(fills), "benchmark", "outsized"))
-    filled = {
-        row[:4]: row[4] for row in fills.group_by(by).agg(pl.col("order_id").n_unique()).iter_rows()
-    }
+    counted, summed = by_keys(covered.counted, by), by_keys(covered.summed, by)
+    filled = by_keys(covered.filled, by)
     rows = []
     for key in sorted(counted):
         symbol, lot, size, kind = key
-        sums = _added(summed, [key]) or dict.fromkeys((*_amounts(fills), "benchmark", "outsized"))
+        sums = summed.get(key) or dict.fromkeys(covered.amounts)
+        n = int(filled[key]["_n"]) if key in filled else 0
         row: Row = dict.fromkeys(DETAILED_COLUMNS)
-        row |= {"DsgntParticipant": participant, "RprtEntityCd": entity, "RptDate": month}
+        row |= dict(zip(("DsgntParticipant", "RprtEntityCd", "RptDate"), who, strict=True))
         row |= {"Symbol": symbol, "LotSizeFlag": lot, "OrderSize": size, "OrderType": kind}
-        row |= _detailed(counted[key], sums, kind, filled.get(key, 0))
+        row |= _detailed(counted[key], sums, kind, n)
         rows.append(row)
     return rows
 
@@ -205,6 +258,10 @@ def _size_improvement() -> dict[str, pl.Expr]:
         "benchmark": pl.when(pl.col("far").is_not_null()).then(inside),
         "outsized": pl.when(pl.col("far").is_not_null() & good).then(pl.col("quantity") - inside),
     }
+
+
+SIZE_AMOUNTS: Final = ("benchmark", "outsized")
+"""What :func:`_size_improvement` gives of each execution."""
 
 
 def _amounts(fills: pl.DataFrame) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,13 +35,24 @@ class Analysis:
     problems: pl.DataFrame
 
 
-def analyse(tables: Tables, *, own_in_prints: bool = True) -> Analysis:
+ALL: Final[Mapping[str, Sequence[str]]] = {}
+"""Every column of every result."""
+
+
+def analyse(
+    tables: Tables,
+    *,
+    own_in_prints: bool = True,
+    keep: Mapping[str, Sequence[str]] = ALL,
+) -> Analysis:
     """Measure every fill, order, instruction and phase.
 
     Args:
         tables: what :meth:`Tables.of` gives.
         own_in_prints: whether the prints contain these executions, as the market's tape does; not
             so when trading was simulated. Benchmarks are given with and without them either way.
+        keep: which columns of ``orders`` and ``fills`` to keep, by table; by default all. A month's
+            fills are mostly memory, and who adds them up needs a part of their columns.
     """
     ready = prepare(tables)
     place(tables, ready)
@@ -53,8 +64,8 @@ def analyse(tables: Tables, *, own_in_prints: bool = True) -> Analysis:
         if ready.phases.height:
             of_phases.append(_sum_by_phase(measured))
         of_orders = sum_up(measured.filter(pl.col(ORDER).is_not_null()), ORDER)
-        orders.append(measure_orders(ready, their_orders, of_orders))
-        fills.append(fill_table(measured))
+        orders.append(_kept(measure_orders(ready, their_orders, of_orders), keep.get("orders")))
+        fills.append(_kept(fill_table(measured), keep.get("fills")))
     instructions = measure_instructions(
         ready, pl.concat(sums), pl.concat(own), own_in_prints=own_in_prints
     )
@@ -66,6 +77,10 @@ def analyse(tables: Tables, *, own_in_prints: bool = True) -> Analysis:
         phases=measure_phases(ready, phases, instructions),
         problems=ready.problems.table(),
     )
+
+
+def _kept(frame: pl.DataFrame, columns: Sequence[str] | None) -> pl.DataFrame:
+    return frame if columns is None else frame.select(columns)
 
 
 def _pieces(ready: Prepared) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:

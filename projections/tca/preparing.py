@@ -11,7 +11,7 @@ from .market import PrintBook, QuoteBook
 from .problems import Problems
 from .restating import effective_fills
 from .schema import TABLES
-from .tables import TYPES, Tables, empty, typed_table
+from .tables import TYPES, Tables, empty
 
 KEY: Final = "_i"
 """Number of the instruction, in the order of the table."""
@@ -61,14 +61,9 @@ def _books(tables: Tables, problems: Problems) -> tuple[QuoteBook, PrintBook]:
 
 
 def _market(tables: Tables, name: str) -> pl.DataFrame:
-    """A table of the market, read only now where it was not read yet, without its sizes shown."""
-    if name in tables.unread:
-        given = tables.unread[name]
-        wanted = [c.name for c in TABLES[name] if not c.name.endswith("_size")]
-        there = given.collect_schema().names()
-        return typed_table(name, given.select(n for n in wanted if n in there).collect())
-    read = tables.quotes if name == "quotes" else tables.prints
-    return empty(name) if read is None else read
+    """A table of the market without its sizes shown, read only now where it was not read yet."""
+    wanted = [c.name for c in TABLES[name] if not c.name.endswith("_size")]
+    return tables.market(name, wanted)
 
 
 def _instructions(given: pl.DataFrame, problems: Problems) -> pl.DataFrame:

@@ -76,6 +76,15 @@ class Tables:
         typed.setdefault("orders", empty("orders"))
         return cls(given=given, unread=lazy, **typed)
 
+    def market(self, name: str, columns: Sequence[str]) -> pl.DataFrame:
+        """Some columns of ``quotes`` or ``prints``, read now where they were given lazily."""
+        if name in self.unread:
+            there = self.unread[name].collect_schema().names()
+            read = self.unread[name].select(n for n in columns if n in there).collect()
+            return typed_table(name, read).select(columns)
+        frame = self.quotes if name == "quotes" else self.prints
+        return (empty(name) if frame is None else frame).select(columns)
+
     def with_table(self, name: str, frame: pl.DataFrame) -> Tables:
         """The same with another table in the place of one."""
         changed: Any = {name: frame}
