@@ -50,6 +50,10 @@ def tca(
     quotes: Annotated[Path | None, _file("--quotes", "Best bid and ask.")] = None,
     trades: Annotated[Path | None, _file("--trades", "The market's trades.")] = None,
     sessions: Annotated[Path | None, _file("--sessions", "Official open and close.")] = None,
+    phases: Annotated[
+        Path | None, _file("--phases", "When the strategy of an instruction was chosen.")
+    ] = None,
+    halts: Annotated[Path | None, _file("--halts", "Halts that stopped instructions.")] = None,
     store: StoreOption = None,
     own_in_trades: OwnOption = True,
     out: Annotated[
@@ -72,7 +76,6 @@ def tca(
     Give --orders and --fills, and what there is of the market, or --store for a log. What cannot be
     known is empty, and `problems` says why. Definitions: docs/cost-analysis.md.
     """
-    from ...projections.tca.analysis import analyse
     from ..settings import Settings
     from . import output
 
@@ -84,29 +87,56 @@ def tca(
         "quotes": quotes,
         "prints": trades,
         "sessions": sessions,
+        "phases": phases,
+        "halts": halts,
     }
     files = {name: path for name, path in given.items() if path is not None}
     if files and store is not None:
         raise InvalidInput("--store", store, "files of tables or a store, not both")
     settings = Settings.read(file=config)
-    if files:
-        tables = _tables(files)
-    else:
-        from ..tca_inputs import tables_of_store
-
-        found = tables_of_store(store_of(store))
-        tables, own_in_trades = found.tables, found.own_in_prints
-        for what in found.missing:
-            output.note(f"not there: {what}")
-    analysis = analyse(tables, own_in_prints=own_in_trades)
-    ledger = _ledger(analysis, settings)
-    results = {name: getattr(analysis, name) for name in RESULTS} | {"fee_ledger": ledger}
-    if out is not None:
-        _write(results, out, format)
+    analysis, ledger, missing = _results(
+        files, None if files else store_of(store), settings, own_in_trades, (out, format)
+    )
+    results = _named(analysis, ledger)
+    for what in missing:
+        output.note(f"not there: {what}")
     if json_output:
         output.print_json({name: _rows(frame) for name, frame in results.items()})
     else:
         _show(analysis, ledger, out)
+
+
+def _results(
+    files: dict[str, Path],
+    store: str | None,
+    settings: Any,
+    own_in_trades: bool,
+    written: tuple[Path | None, FileKind],
+) -> tuple[Analysis, pl.DataFrame, tuple[str, ...]]:
+    """The analysis of files or of a log, its fee ledger, and what market data is not there."""
+    from ...projections.tca.analysis import analyse
+    from . import output
+
+    missing: tuple[str, ...] = ()
+    with output.waiting("reading", enabled=output.wants_progress(None)) as tell:
+        if store is None:
+            tables = _tables(files)
+        else:
+            from ..tca_inputs import tables_of_store
+
+            found = tables_of_store(store)
+            tables, own_in_trades, missing = found.tables, found.own_in_prints, found.missing
+        analysis = analyse(tables, own_in_prints=own_in_trades, progress=output.measuring(tell))
+        ledger = _ledger(analysis, settings)
+        folder, format = written
+        if folder is not None:
+            tell("writing")
+            _write(_named(analysis, ledger), folder, format)
+    return analysis, ledger, missing
+
+
+def _named(analysis: Analysis, ledger: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    return {name: getattr(analysis, name) for name in RESULTS} | {"fee_ledger": ledger}
 
 
 def _tables(files: dict[str, Path]) -> Tables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,14 +82,23 @@ def log_to_stderr() -> None:
     )
 
 
+Tell = Callable[[str], object]
+"""Takes what is under way now."""
+
+
 @contextmanager
-def waiting(text: str, *, enabled: bool) -> Iterator[None]:
-    """Show that something is under way on stderr."""
+def waiting(text: str, *, enabled: bool) -> Iterator[Tell]:
+    """Show that something is under way on stderr; what is given changes what it says."""
     if not enabled:
-        yield
+        yield lambda text: None
         return
-    with stderr().status(text):
-        yield
+    with stderr().status(text) as status:
+        yield status.update
+
+
+def measuring(tell: Tell) -> Callable[[int, int], object]:
+    """Says how far cost analysis is."""
+    return lambda done, whole: tell(f"measuring fills: {done:,} of {whole:,}")
 
 
 def wants_progress(asked: bool | None) -> bool:

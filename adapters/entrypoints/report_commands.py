@@ -123,8 +123,8 @@ def report(
 
     where = store_of(store)
     wanted = Form.JSON if json_output else form
-    with output.waiting("making the report", enabled=output.wants_progress(None)):
-        source, made = make(where, kind.value, (from_session, to_session), as_of, config)
+    with output.waiting("making the report", enabled=output.wants_progress(None)) as tell:
+        source, made = make(where, kind.value, (from_session, to_session), as_of, config, tell)
     if record:
         _issue(where, made, actor)
     present(source, made, wanted.value, out, table)

@@ -36,6 +36,7 @@ def make(
     sessions: tuple[str | None, str | None],
     as_of: str | None,
     config: Path | None,
+    tell: output.Tell,
 ) -> tuple[Source, Report]:
     """Read the store and build the report.
 
@@ -53,8 +54,12 @@ def make(
                 upto = ops.head().position
                 request = Request(kind, *sessions, reporter, records.reviews(ops, upto), upto)
     position = None if as_of is None else position_at(store, parse_as_of(as_of))
-    source = read_source(store, position=position)
-    return source, build(source, request)
+    source = read_source(
+        store,
+        position=position,
+        progress=lambda done, whole: tell(f"reading the log: {done:,} of {whole:,} events"),
+    )
+    return source, build(source, request, progress=output.measuring(tell))
 
 
 def present(source: Source, report: Report, form: str, out: Path | None, table: str | None) -> None:

@@ -24,7 +24,7 @@ from ...projections.reconciliation import standing_note
 from ...projections.reports import SIMULATED_NOTE
 from ...projections.tca.analysis import analyse
 from ...projections.tca.tables import Tables
-from .source import Source
+from .source import Progress, Source, silent
 
 SESSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 TITLES: Final[Mapping[str, str]] = {
@@ -96,14 +96,14 @@ class Request:
         return found
 
 
-def build(source: Source, request: Request) -> Report:
+def build(source: Source, request: Request, *, progress: Progress = silent) -> Report:
     """The report.
 
     Raises:
         InvalidInput: a kind or period that is not allowed.
     """
     request.check()
-    facts = None if request.kind == "limits" else facts_within(source, request)
+    facts = None if request.kind == "limits" else facts_within(source, request, progress)
     entries = [
         entry for entry in source.book.instructions().values() if request.covers(entry.session_date)
     ]
@@ -144,22 +144,23 @@ def _report(
     )
 
 
-def facts_within(source: Source, request: Request) -> Facts:
+def facts_within(source: Source, request: Request, progress: Progress = silent) -> Facts:
     """Cost analysis of the instructions of the period."""
     instructions = source.logged.tables.instructions
     if request.from_session is None and request.to_session is None:
-        return _facts(source, None)
+        return _facts(source, None, progress)
     dates = instructions["session_date"].drop_nulls().unique().to_list()
     inside = [date for date in dates if request.covers(date)]
     ids = instructions.filter(pl.col("session_date").is_in(inside))["instruction_id"].to_list()
-    return _facts(source, frozenset(ids))
+    return _facts(source, frozenset(ids), progress)
 
 
-def _facts(source: Source, ids: frozenset[str] | None) -> Facts:
+def _facts(source: Source, ids: frozenset[str] | None, progress: Progress = silent) -> Facts:
     tables = source.logged.tables
     if ids is not None:
         tables = restricted(tables, ids)
-    analysis = analyse(tables, own_in_prints=source.logged.own_in_prints, keep=KEPT)
+    own = source.logged.own_in_prints
+    analysis = analyse(tables, own_in_prints=own, keep=KEPT, progress=progress)
     return facts_of(tables, analysis, route=source.broker or NOT_GIVEN)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -54,7 +54,17 @@ class Source:
         return self.broker == SIMULATED
 
 
-def read_source(store: str, *, position: int | None = None) -> Source:
+Progress = Callable[[int, int], object]
+"""Takes how many of how many are done."""
+EVENTS_BETWEEN: Final = 5_000
+"""Events read between two words on progress."""
+
+
+def silent(done: int, whole: int) -> None:
+    """Nobody is told."""
+
+
+def read_source(store: str, *, position: int | None = None, progress: Progress = silent) -> Source:
     """Read a store up to a position, by default its head now.
 
     Raises:
@@ -64,10 +74,16 @@ def read_source(store: str, *, position: int | None = None) -> Source:
     path = parse_location(store)
     folder = path.with_name(path.name + SEGMENTS_SUFFIX) if path else None
     with Log.open(store, writer=False) as log:
-        return read_log(log, store, folder, position)
+        return read_log(log, store, folder, position, progress)
 
 
-def read_log(log: Log, store: str, folder: Path | None, position: int | None = None) -> Source:
+def read_log(
+    log: Log,
+    store: str,
+    folder: Path | None,
+    position: int | None = None,
+    progress: Progress = silent,
+) -> Source:
     """Read an open log; see :func:`read_source`."""
     head = log.head().position
     if position is not None and not 0 <= position <= head:
@@ -76,7 +92,10 @@ def read_log(log: Log, store: str, folder: Path | None, position: int | None = N
     projections = [rows, limits, reconciliation]
     refs: dict[str, list[EventRef]] = {}
     broker, last_at = "", 0
-    for recorded in log.events(upto=head if position is None else position):
+    upto = head if position is None else position
+    for recorded in log.events(upto=upto):
+        if recorded.position % EVENTS_BETWEEN == 0:
+            progress(recorded.position, upto)
         follow(projections, [recorded])
         event = recorded.event
         last_at = event.record_time

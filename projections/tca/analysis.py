@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,6 +44,7 @@ def analyse(
     *,
     own_in_prints: bool = True,
     keep: Mapping[str, Sequence[str]] = ALL,
+    progress: Callable[[int, int], object] = lambda done, whole: None,
 ) -> Analysis:
     """Measure every fill, order, instruction and phase.
 
@@ -53,11 +54,15 @@ def analyse(
             so when trading was simulated. Benchmarks are given with and without them either way.
         keep: which columns of ``orders`` and ``fills`` to keep, by table; by default all. A month's
             fills are mostly memory, and who adds them up needs a part of their columns.
+        progress: is told from time to time how many of how many fills are measured.
     """
     ready = prepare(tables)
     place(tables, ready)
     fills, orders, sums, own, of_phases = [], [], [], [], []
+    done = 0
     for some, their_orders in _pieces(ready):
+        progress(done, ready.fills.height)
+        done += some.height
         measured = measure_fills(ready, some)
         sums.append(sum_up(measured, KEY))
         own.append(own_in_windows(measured))
@@ -66,6 +71,7 @@ def analyse(
         of_orders = sum_up(measured.filter(pl.col(ORDER).is_not_null()), ORDER)
         orders.append(_kept(measure_orders(ready, their_orders, of_orders), keep.get("orders")))
         fills.append(_kept(fill_table(measured), keep.get("fills")))
+    progress(done, done)
     instructions = measure_instructions(
         ready, pl.concat(sums), pl.concat(own), own_in_prints=own_in_prints
     )
