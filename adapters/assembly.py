@@ -25,6 +25,7 @@ from .events_file import FileEvents, NoEvents
 from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
 from .permissions import admit_engine
+from .permitting import permits_of
 from .provider_sessions import AssumedSessionCalendar, AssumingMarketData, ProviderCalendar
 from .settings import Settings
 from .simulated_provider import SimulatedProvider
@@ -323,6 +324,7 @@ def _loaded(engine: Engine, settings: Settings, log: Log) -> Parts:
     try:
         admit_engine(gate.store if gate else None, settings.account, is_live=settings.is_live)
         engine.load(limits)
+        engine.desk.permits = permits_of(settings, log, engine.desk.runtime.clock)
     except BaseException:
         log.close()
         raise

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from ..domain import events as e
@@ -12,10 +15,12 @@ from ..domain.ids import account_stream_id
 from ..domain.limits import Limits
 from ..domain.ops.base import OpsRecord
 from ..domain.ops.control import ChangeKind, ChangeProposed
+from ..domain.plan import StrategyParameters
 from ..domain.ports import NANOS
 from ..domain.principals import Principal
 from ..domain.supervision import Change, ChangeTerms, Moment, Supervision
 from ..domain.supervision.effects import RECORDED, principals_content, take_effect
+from ..domain.supervision.inventory import in_use
 from ..domain.supervision.limit_changes import LIMIT_KINDS, limit_change, limits_after
 from .standing import account_of
 from .storage.log import Log
@@ -78,6 +83,38 @@ class Changes:
             reason,
             valid_ns,
             is_tightening=takes_away,
+        )
+
+    def propose_strategy(
+        self,
+        name: str,
+        parameters: StrategyParameters,
+        evidence: Path,
+        go_live_at: int,
+        reason: str,
+        valid_ns: int,
+    ) -> Change:
+        """Propose that a strategy trades live with these parameters, on the evidence of a file.
+
+        Raises:
+            InvalidInput: no such strategy, or the evidence cannot be read.
+        """
+        known = {one.strategy.value: one for one in in_use(parameters)}
+        if name not in known:
+            raise InvalidInput("strategy", name, ", ".join(known))
+        used = known[name]
+        content = {
+            "strategy": name,
+            "version": used.version,
+            "parameters": used.parameters,
+            "model": used.model,
+            "evidence": _hash_of(evidence),
+            "evidence_name": evidence.name[:200],
+            "go_live_at": go_live_at,
+        }
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return self._proposed(
+            ChangeKind.STRATEGY, name, text, reason, valid_ns, is_tightening=False
         )
 
     def _proposed(
@@ -166,6 +203,14 @@ class Changes:
                     continue  # the engine was faster
                 return
         raise StoreError(f"{self._supervisor.store}: the account's record changed at every try")
+
+
+def _hash_of(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidInput("evidence", file, f"a readable file ({error.strerror})") from error
 
 
 def hours_ns(hours: float) -> int:

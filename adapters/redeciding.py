@@ -18,7 +18,7 @@ from ..domain.market import MarketState
 from ..domain.planning.facts import Deferred, Nothing, Outcome, Planned, Refused
 from ..domain.planning.inputs import PlanningInputs
 from ..domain.planning.planner import plan_decision
-from ..domain.reasons import EndReason
+from ..domain.reasons import EndReason, Reason
 from ..domain.switching import Progressed, Switch, reassess
 from ..projections.runner import compare_values
 from .disagreement import Disagreement
@@ -26,6 +26,7 @@ from .storage.records import Recorded
 
 CHECKS: Final = "checks"
 ESTIMATE: Final = "estimate"
+NOT_PLANNING: Final = frozenset({Reason.STRATEGY_APPROVAL, Reason.CLOCK})
 _PLAN_FIELDS: Final = (
     "plan",
     CHECKS,
@@ -81,6 +82,8 @@ class Plans:
             return
         inputs = self._open.pop(instruction.id, None)
         decision = instruction.decision
+        if isinstance(event, e.InstructionRejected) and _is_not_planning(event):
+            return
         if type(event) not in _FIELDS or inputs is None or rules is None or decision is None:
             self.without_inputs += isinstance(event, _ADMISSIONS)
             return
@@ -110,6 +113,11 @@ class Plans:
             self.differences.append(
                 Disagreement(kind, position, str(instruction.id), path, str(recorded), str(anew))
             )
+
+
+def _is_not_planning(event: e.InstructionRejected) -> bool:
+    """Whether it was refused for what no planning looks at: an approval, the machine's clock."""
+    return any(refusal.reason in NOT_PLANNING for refusal in event.refusals)
 
 
 def _by_name(fields: Fields) -> Fields:

@@ -38,6 +38,7 @@ from ..domain.switching import SwitchingRules
 from ..domain.timing.engine import TimingConfig
 from .alerting.terms import AlertSettings
 from .brokers.provider import NeutralDefaults, ProviderTimings
+from .clock_reading import ClockSettings
 from .integrity.terms import IntegritySettings
 from .reporting.terms import ReportingSettings
 from .settings_reading import Key, fold, keys_of, nested, translated, unknown
@@ -191,6 +192,7 @@ class Settings(BaseSettings):
     intake: IntakeRules = IntakeRules()
     broker: BrokerSettings = BrokerSettings()
     fees: FeeSettings = FeeSettings()
+    clock: ClockSettings = ClockSettings()
     integrity: IntegritySettings = IntegritySettings()
     retention: RetentionRules = RetentionRules()
     reporting: ReportingSettings = ReportingSettings()
@@ -242,6 +244,11 @@ class Settings(BaseSettings):
             return cls(**nested(values, KEYS))
         except ValidationError as error:
             raise translated(error, KEYS) from None
+
+    @classmethod
+    def of_any_mode(cls, file: str | Path | None = None) -> Self:
+        """The settings of file and environment for looking only; raises InvalidInput."""
+        return cls._merge(None, file)
 
     @classmethod
     def store_named(cls, file: str | Path | None = None) -> str | None:

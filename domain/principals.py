@@ -110,6 +110,8 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "exceptions close": _CONTROL,
     "principals list": _READ,
     "books": _READ,
+    "strategies list": _READ,
+    "strategies propose": _DESK,
     "check": _READ,
     "doctor": _READ,
     "events": _READ,

@@ -44,6 +44,8 @@ class Reason(StrEnum):
     SETTLED_FUNDS = "settled_funds"
     GOOD_FAITH = "good_faith"
     UNEXPLAINED_POSITION = "unexplained_position"
+    STRATEGY_APPROVAL = "strategy_approval"
+    CLOCK = "clock"
     KILLED = "killed"
     BROKER_REJECTED = "broker_rejected"
     BROKER_UNAVAILABLE = "broker_unavailable"

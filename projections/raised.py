@@ -254,9 +254,24 @@ def raised_by_records(records: Iterable[tuple[int, ops.OpsRecord]]) -> Iterator[
             detail = f"{record.command}: {record.why}"[:500]
             kind = ExceptionKind.REFUSAL
             yield _of(record, place, kind, Urgency.WARNING, "", detail, {record.actor})
+        elif isinstance(record, ops.ClockMeasured) and record.health is not ops.ClockHealth.GOOD:
+            yield _of(record, place, ExceptionKind.ALERT, *_clock(record), set())
         elif isinstance(record, ops.VerificationDone) and record.outcome == "failed":
             detail = f"verification failed at {record.first_bad_position}: {record.what}"[:500]
             yield _of(record, place, ExceptionKind.ALERT, Urgency.CRITICAL, "", detail, set())
+
+
+def _clock(record: ops.ClockMeasured) -> tuple[Urgency, str, str]:
+    """Urgency, account and words of a clock that is off."""
+    if record.offset_ns is None or record.uncertainty_ns is None:
+        seen = f"the clock's offset is unknown ({record.source})"
+    else:
+        worst = (abs(record.offset_ns) + record.uncertainty_ns) // 1_000_000
+        seen = f"the clock may be off by {worst} ms by {record.source}"
+    blocked = record.health is ops.ClockHealth.BLOCKED
+    bound = record.offset_ms_max if blocked else record.alert_ms
+    detail = f"{seen}; bound {bound} ms{', no new orders' if blocked else ''}"
+    return (Urgency.CRITICAL if blocked else Urgency.WARNING), "", detail
 
 
 def _of(

@@ -58,6 +58,8 @@ def _control() -> list[ops.OpsRecord]:
             evidence_name="vwap-2026-q1",
             go_live_at=NOW,
             change=DIGEST,
+            proposer="rob",
+            approver="kim",
         ),
     ]
 
@@ -117,6 +119,15 @@ def ops_examples() -> list[ops.OpsRecord]:
             originators=("rob",),
             positions=(204, 211),
             closed_by_hand=True,
+        ),
+        ops.ClockMeasured(
+            **_head(),
+            source="NTP, by the kernel (adjtimex)",
+            offset_ns=-181_000,
+            uncertainty_ns=71_500_000,
+            alert_ms=50,
+            offset_ms_max=1_000,
+            health=ops.ClockHealth.ALERT,
         ),
         ops.CommentaryWritten(
             **_head(),

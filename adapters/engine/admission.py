@@ -24,6 +24,7 @@ from ...domain.reasons import EndReason, Reason, Refusal
 from ...domain.timing.rules import assess
 from .corporate_facts import crossed_ex_date, name_facts
 from .desk import Desk
+from .permits import permitted
 from .session_books import record_status
 
 RAISING: Final = frozenset({TradeAction.BUY, TradeAction.ADD})
@@ -106,7 +107,7 @@ class Admission:
         facts = replace(facts, usage=usage, timing=timing, admitted=True)
         stamp = desk.stamp(str(instruction.id), "deferral")
         self._assess(instruction, decision, facts)
-        outcome = plan_decision(decision, facts, instruction.id)
+        outcome = permitted(plan_decision(decision, facts, instruction.id), desk.not_permitted)
         planned = outcome.planned if isinstance(outcome, Deferred) else outcome
         if isinstance(planned, Planned) and instruction.plan is not None:
             quantity = min(planned.terms.quantity, instruction.plan.quantity)
@@ -240,7 +241,9 @@ class Admission:
         self, instruction: Instruction, decision: Decision, entry: Entry, note: str = ""
     ) -> None:
         self._assess(instruction, decision, entry.facts, note)
-        outcome = plan_decision(decision, entry.facts, instruction.id)
+        outcome = permitted(
+            plan_decision(decision, entry.facts, instruction.id), self._desk.not_permitted
+        )
         stamp = self._desk.stamp(str(instruction.id), "plan")
         if isinstance(outcome, Planned):
             self._reserve(instruction, entry, outcome, None)

@@ -31,6 +31,7 @@ from ...domain.ports import (
     Runtime,
     Side,
 )
+from ...domain.reasons import Refusal
 from ...domain.switching import SwitchingRules
 from ...domain.timing.terms import TimingConfig
 from ...projections.account_books import AccountBooks
@@ -40,6 +41,7 @@ from ..storage.keystore import Keystore
 from ..storage.log import Log
 from ..storage.records import Appended, Conflict, CounterExceeded, Job
 from .gate import SendGate
+from .permits import Permit
 
 DEFAULT_LIMITS: Final = Limits()
 ACTOR: Final = f"engine/{__version__}"
@@ -124,6 +126,7 @@ class Desk:
     seen: int = 0
     own: list[tuple[int, int]] = field(default_factory=list)
     gate: SendGate | None = None
+    permits: tuple[Permit, ...] = ()
     on_event: Callable[[e.DomainEvent], None] | None = None
     started: bool = False
     starts: int = 0
@@ -150,6 +153,11 @@ class Desk:
         account = await self.broker.account()
         stated = self.rules.account_kind
         return account if stated is None else replace(account, kind=stated)
+
+    def not_permitted(self, strategy: str) -> Refusal | None:
+        """Why an order of a strategy must not be decided or sent now, None when it may."""
+        found = (permit.why_not(strategy) for permit in self.permits)
+        return next((refusal for refusal in found if refusal is not None), None)
 
     def stamp(
         self,

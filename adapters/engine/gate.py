@@ -92,6 +92,9 @@ class SendGate:
         found = self._terms(client_order_id)
         if found is None:
             return None
+        refusal = self._desk.not_permitted(found[1])
+        if refusal is not None:
+            return refusal.message
         scope = self._desk.account.is_killed(*found)
         if scope is None and ask_store:
             scope = blocking_scope(self._desk.log, self.file, self._desk.name, *found)

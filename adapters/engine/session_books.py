@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Protocol
@@ -59,6 +60,8 @@ async def open_session(desk: Desk, limits: Limits) -> None:
     if is_open and status is not None and status.session_date == now_session.date:
         return
     account = await desk.broker_account()
+    for permit in desk.permits:
+        await asyncio.to_thread(permit.renew)
     stamp = desk.stamp("account", "session_open")
     desk.start_once()
     record_status(desk, account, now_session)

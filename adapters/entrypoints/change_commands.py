@@ -105,7 +105,7 @@ def propose(
             change = changes.propose(ChangeKind.RELEASE_KILL, read_scope(scope), reason, valid)
         else:
             change = changes.propose(ChangeKind.CLOSE_BREAK, scope, reason, valid)
-        _tell(change, supervisor.now, json_output=json_output)
+        tell(change, supervisor.now, json_output=json_output)
 
 
 @changes_app.command()
@@ -127,7 +127,7 @@ def approve(
     output.log_to_stderr()
     with Supervisor(store_of(store)) as supervisor:
         change = Changes(supervisor).approve(id, reason)
-        _tell(change, supervisor.now, json_output=json_output)
+        tell(change, supervisor.now, json_output=json_output)
 
 
 @changes_app.command()
@@ -145,7 +145,7 @@ def reject(
     output.log_to_stderr()
     with Supervisor(store_of(store)) as supervisor:
         change = Changes(supervisor).reject(id, reason)
-        _tell(change, supervisor.now, json_output=json_output)
+        tell(change, supervisor.now, json_output=json_output)
 
 
 @changes_app.command()
@@ -159,7 +159,7 @@ def apply(id: IdArgument, store: StoreOption = None, json_output: JsonOption = F
     with Supervisor(store_of(store)) as supervisor:
         change = supervisor.state.change(id)
         Changes(supervisor).put_in_force(change)
-        _tell(supervisor.state.change(id), supervisor.now, json_output=json_output)
+        tell(supervisor.state.change(id), supervisor.now, json_output=json_output)
 
 
 @changes_app.command("list")
@@ -228,7 +228,8 @@ def change_line(change: Change, now: int) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _tell(change: Change, now: int, *, json_output: bool) -> None:
+def tell(change: Change, now: int, *, json_output: bool) -> None:
+    """Print a change, and what is next."""
     from . import output
 
     if json_output:

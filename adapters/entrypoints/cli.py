@@ -37,6 +37,7 @@ from .replay_command import replay
 from .report_commands import explain, report, review
 from .running_commands import run
 from .store_commands import store_app
+from .strategy_commands import strategies_app
 from .surveillance_command import surveillance
 from .verify_command import verify
 
@@ -105,6 +106,7 @@ app.add_typer(store_app)
 app.add_typer(principals_app)
 app.add_typer(changes_app)
 app.add_typer(exceptions_app)
+app.add_typer(strategies_app)
 guard_all(app)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .alerting import AlertCleared, AlertNotified, AlertRaised
 from .base import OPS_CATALOGUE, OPS_UPCASTERS, OpsRecord
+from .clocks import ClockHealth, ClockMeasured
 from .control import (
     AccessRefused,
     ChangeApplied,
@@ -38,6 +39,8 @@ __all__ = [
     "ChangeKind",
     "ChangeProposed",
     "ChangeRejected",
+    "ClockHealth",
+    "ClockMeasured",
     "CommentaryWritten",
     "Disposition",
     "EngineStopped",

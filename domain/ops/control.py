@@ -109,7 +109,8 @@ class StrategyApproved(OpsRecord):
     """A version of a strategy may trade live from ``go_live_at`` (ns UTC) on.
 
     ``parameters`` and ``model`` are hashes of its parameters and of its fitted model, ``evidence``
-    the hash of the evaluation that was looked at, ``change`` the approved change.
+    the hash of the evaluation that was looked at, ``change`` the approved change, that ``proposer``
+    asked for and ``approver`` approved.
     """
 
     TOPIC: ClassVar[str] = "StrategyApproved"
@@ -122,3 +123,5 @@ class StrategyApproved(OpsRecord):
     evidence_name: Annotated[str, Field(max_length=200)]
     go_live_at: int
     change: Sha256Hex
+    proposer: Name
+    approver: Name

@@ -35,7 +35,11 @@ def take_effect(
         principals = read_principals(content)
         _check_base(state, content)
         return applied, PrincipalsInForce(**head, principals=principals, change=change.id)
-    return applied, StrategyApproved(**head, **content, change=change.id)
+    approved = change.approved.actor if change.approved is not None else by.name
+    content["go_live_at"] = max(content["go_live_at"], when.at)
+    return applied, StrategyApproved(
+        **head, **content, change=change.id, proposer=change.proposed.actor, approver=approved
+    )
 
 
 def principals_content(state: Supervision, after: Sequence[Principal]) -> tuple[str, bool]:

@@ -29,6 +29,7 @@ HOUR_NS: Final = 3_600 * NANOS
 ESCALATIONS_MAX: Final = 2
 DUE_HOURS_MAX: Final = 24 * 31
 CLOSERS: Final = (Role.RISK, Role.COMPLIANCE)
+"""The roles of which one assigns and closes exceptions."""
 
 
 class Urgency(StrEnum):

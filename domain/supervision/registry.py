@@ -23,6 +23,7 @@ from ..ops.control import (
     PrincipalsInForce,
     StrategyApproved,
 )
+from ..ops.exceptions import ExceptionAssigned, ExceptionClosed
 from ..principals import (
     SINGLE_OWNER,
     AccessDenied,
@@ -197,8 +198,9 @@ class Supervision:
         change = self.change(id)
         command = f"reject {change.proposed.kind.value}"
         self.check_current(by, command)
-        if by.identity != change.proposed.person.casefold():
-            need(by, APPROVERS[change.proposed.kind], command)
+        is_own = by.identity == change.proposed.person.casefold()
+        kind = change.proposed.kind
+        need(by, PROPOSERS[kind] if is_own else APPROVERS[kind], command)
         state = change.state(when.at)
         if state not in (ChangeState.PROPOSED, ChangeState.APPROVED):
             raise AccessDenied(by.name, command, f"it is {state.value}")
@@ -208,10 +210,12 @@ class Supervision:
         """Use an approved change.
 
         Raises:
-            AccessDenied: it is not approved, expired or used, or an approver is none any more.
+            AccessDenied: by somebody without the role; or it is not approved, expired or used, or
+                the approver is none any more.
         """
         change = self.change(id)
         self.check_current(by, command)
+        need(by, PROPOSERS[change.proposed.kind], command)
         why = self.why_unusable(change, when.at)
         if why is not None:
             raise AccessDenied(by.name, command, why)
@@ -292,7 +296,7 @@ class Supervision:
             self.changes[record.change].applied_at = record.record_time
         elif isinstance(record, StrategyApproved):
             self.strategies.append(record)
-        elif not isinstance(record, AccessRefused):
+        elif not isinstance(record, AccessRefused | ExceptionAssigned | ExceptionClosed):
             return
         self._latest = max(self._latest, record.record_time)
 
