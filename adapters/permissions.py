@@ -108,6 +108,6 @@ def admit_engine(
     if supervisor is None:
         return
     with supervisor:
-        supervisor.require(RUN_LIVE if is_live else RUN)
+        supervisor.grant(RUN_LIVE if is_live else RUN, account)
         if is_live:
             supervisor.use(ChangeKind.LIVE, account, LIVE_SCOPE, RUN_LIVE)

@@ -32,6 +32,7 @@ DECIDE_TRIES_MAX: Final = 100
 TOPICS: Final = frozenset(
     {
         "PrincipalsInForce",
+        "AccessGranted",
         "AccessRefused",
         "ChangeProposed",
         "ChangeApproved",
@@ -134,6 +135,12 @@ class Supervisor:
             return me
 
         return self._denied_on_record(check)
+
+    def grant(self, command: str, account: str) -> Principal:
+        """As :meth:`require`, and put on the record who runs an engine from here on."""
+        me = self.require(command)
+        self.decide(lambda state, by, when: (state.granted(by, command, account, when),))
+        return me
 
     def deny(self, denied: AccessDenied) -> NoReturn:
         """Put a refusal on the record and raise it."""

@@ -32,6 +32,12 @@ _CRITICAL: Final = frozenset(
 )
 
 
+_TOLD_FROM_LOG: Final = frozenset(
+    {"overfill", "indeterminate_order", "escalated", "kill_switch", "break", "anomaly"}
+)
+"""Alerts of the watch about what the log tells by itself, which is an exception already."""
+
+
 class RaisedExceptions(Projection):
     """Everything in a log that somebody has to look at."""
 
@@ -254,6 +260,10 @@ def raised_by_records(records: Iterable[tuple[int, ops.OpsRecord]]) -> Iterator[
             detail = f"{record.command}: {record.why}"[:500]
             kind = ExceptionKind.REFUSAL
             yield _of(record, place, kind, Urgency.WARNING, "", detail, {record.actor})
+        elif isinstance(record, ops.AlertRaised) and record.kind not in _TOLD_FROM_LOG:
+            detail = f"{record.kind} {record.subject}: {record.detail}"[:500]
+            urgency = Urgency(record.severity)
+            yield _of(record, place, ExceptionKind.ALERT, urgency, "", detail, set())
         elif isinstance(record, ops.ClockMeasured) and record.health is not ops.ClockHealth.GOOD:
             yield _of(record, place, ExceptionKind.ALERT, *_clock(record), set())
         elif isinstance(record, ops.VerificationDone) and record.outcome == "failed":

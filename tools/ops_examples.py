@@ -32,6 +32,7 @@ def _control() -> list[ops.OpsRecord]:
     )
     return [
         ops.PrincipalsInForce(**_head(), principals=(kim, bot), change=DIGEST),
+        ops.AccessGranted(**_head(), command="run --live", person="kim.lee", account="paper-1"),
         ops.AccessRefused(**_head(), command="release account", why="it takes the role risk"),
         ops.ChangeProposed(
             **_head(),
@@ -60,6 +61,34 @@ def _control() -> list[ops.OpsRecord]:
             change=DIGEST,
             proposer="rob",
             approver="kim",
+        ),
+    ]
+
+
+def _supervised() -> list[ops.OpsRecord]:
+    return [
+        ops.ExceptionAssigned(
+            **_head(), exception=DIGEST, owner="kim", due_at=NOW, reason="knows the symbol"
+        ),
+        ops.ExceptionClosed(
+            **_head(),
+            exception=DIGEST,
+            kind=ops.ExceptionKind.BREAK,
+            disposition=ops.Disposition.CORRECTED,
+            text="a transfer that the broker booked late",
+            person="ada",
+            originators=("rob",),
+            positions=(204, 211),
+            closed_by_hand=True,
+        ),
+        ops.ClockMeasured(
+            **_head(),
+            source="NTP, by the kernel (adjtimex)",
+            offset_ns=-181_000,
+            uncertainty_ns=71_500_000,
+            alert_ms=50,
+            offset_ms_max=1_000,
+            health=ops.ClockHealth.ALERT,
         ),
     ]
 
@@ -106,29 +135,7 @@ def ops_examples() -> list[ops.OpsRecord]:
             sealed_reason="c2VhbGVk",
         ),
         *_control(),
-        ops.ExceptionAssigned(
-            **_head(), exception=DIGEST, owner="kim", due_at=NOW, reason="knows the symbol"
-        ),
-        ops.ExceptionClosed(
-            **_head(),
-            exception=DIGEST,
-            kind=ops.ExceptionKind.BREAK,
-            disposition=ops.Disposition.CORRECTED,
-            text="a transfer that the broker booked late",
-            person="ada",
-            originators=("rob",),
-            positions=(204, 211),
-            closed_by_hand=True,
-        ),
-        ops.ClockMeasured(
-            **_head(),
-            source="NTP, by the kernel (adjtimex)",
-            offset_ns=-181_000,
-            uncertainty_ns=71_500_000,
-            alert_ms=50,
-            offset_ms_max=1_000,
-            health=ops.ClockHealth.ALERT,
-        ),
+        *_supervised(),
         ops.CommentaryWritten(
             **_head(),
             report=DIGEST,

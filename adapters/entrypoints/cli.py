@@ -11,6 +11,7 @@ import typer
 
 from ... import __version__
 from .actions_command import accept, actions
+from .audit_command import audit_pack
 from .books_command import books
 from .chains_command import chains
 from .change_commands import changes_app
@@ -84,6 +85,7 @@ app.command()(prove)
 app.command()(check)
 app.command()(export)
 app.command()(redact)
+app.command()(audit_pack)
 app.command()(mirror)
 app.command()(query)
 app.command()(paper)

@@ -131,7 +131,7 @@ def check_document(
         ProofError: it does not show what it says.
         InvalidInput: it is nothing that can be checked.
     """
-    from ..handover import dossier, ranges
+    from ..handover import audit_pack, dossier, ranges
     from ..integrity import proofs
 
     if path.is_dir():
@@ -164,10 +164,19 @@ def check_document(
             if whole.analysis_agrees
             else "its analysis was made by another version of fillwright",
         ]
+    elif format == audit_pack.FORMAT:
+        pack = audit_pack.check_pack(path.parent, document, public, anchored, on_progress)
+        told, signed, outside = asdict(pack), pack.signed, pack.anchored
+        lines = [
+            f"{pack.orders} instructions, {pack.exceptions} exceptions and {pack.records} records "
+            f"of events {pack.first} to {pack.last} of {pack.size} in the log {pack.origin}",
+            "its documents come out of them again"
+            if pack.documents_agree
+            else "its documents were made by another version of fillwright",
+        ]
     else:
-        raise InvalidInput(
-            "format", format, ", ".join((proofs.FORMAT, ranges.FORMAT, dossier.FORMAT))
-        )
+        known = (proofs.FORMAT, ranges.FORMAT, dossier.FORMAT, audit_pack.FORMAT)
+        raise InvalidInput("format", format, ", ".join(known))
     by = f"signed by {public.label}" if public is not None else "signature not checked"
     kept = "its checkpoint lies outside" if outside else "its checkpoint was not looked up"
     return told, [*lines, f"{by}; {kept}"], signed

@@ -16,6 +16,10 @@ UNREADABLE_GOES_ON: Final = frozenset({"doctor", "kill", "verify", "store migrat
 says what is wrong, and a store without tables has nobody."""
 
 
+ENGINES: Final = frozenset({"run", "run --live"})
+"""Commands that run an engine; who runs it is on the record."""
+
+
 def guard_all(app: typer.Typer, prefix: str = "") -> None:
     """Have every command of an application, and of its groups, ask first."""
     for info in app.registered_commands:
@@ -65,7 +69,17 @@ def check(name: str, arguments: Mapping[str, Any]) -> None:
         raise
     if supervisor is not None:
         with supervisor:
-            supervisor.require(name)
+            if name in ENGINES:
+                supervisor.grant(name, account_of(arguments.get("config")))
+            else:
+                supervisor.require(name)
+
+
+def account_of(config: Path | None) -> str:
+    """The account that configuration names; raises InvalidInput."""
+    from ..settings import Settings
+
+    return Settings.of_any_mode(config).account
 
 
 def _store(given: object, config: Path | None) -> str | None:

@@ -250,7 +250,8 @@ def _write_jsonl(path: Path, rows: Iterable[RawRecorded]) -> None:
         os.fsync(file.fileno())
 
 
-def _read_jsonl(path: Path) -> Iterator[RawRecorded]:
+def read_jsonl(path: Path) -> Iterator[RawRecorded]:
+    """The events of lines as :func:`event_line` writes them."""
     with path.open("rb") as file:
         for line in file:
             whole = json.loads(line)
@@ -338,7 +339,7 @@ _WRITERS: Final[Mapping[Format, Writer]] = {
     Format.PARQUET: _write_parquet,
 }
 _READERS: Final[Mapping[Format, Reader]] = {
-    Format.JSONL: _read_jsonl,
+    Format.JSONL: read_jsonl,
     Format.CSV: _read_csv,
     Format.PARQUET: _read_parquet,
 }

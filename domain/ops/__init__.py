@@ -11,6 +11,7 @@ from .alerting import AlertCleared, AlertNotified, AlertRaised
 from .base import OPS_CATALOGUE, OPS_UPCASTERS, OpsRecord
 from .clocks import ClockHealth, ClockMeasured
 from .control import (
+    AccessGranted,
     AccessRefused,
     ChangeApplied,
     ChangeApproved,
@@ -29,6 +30,7 @@ __all__ = [
     "OPS_CATALOGUE",
     "OPS_UPCASTERS",
     "REPORT_KINDS",
+    "AccessGranted",
     "AccessRefused",
     "AlertCleared",
     "AlertNotified",

@@ -51,6 +51,19 @@ class AccessRefused(OpsRecord):
     why: Text
 
 
+class AccessGranted(OpsRecord):
+    """``actor`` was let trade: it runs an engine over ``account`` until another is let.
+
+    What the engine then decides and sends is by its authority.
+    """
+
+    TOPIC: ClassVar[str] = "AccessGranted"
+
+    command: Scope
+    person: Name
+    account: Account
+
+
 class ChangeProposed(OpsRecord):
     """A change was proposed.
 

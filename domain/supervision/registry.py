@@ -14,6 +14,7 @@ from ..errors import InvalidInput
 from ..ops.base import OpsRecord
 from ..ops.control import (
     TEXT_MAX,
+    AccessGranted,
     AccessRefused,
     ChangeApplied,
     ChangeApproved,
@@ -50,6 +51,10 @@ OWNER: Final = Principal(
     name=SINGLE_OWNER, person=SINGLE_OWNER, roles=tuple(Role), user=SINGLE_OWNER
 )
 """Whoever has the store, while no principals are set up: every role, and nobody to ask."""
+
+
+TIMED: Final = (AccessGranted, AccessRefused, ExceptionAssigned, ExceptionClosed)
+"""Records that change nothing here and behind which time does not go back either."""
 
 
 class Moment(NamedTuple):
@@ -118,6 +123,13 @@ class Supervision:
             **head_of(when, denied.principal),
             command=denied.command[:200],
             why=denied.why[:TEXT_MAX],
+        )
+
+    def granted(self, by: Principal, command: str, account: str, when: Moment) -> AccessGranted:
+        """The record that a principal runs an engine; raises AccessDenied if it may not."""
+        self.require(by, command)
+        return AccessGranted(
+            **head_of(when, by.name), command=command, person=by.person, account=account
         )
 
     def set_first(self, principals: Sequence[Principal], by: str, when: Moment) -> OpsRecord:
@@ -296,7 +308,7 @@ class Supervision:
             self.changes[record.change].applied_at = record.record_time
         elif isinstance(record, StrategyApproved):
             self.strategies.append(record)
-        elif not isinstance(record, AccessRefused | ExceptionAssigned | ExceptionClosed):
+        elif not isinstance(record, TIMED):
             return
         self._latest = max(self._latest, record.record_time)
 

@@ -1,0 +1,291 @@
+"""An audit pack: everything that an auditor asks for in one folder, checked offline.
+
+The folder holds the log up to the end of the period with its proof, the whole second stream with
+its chain, and documents that are told from these two alone. Whoever checks it tells them once more
+and compares bytes, so nothing in a document has to be believed. The same store, checkpoint, key and
+period give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ... import __version__
+from ...domain.errors import FillwrightError, InvalidInput
+from ...domain.ops.base import OpsRecord
+from ...projections.audit_pack import Period, pack_documents
+from ...projections.canonical import canonical_bytes
+from ..integrity.checkpoints import SignedCheckpoint
+from ..integrity.notes import NoteError, SignerKey, VerifierKey, parse_note
+from ..integrity.proofs import ProofError
+from ..integrity.tree import OnProgress
+from ..storage.chain import GENESIS, link
+from ..storage.log import Log
+from ..storage.mapper import EventMapper
+from ..storage.ops_log import OPS_ORIGINATOR, OpsLog, decode_record
+from ..storage.records import RawRecorded, Recorded
+from . import ranges
+
+FORMAT: Final = "fillwright audit pack 1"
+EVENTS: Final = "events"
+RECORDS: Final = "records.jsonl"
+README: Final = "README.txt"
+DOCUMENT_SUFFIX: Final = ".json"
+_WORDS: Final = """\
+Audit pack of the log {origin}, events {first} to {last}.
+
+manifest.json      every file with its SHA-256; signed; what verification found
+events/            the log from its first event to {last}, with hashes and a signed checkpoint
+records.jsonl      the second stream: permissions, approvals, exceptions, reports, checks
+orders.json        every order, refused and cancelled ones included, with authority and times
+limits.json rules.json permissions.json overrides.json kills.json exceptions.json
+reconciliations.json strategies.json clock.json checks.json reports.json
+
+Times are nanoseconds since 1970, UTC. To check it, with the public key from another source:
+
+    fillwright check FOLDER --key verifier.pub
+
+Every document is told again from events/ and records.jsonl and compared byte for byte.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PackResult:
+    """What a checked pack is of, and by whose word.
+
+    ``documents_agree`` is None where another version of the code made the documents.
+    """
+
+    first: int
+    last: int
+    size: int
+    origin: str
+    records: int
+    orders: int
+    exceptions: int
+    signed: bool
+    anchored: bool
+    documents_agree: bool | None
+
+
+def make_pack(
+    log: Log,
+    ops: OpsLog,
+    first: int,
+    last: int,
+    folder: Path,
+    checkpoint: SignedCheckpoint,
+    key: SignerKey,
+    on_progress: OnProgress | None = None,
+) -> dict[str, Any]:
+    """Write the pack of positions ``first`` to ``last``; returns its manifest.
+
+    Raises:
+        InvalidInput: the range is empty or beyond the checkpoint, or the folder is not empty.
+        ProofError: a stream is not what was recorded; what is wrong is named.
+    """
+    if not 1 <= first <= last:
+        raise InvalidInput("range", f"{first} to {last}", "positions from 1 on")
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidInput("out", folder, "a folder that is empty or does not exist")
+    head = ops.head()
+    raws = list(ops.raw_events(upto=head.position))
+    if _chain(raws) != head.hash:
+        raise ProofError("the second stream is not what was written: run `fillwright verify`")
+    made = ranges.export_range(
+        log, 1, last, ranges.Format.JSONL, folder / EVENTS, checkpoint, on_progress
+    )
+    _write(folder / RECORDS, b"".join(map(ranges.event_line, raws)))
+    documents = _documents(_events_of(log.raw_events(0, last)), raws, first, last)
+    for name, document in documents.items():
+        _write(folder / f"{name}{DOCUMENT_SUFFIX}", canonical_bytes(document) + b"\n")
+    origin = checkpoint.checkpoint.origin
+    _write(folder / README, _WORDS.format(origin=origin, first=first, last=last).encode())
+    manifest = {
+        "format": FORMAT,
+        "code_version": __version__,
+        "origin": origin,
+        "from": first,
+        "to": last,
+        "records": head.position,
+        "records_hash": head.hash.hex(),
+        "files": _hashes(folder),
+        "verification": {
+            "events": {"ok": True, "count": last, "previous": made["previous_hash"]},
+            "records": {"ok": True, "count": head.position},
+            "checkpoint_size": checkpoint.size,
+        },
+        "checkpoint": checkpoint.text,
+    }
+    manifest["signature"] = key.sign(_statement(manifest))
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+    _write(folder / ranges.MANIFEST, f"{text}\n".encode())
+    return manifest
+
+
+def check_pack(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    key: VerifierKey | None = None,
+    anchored: Sequence[SignedCheckpoint] | None = None,
+    on_progress: OnProgress | None = None,
+) -> PackResult:
+    """Check a pack without the store: files, signature, both chains, and every document.
+
+    Raises:
+        ProofError: it is not what it says; names what is wrong.
+    """
+    try:
+        _check_files(folder, manifest)
+        _check_signature(manifest, key)
+        inner = json.loads((folder / EVENTS / ranges.MANIFEST).read_text(encoding="utf-8"))
+        if inner["checkpoint"] != manifest["checkpoint"]:
+            raise ProofError("its events are proven by another checkpoint")
+        found = ranges.check_range(folder / EVENTS, inner, key, anchored, on_progress)
+        first, last = int(manifest["from"]), int(manifest["to"])
+        if inner["kind"] != ranges.Format.JSONL.value:
+            raise ProofError("its events are not lines of JSON")
+        if (found.first, found.last) != (1, last) or not 1 <= first <= last:
+            raise ProofError(f"its events are {found.first} to {found.last}, not 1 to {last}")
+        raws = _read_records(folder / RECORDS)
+        if len(raws) != manifest["records"] or _chain(raws).hex() != manifest["records_hash"]:
+            raise ProofError("the second stream in it is not the one that the manifest names")
+        agrees, documents = _check_documents(folder, manifest, raws, inner["file"])
+    except OSError as error:
+        raise ProofError(f"{error.filename}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProofError(f"it is not a pack as fillwright writes it: {error!r}") from error
+    return PackResult(
+        first,
+        last,
+        found.size,
+        found.origin,
+        len(raws),
+        len(documents["orders"]),
+        len(documents["exceptions"]),
+        found.signed,
+        found.anchored,
+        agrees,
+    )
+
+
+# -- parts -----------------------------------------------------------------------------------------
+
+
+def _documents(
+    events: Iterator[Recorded], raws: Sequence[RawRecorded], first: int, last: int
+) -> dict[str, Any]:
+    records: list[tuple[int, OpsRecord]] = [
+        (raw.position, decode_record(raw.topic, raw.state, raw.position)) for raw in raws
+    ]
+    listed = list(events)
+    times = [one.event.record_time for one in listed]
+    at = max([*times, *(record.record_time for _, record in records)])
+    return pack_documents(listed, records, Period(first, last, at))
+
+
+def _events_of(raws: Iterator[RawRecorded]) -> Iterator[Recorded]:
+    mapper = EventMapper()
+    for raw in raws:
+        yield Recorded(raw.position, mapper.decode(raw.topic, raw.state, raw.position), raw.hash)
+
+
+def _check_documents(
+    folder: Path, manifest: Mapping[str, Any], raws: Sequence[RawRecorded], events: str
+) -> tuple[bool | None, dict[str, Any]]:
+    """Tell every document once more from the two streams, and compare bytes."""
+    rows = ranges.read_jsonl(folder / EVENTS / events)
+    try:
+        again = _documents(_events_of(rows), raws, int(manifest["from"]), int(manifest["to"]))
+    except FillwrightError as error:
+        raise ProofError(f"its events cannot be read: {error}") from error
+    differing = [
+        name
+        for name, document in again.items()
+        if (folder / f"{name}{DOCUMENT_SUFFIX}").read_bytes() != canonical_bytes(document) + b"\n"
+    ]
+    if not differing:
+        return True, again
+    if manifest["code_version"] != __version__:
+        return None, again
+    raise ProofError(f"not what its events and records tell: {', '.join(differing)}")
+
+
+def _chain(raws: Sequence[RawRecorded]) -> bytes:
+    """The hash of the chain over the records; raises ProofError where one does not fit."""
+    previous = GENESIS
+    for position, raw in enumerate(raws, start=1):
+        if raw.position != position:
+            raise ProofError(f"the record at position {position} is missing")
+        previous = link(previous, position, OPS_ORIGINATOR.bytes, position, raw.topic, raw.state)
+        if previous != raw.hash:
+            raise ProofError(f"the record at position {position} is altered")
+    return previous
+
+
+def _read_records(path: Path) -> list[RawRecorded]:
+    found = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        whole = json.loads(line)
+        position = int(whole["position"])
+        # The bytes themselves, not what JSON makes of them, are what the hash covers.
+        state = line[len(b'{"fields":') : line.rindex(b',"hash":"')]
+        found.append(
+            RawRecorded(
+                position,
+                OPS_ORIGINATOR.hex,
+                position,
+                str(whole["topic"]),
+                state,
+                bytes.fromhex(whole["hash"]),
+            )
+        )
+    return found
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file but the manifest, by its path in the folder."""
+    return {
+        path.relative_to(folder).as_posix(): ranges.sha256_of(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / ranges.MANIFEST
+    }
+
+
+def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    there, named = _hashes(folder), dict(manifest["files"])
+    for name in sorted({*there, *named}):
+        if name not in there:
+            raise ProofError(f"{name} is missing")
+        if name not in named:
+            raise ProofError(f"{name} is not in the manifest")
+        if there[name] != named[name]:
+            raise ProofError(f"{name} is not the file that the manifest names by its hash")
+
+
+def _statement(manifest: Mapping[str, Any]) -> str:
+    """What is signed: that this is a pack of that log, and its hash without the signature."""
+    unsigned = {name: value for name, value in manifest.items() if name != "signature"}
+    digest = hashlib.sha256(canonical_bytes(unsigned)).hexdigest()
+    return f"{manifest['origin']}\n{FORMAT}\nsha256 {digest}\n"
+
+
+def _check_signature(manifest: Mapping[str, Any], key: VerifierKey | None) -> None:
+    try:
+        note = parse_note(manifest["signature"])
+        if key is not None:
+            note.require(key)
+    except NoteError as error:
+        raise ProofError(f"its signature is not to be believed: {error}") from error
+    if note.text != _statement(manifest):
+        raise ProofError("its manifest is not what was signed: something in it was changed")
