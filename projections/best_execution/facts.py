@@ -67,6 +67,7 @@ ORDER_COLUMNS: Final = (
     "order_type",
     "time_in_force",
     "limit_price",
+    "stop_price",
     "venue",
     "placed_at",
     "received_at",

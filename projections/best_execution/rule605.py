@@ -167,9 +167,15 @@ def classified(orders: pl.DataFrame) -> pl.DataFrame:
     Needs ``side``, ``quantity``, ``order_type`` (market or limit), ``time_in_force``,
     ``limit_price``, and ``bid`` and ``ask`` at receipt. A limit is marketable when it reaches the
     far touch, midpoint-or-better when it reaches the mid. The value of an order is its quantity
-    times the mid at receipt. Null where the quote is missing and for orders of an auction (``opg``,
-    ``cls``), as these are not covered.
+    times the mid at receipt. An order with a ``stop_price`` is a stop, its limit marketable when it
+    reaches the stop. Null where the quote is missing, for orders of an auction (``opg``, ``cls``)
+    and for stops that were never triggered (``executable_at``), as these are not covered.
     """
+    lacking = {"stop_price": MONEY, "executable_at": pl.Int64()}
+    orders = orders.with_columns(
+        pl.lit(None, kind).alias(name) for name, kind in lacking.items() if name not in orders
+    )
+    is_stop = pl.col("stop_price").is_not_null()
     side = pl.col("side").cast(MONEY)
     mid = pl.col("bid") / 2 + pl.col("ask") / 2
     far = pl.when(pl.col("side") > 0).then(pl.col("ask")).otherwise(pl.col("bid"))
@@ -184,6 +190,14 @@ def classified(orders: pl.DataFrame) -> pl.DataFrame:
     kind = (
         pl.when(mid.is_null() | tif.is_in(["opg", "cls"]))
         .then(None)
+        .when(is_stop & pl.col("executable_at").is_null())
+        .then(None)
+        .when(is_stop & pl.col("limit_price").is_null())
+        .then(pl.lit(CoveredType.STOP_MARKET.value))
+        .when(is_stop & (side * (pl.col("limit_price") - pl.col("stop_price")) >= 0))
+        .then(pl.lit(CoveredType.STOP_MARKETABLE_LIMIT.value))
+        .when(is_stop)
+        .then(pl.lit(CoveredType.STOP_NON_MARKETABLE.value))
         .when(pl.col("order_type") == "market")
         .then(pl.lit(CoveredType.MARKET.value))
         .when(pl.col("limit_price").is_null())

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
+from ..tca.tables import MONEY
 from .rule605 import GIVEN, Statistics, classified, measured, ratio, statistics_of
 from .rule605_terms import (
     COMBINED_SIZE,
@@ -27,10 +28,11 @@ SIZE_ABOVE: Final = SIZE_CODES[-1]
 
 ORDERS_AT_ONCE: Final = 1 << 14
 """How many orders are measured together with their executions; it bounds the memory."""
+QUOTE: Final = ("bid", "ask", "bid_size", "ask_size")
 KEYS: Final = ("sp500", "symbol", "lot", "size_code", "covered_type")
 Sums = Mapping[tuple[Any, ...], Mapping[str, Decimal]]
 _COUNTED: Final = ("_n", "quantity", "order_value")
-_CARRIED: Final = ("order_id", "side", "bid", "ask", *KEYS)
+_CARRIED: Final = ("order_id", "side", *KEYS)
 
 
 class Covered(NamedTuple):
@@ -52,8 +54,9 @@ def covered_sums(orders: pl.DataFrame, executions: pl.DataFrame) -> Covered:
     ``orders`` has ``order_id``, ``symbol``, ``side``, ``quantity``, ``order_type``,
     ``time_in_force``, ``limit_price``, ``received_at``, the quote then as ``bid``, ``ask``,
     ``bid_size`` and ``ask_size``, ``sp500`` (yes or no) and, for orders that were not executable at
-    receipt, ``executable_at``. ``executions`` has ``order_id``, ``at``, ``quantity``, ``price`` and
-    ``mid_<horizon>``. Orders without a quote at receipt are not covered.
+    receipt, ``executable_at`` and ``executable_bid`` and so on, the quote then. ``executions`` has
+    ``order_id``, ``at``, ``quantity``, ``price`` and ``mid_<horizon>``. Orders without a
+    quote at receipt are not covered.
     """
     known = (
         classified(orders)
@@ -66,13 +69,19 @@ def covered_sums(orders: pl.DataFrame, executions: pl.DataFrame) -> Covered:
         if "executable_at" in known.columns
         else (pl.col("received_at"))
     )
-    executions = executions.drop([c for c in _CARRIED[1:] if c in executions.columns])
+    taken = (*_CARRIED[1:], *QUOTE)
+    executions = executions.drop([c for c in taken if c in executions.columns])
+    lacking = [f"executable_{name}" for name in QUOTE if f"executable_{name}" not in known.columns]
+    known = known.with_columns(pl.lit(None, MONEY).alias(name) for name in lacking)
+    # What had to wait is held against the quote of the moment when it could first execute.
+    against = {name: pl.coalesce(f"executable_{name}", name) for name in QUOTE}
     counted: dict[tuple[Any, ...], dict[str, Decimal]] = {}
     summed: dict[tuple[Any, ...], dict[str, Decimal]] = {}
     filled: dict[tuple[Any, ...], dict[str, Decimal]] = {}
     amounts: tuple[str, ...] = ()
     for some in [*known.iter_slices(ORDERS_AT_ONCE)] or [known]:
-        keys = some.select(*_CARRIED, far=_far_size(), ordered="quantity", since=since)
+        keys = some.select(*_CARRIED, **against, ordered="quantity", since=since)
+        keys = keys.with_columns(far=_far_size()).drop("bid_size", "ask_size")
         fills = executions.join(keys, on="order_id", how="inner", maintain_order="left")
         fills = measured(fills.with_columns(elapsed_ns=pl.col("at") - pl.col("since")))
         fills = fills.with_columns(**_size_improvement())

@@ -123,6 +123,7 @@ ORDER_RESULTS: Final = (
     Column("order_type", T, "market or limit"),
     Column("time_in_force", T, "day, ioc, opg or cls"),
     Column("limit_price", D, "its limit"),
+    Column("stop_price", D, "its stop"),
     Column("venue", T, "MIC"),
     Column("rule", T, "what placed it"),
     Column("placed_at", NS, "when it was decided"),

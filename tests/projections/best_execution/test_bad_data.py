@@ -266,3 +266,58 @@ def test_a_limit_outside_the_quote_is_executable_from_when_the_quote_reached_it(
     assert row[table.place("OrderType")] == "LNNNN"
     assert row[table.place("FilledOrderWghtdAvgTime")] == 20_000
     assert row[table.place("CvrdOrderQtyto30sec")] == 150
+    # Held against the quote of that moment, 9.95 to 10.05, not that of receipt.
+    assert row[table.place("ExctdOrderMidPtAvg")] == D("10.00")
+    assert row[table.place("AvgEffctvSprd")] == D("-0.10")
+
+
+def detailed(facts: Facts) -> tuple[Table, dict[str, tuple[Any, ...]]]:
+    """Rule 605's statistics, by the code of the order's type."""
+    table = {each.name: each for each in rule605_tables(facts, Reporter())}["detailed"]
+    return table, {str(row[table.place("OrderType")]): row for row in table.rows}
+
+
+def test_short_of_a_horizon_the_final_quote_of_regular_hours_is_taken() -> None:
+    given = rows()
+    given["sessions"][0]["close_at"] = START + 40 * SECOND
+    for quote in given["quotes"]:
+        if quote["at"] > START + 20 * SECOND:
+            quote["bid"], quote["ask"] = D("10.20"), D("10.30")
+        if quote["at"] > START + 40 * SECOND:
+            quote["bid"], quote["ask"] = D("11.00"), D("11.10")
+    facts, _ = told(given)
+    table, by_type = detailed(facts)
+    (row,) = by_type.values()
+    # 10.10 against 10.05 after 15 s, and against the last mid before the close after a minute.
+    assert row[table.place("AvgRealSprd15sec")] == D("0.10")
+    assert row[table.place("AvgRealSprd1min")] == row[table.place("AvgRealSprd5min")] == D("-0.30")
+
+
+def test_stops_are_covered_from_when_they_were_triggered() -> None:
+    given = rows()
+    for order, limit in zip(given["orders"], (None, D("10.20")), strict=True):
+        order |= {
+            "stop_price": D("10.15"),
+            "limit_price": limit,
+            "order_type": "stop" if limit is None else "stop_limit",
+        }
+    for each in given["prints"]:
+        if each["at"] >= START + 20 * SECOND:
+            each["price"] = D("10.16")
+    for quote in given["quotes"]:
+        if quote["at"] >= START + 15 * SECOND:
+            quote["bid"], quote["ask"] = D("10.12"), D("10.18")
+    for fill in given["fills"]:
+        fill["price"], fill["at"] = D("10.18"), START + 21 * SECOND
+    facts, _ = told(given)
+    table, by_type = detailed(facts)
+    assert set(by_type) == {"MXXNY", "LYNNY"}
+    for row in by_type.values():
+        assert row[table.place("FilledOrderWghtdAvgTime")] == 1_000
+        assert row[table.place("ExctdOrderMidPtAvg")] == D("10.15")
+        assert row[table.place("AvgEffctvSprd")] == D("0.06")
+    untriggered = rows()
+    for order in untriggered["orders"]:
+        order["stop_price"] = D("99")
+    facts, _ = told(untriggered)
+    assert detailed(facts)[1] == {}
