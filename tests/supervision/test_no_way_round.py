@@ -195,7 +195,8 @@ class NoWayRound(RuleBasedStateMachine):
         """Use a change as the adapters do, whether or not it may be used."""
         if not change:
             return
-        asked, when = self.known[change], self.when
+        asked = self.known[change]
+        is_allowed = self.is_allowed(asked, self.when.at)
         held = self.state.change(change)
         if asked.kind is ChangeKind.PRINCIPALS:
             before = list(self.state.principals.values())
@@ -219,7 +220,7 @@ class NoWayRound(RuleBasedStateMachine):
                     assert not loosened(self.limits, new)
                 self.limits = new
         if made:
-            self.check_allowed(asked, when.at)
+            assert is_allowed, asked
             asked.used += 1
 
     @rule(by=names, what=st.sampled_from(RELEASES), scope=st.sampled_from(SCOPES))
@@ -231,9 +232,9 @@ class NoWayRound(RuleBasedStateMachine):
             assert not any(self.is_allowed(one, self.when.at) for one in candidates)
             return
         assert (found.proposed.kind, found.proposed.scope) == (what, scope)
-        when = self.when.at
+        is_allowed = self.is_allowed(self.known[found.id], self.when.at)
         if self.attempt(lambda: self.state.apply_change(self.me(by), found.id, "use", self.when)):
-            self.check_allowed(self.known[found.id], when)
+            assert is_allowed, self.known[found.id]
             self.known[found.id].used += 1
 
     @rule(by=names, which=st.integers(0, 2))
@@ -320,9 +321,6 @@ class NoWayRound(RuleBasedStateMachine):
             return bool(roles & ({Role.RISK, Role.COMPLIANCE, Role.ADMIN}))
         others = PERSONS[approver].casefold() != PERSONS[asked.proposer].casefold()
         return others and bool(roles & set(APPROVERS[asked.kind]))
-
-    def check_allowed(self, asked: Asked, at: int) -> None:
-        assert self.is_allowed(asked, at), asked
 
     # -- parts ---------------------------------------------------------------------------------
 
