@@ -40,6 +40,8 @@ class _Recorded:
         if isinstance(event, e.OrderCancelRequested):
             self.cancels.append(Cancel(client_order_id=event.client_order_id))
             return
+        # A mark that the guard did not have to set is the sell's own, and no part of the step.
+        crosses_zero = self.provenance.plan.long_quantity is not None
         self.places.append(
             Place(
                 quantity=event.quantity,
@@ -47,6 +49,7 @@ class _Recorded:
                 time_in_force=event.time_in_force,
                 limit_price=event.limit_price,
                 display_quantity=event.display_quantity,
+                sell_mark=event.sell_mark if crosses_zero else None,
             )
         )
 
@@ -115,7 +118,10 @@ class Steps:
         )
         if again.rule != provenance.rule:
             self._differ(step, "rule", provenance.rule, again.rule)
-        elif again.wake_at != provenance.wake_at:
+        elif provenance.wake_at not in (
+            again.wake_at,
+            _guarded(step, again, UNLIMITED, step.opposite).step.wake_at,
+        ):
             self._differ(step, "wake", str(provenance.wake_at), str(again.wake_at))
         else:
             self._compare(step, again)

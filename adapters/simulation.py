@@ -28,7 +28,7 @@ from .exchange.exchange import Exchange
 from .exchange.journal import Journal
 from .exchange.scaled import ScaledDay
 from .exchange.tape import SymbolDay
-from .exchange.terms import Band, Faults, Fees, Halt, Terms
+from .exchange.terms import EVERY, Band, Faults, Fees, Halt, Terms
 from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
 from .storage.keystore import Keystore
@@ -57,6 +57,8 @@ class VenueTerms:
     faults: Faults = field(default_factory=Faults)
     check_buying_power: bool = True
     bands: tuple[Band, ...] = ()
+    short_selling: bool = False
+    price_tests: tuple[str, ...] = ()
     account_kind: AccountKind = AccountKind.MARGIN
 
 
@@ -124,6 +126,11 @@ def simulate(
     session, terms_of_venue = _one_session(tapes, market), venue or VenueTerms()
     for halt in terms_of_venue.halts:
         market.halt(halt.symbol, halt.start, halt.end, halt.cause)
+    if terms_of_venue.short_selling:
+        market.venue.lend(EVERY)
+        market.venue.price_test(EVERY, in_force=False)
+    for symbol in terms_of_venue.price_tests:
+        market.venue.price_test(symbol, in_force=True)
     for band in terms_of_venue.bands:
         market.venue.band(band.symbol, (band.start, band.end), band.lower, band.upper)
     terms = Terms(
@@ -137,6 +144,8 @@ def simulate(
         halts=terms_of_venue.halts,
         faults=terms_of_venue.faults,
         bands=terms_of_venue.bands,
+        short_selling=terms_of_venue.short_selling,
+        price_tests=terms_of_venue.price_tests,
         account_kind=terms_of_venue.account_kind,
     )
     log = Log.open(store if store is not None else "memory:", ownership=Ownership(account))

@@ -16,7 +16,8 @@ from .luld import inside_band
 from .market import MarketState, PriceBand, TradingStatus
 from .money import ZERO, round_lot, round_to_tick
 from .plan import PlanTerms
-from .ports import OrderType, TimeInForce
+from .ports import OrderType, SellMark, TimeInForce
+from .short_sales import above_bid, mark_of
 from .strategies.common import worst_price
 from .strategies.contract import Cancel, InstructionView, Place, Step
 
@@ -66,6 +67,10 @@ class Violation(StrEnum):
     """A limit that is not a positive number."""
     DISPLAY = "display"
     """A displayed quantity that is not positive or exceeds the order."""
+    AWAITS_LONG = "awaits_long"
+    """The short part of a sell through zero, before its long part is all executed."""
+    PRICE_TEST = "price_test"
+    """A short sale at or below the best bid while Rule 201 is in force, or may be."""
     OUTSIDE_BAND = "outside_band"
     """A limit that trades past the LULD band: it is repriced to the band."""
     HELD_BY_BAND = "held_by_band"
@@ -88,6 +93,8 @@ _SURROUNDINGS: Final = frozenset(
         Violation.MESSAGE_BUDGET,
         Violation.OUTSIDE_BAND,
         Violation.HELD_BY_BAND,
+        Violation.AWAITS_LONG,
+        Violation.PRICE_TEST,
     }
 )
 
@@ -151,8 +158,10 @@ def constrain(
         # What completes comes before what waits; within each the strategy's own order.
         places.sort(key=lambda place: place.time_in_force is not TimeInForce.IOC)
         places = places[:budget]
-    if not found:
+    if not found and plan.long_quantity is None:
         return Guarded(step)
+    if not found:
+        return Guarded(step.model_copy(update={"places": tuple(places)}))
     retry = now + plan.parameters.interval_ns
     rebuilt = Step(
         cancels=tuple(cancels),
@@ -193,14 +202,56 @@ def _allowed_places(
         return []
     if len(step.places) > STEP_ORDERS_MAX:
         found.append(Violation.TOO_MANY_ORDERS)
-    free = view.free(plan)
+    free, sold_long = view.free(plan), view.long_exposure
     places: list[Place] = []
     for asked in step.places[:STEP_ORDERS_MAX]:
         place = _allowed(asked, plan, free, around, found)
+        if place is not None and plan.long_quantity is not None:
+            place = _marked(place, plan, sold_long, view.executed, market, found)
         if place is not None:
             free -= place.quantity
+            sold_long += place.quantity if place.sell_mark is SellMark.LONG else ZERO
             places.append(place)
     return places
+
+
+def _marked(
+    place: Place,
+    plan: PlanTerms,
+    sold_long: Decimal,
+    executed: Decimal,
+    market: MarketState,
+    found: list[Violation],
+) -> Place | None:
+    """The order with its mark, cut where a sell goes through zero, and priced by Rule 201."""
+    marked = mark_of(
+        plan.side,
+        place.quantity,
+        long_quantity=plan.long_quantity,
+        short_mark=plan.short_mark,
+        long_exposure=sold_long,
+        executed=executed,
+    )
+    if marked.quantity < place.quantity:
+        found.append(Violation.AWAITS_LONG)
+    if marked.quantity <= 0:
+        return None
+    display = place.display_quantity
+    if display is not None:
+        display = min(display, marked.quantity)
+    update = {"quantity": marked.quantity, "sell_mark": marked.mark, "display_quantity": display}
+    place = place.model_copy(update=update)
+    tested = market.trading is None or market.trading.price_test is not False
+    if marked.mark is not SellMark.SHORT or not tested:
+        return place
+    limit = above_bid(place.limit_price, market.quote, plan.tick)
+    if limit == place.limit_price:
+        return place
+    found.append(Violation.PRICE_TEST)
+    if limit is None or place.time_in_force in AUCTIONS:
+        return None
+    rests = {"order_type": OrderType.LIMIT, "time_in_force": TimeInForce.DAY}
+    return place.model_copy(update={**rests, "limit_price": limit})
 
 
 def _barred(

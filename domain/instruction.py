@@ -20,7 +20,7 @@ from .money import ZERO
 from .orders import ChildOrder, fold
 from .plan import PlanTerms
 from .planning.inputs import PlanningInputs
-from .ports import ExecutionReport, OrderRequest, ReportKind
+from .ports import ExecutionReport, OrderRequest, ReportKind, SellMark, Side
 from .reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .states import InstructionState, InstructionTrigger, next_instruction_state
 from .strategies.contract import Cancel, Place
@@ -234,6 +234,7 @@ class Instruction(InstructionRecord):
             limit_price=place.limit_price,
             display_quantity=place.display_quantity,
             provenance=provenance,
+            sell_mark=place.sell_mark or (SellMark.LONG if plan.side is Side.SELL else None),
         )
         return self.requests[client_order_id(self.id, ordinal)]
 

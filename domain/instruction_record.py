@@ -15,7 +15,7 @@ from .market import Quote
 from .money import ZERO, slippage_bps
 from .orders import ChildOrder
 from .plan import PlanTerms
-from .ports import ExecutionReport, OrderRequest
+from .ports import ExecutionReport, OrderRequest, SellMark
 from .reasons import EndReason, NothingReason, Refusal
 from .states import INSTRUCTION_TERMINAL, InstructionState
 from .strategies.contract import InstructionView, OrderView
@@ -136,6 +136,17 @@ class InstructionRecord:
             last_placed_at=self.last_placed_at,
             resumed_at=self.resumed_at,
             resumed_executed=self.resumed_executed,
+            long_exposure=self._long_exposure(),
+        )
+
+    def _long_exposure(self) -> Decimal:
+        """What orders marked long have executed or may; only a sell through zero asks."""
+        if self.plan is None or self.plan.long_quantity is None:
+            return ZERO
+        marks = self.requests
+        return sum(
+            (o.exposure for id, o in self.orders.items() if marks[id].sell_mark is SellMark.LONG),
+            ZERO,
         )
 
     def _order_view(self, order: ChildOrder) -> OrderView:
@@ -151,6 +162,7 @@ class InstructionRecord:
             acknowledged=order.is_acknowledged,
             cancel_requested=order.pending_cancel,
             uncertain=order.is_indeterminate,
+            sell_mark=self.requests[order.client_order_id].sell_mark,
         )
 
     def apply(self, event: e.DomainEvent) -> None:

@@ -291,6 +291,15 @@ class MarketData(Protocol):
         ...
 
 
+@runtime_checkable
+class LendsShares(Protocol):
+    """Market data that knows whether shares can be borrowed to be sold short."""
+
+    def shortable(self, symbol: str) -> bool | None:
+        """The broker's flag, None where it is not known."""
+        ...
+
+
 class Clock(Protocol):
     """Time in integer nanoseconds UTC, never going back."""
 

@@ -25,6 +25,7 @@ from ...domain.timing.rules import assess
 from .corporate_facts import crossed_ex_date, name_facts
 from .desk import Desk
 from .permits import permitted
+from .market_rules import short_facts
 from .session_books import record_status
 
 RAISING: Final = frozenset({TradeAction.BUY, TradeAction.ADD})
@@ -167,6 +168,7 @@ class Admission:
             cash=desk.books.cash_facts(desk.name, decision.symbol),
             names=name_facts(desk, decision.symbol, date),
             unexplained=desk.account.standing.told(decision.symbol),
+            short=short_facts(desk, decision, market),
         )
         return replace(facts, timing=self._timing(facts, decision))
 

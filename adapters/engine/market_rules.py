@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...domain.decision import Decision, TradeAction
 from ...domain.instruction import Instruction
 from ...domain.market import MarketState
 from ...domain.plan import PlanTerms
-from ...domain.ports import NANOS, TimeInForce
+from ...domain.planning.facts import NO_SHORT_FACTS, ShortFacts
+from ...domain.ports import NANOS, LendsShares, TimeInForce
+from .desk import Desk
 
 AUCTION_ORDERS: Final = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 AUCTION_REPORT_NS: Final = 600 * NANOS
@@ -38,3 +41,12 @@ def reopened(market: MarketState, since: int) -> bool:
         return False
     told = state is not None and state.resumed_at is not None and market.volume is not None
     return not told or (state is not None and state.reopened_at is not None)
+
+
+def short_facts(desk: Desk, decision: Decision, market: MarketState) -> ShortFacts:
+    """What is known of selling a symbol short, only where a sell may be short at all."""
+    if not desk.limits.allow_short or decision.action is TradeAction.BUY:
+        return NO_SHORT_FACTS
+    told = desk.market.shortable(decision.symbol) if isinstance(desk.market, LendsShares) else None
+    test = market.trading.price_test if market.trading is not None else None
+    return ShortFacts(shortable=told, locate=decision.locate, price_test=test)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from ...domain.ports import OrderRequest, OrderType, Side
+from ...domain.ports import OrderRequest, OrderType, SellMark, Side
 from .account import SimulatedAccount
 from .auctions import AUCTION_OF, Auctioneer
 from .book import TakerSide
@@ -92,11 +92,27 @@ class Checks:
         if request.side is Side.SELL:
             if not terms.short_selling and request.quantity > account.sellable(request.symbol):
                 return f"short selling is off: {account.sellable(request.symbol)} shares to sell"
-            return None
+            return self._marking(request, at) if request.sell_mark is not None else None
         if terms.check_buying_power:
             cost = self._cost(request, at)
             if cost > account.buying_power:
                 return f"insufficient buying power: {account.buying_power} for {cost}"
+        return None
+
+    def _marking(self, request: OrderRequest, at: int) -> str | None:
+        """A marked sell is long for what is held, short beyond, and never both (Regulation SHO)."""
+        held, mark = self._account.sellable(request.symbol), request.sell_mark
+        if mark is SellMark.LONG:
+            short = request.quantity > held
+            return f"marked long with {held} shares to sell" if short else None
+        if held > 0:
+            return f"marked short with {held} shares to sell: a sell through zero is two orders"
+        if mark is SellMark.SHORT_EXEMPT or request.symbol not in self._terms.price_tests:
+            return None
+        bid = self._takers[request.symbol, -1].touch(at)
+        price = request.limit_price
+        if bid is None or price is None or price <= from_units(-bid):
+            return "Rule 201: a short sale must be priced above the best bid"
         return None
 
     def _cost(self, request: OrderRequest, at: int) -> Decimal:

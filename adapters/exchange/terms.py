@@ -191,6 +191,7 @@ class Terms:
         check_buying_power: refuse buys beyond cash net of open buy orders.
         short_selling: let sells go beyond the position.
         account_kind: what the account's record says it is; nothing is ever lent.
+        price_tests: symbols in which Rule 201 is in force: no short sale at the bid or below.
         hold_in_halt: keep orders that arrive in a halt until it ends, instead of refusing them.
     """
 
@@ -206,6 +207,7 @@ class Terms:
     halts: tuple[Halt, ...] = ()
     faults: Faults = Faults()
     bands: tuple[Band, ...] = ()
+    price_tests: tuple[str, ...] = ()
     account_kind: AccountKind = AccountKind.MARGIN
 
     def __post_init__(self) -> None:
@@ -231,6 +233,8 @@ class Terms:
         plain["positions"] = {name: str(self.positions[name]) for name in sorted(self.positions)}
         plain["fees"] = {name: _text(value) for name, value in asdict(self.fees).items()}
         plain["halts"] = [_described(halt) for halt in self.halts]
+        if self.price_tests:
+            plain["price_tests"] = list(self.price_tests)
         if self.bands:
             plain["bands"] = [[str(part) for part in asdict(band).values()] for band in self.bands]
         faults = asdict(self.faults)

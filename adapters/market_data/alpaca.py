@@ -70,6 +70,7 @@ class _Known:
     """What is known of one symbol beside its tape."""
 
     listed: bool | None = None
+    shortable: bool | None = None
     exchange: str | None = None
     heard_at: float = 0.0
     asked_at: float = 0.0
@@ -167,6 +168,11 @@ class AlpacaMarketData:
             return ()
         return self._history.volume_buckets(symbol, session)
 
+    def shortable(self, symbol: str) -> bool | None:
+        """The broker's flag that the symbol is shortable and easy to borrow."""
+        known = self._known.get(symbol)
+        return None if known is None else known.shortable
+
     # -- what a capture reads --------------------------------------------------------------------
 
     def days_of(self, symbol: str) -> tuple[SymbolDay, ...]:
@@ -262,6 +268,9 @@ class AlpacaMarketData:
         known.listed = True
         if isinstance(asset, dict):
             known.exchange = LISTING.get(str(asset.get("exchange")))
+        if isinstance(asset, dict):
+            easy = asset.get("easy_to_borrow", asset.get("borrow_status") == "easy_to_borrow")
+            known.shortable = asset.get("shortable") is True and easy is True
         if isinstance(asset, dict) and asset.get("tradable") is False:
             known.problems.append("the broker says that it is not tradable")
         return True

@@ -120,6 +120,10 @@ class RecordedMarketData:
         """Whether there is data for the symbol."""
         return symbol in self._symbols
 
+    def shortable(self, symbol: str) -> bool | None:
+        """Whether the venue's account may borrow the symbol, None where nothing says."""
+        return self.venue.shortable(symbol)
+
     async def refresh(self, symbols: Sequence[str]) -> None:
         """Do nothing: all data is at hand."""
 

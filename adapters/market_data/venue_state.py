@@ -29,6 +29,7 @@ class VenueStates:
         self._halts: dict[str, list[_Halt]] = {}
         self._bands: dict[str, list[tuple[int, int, PriceBand]]] = {}
         self._price_tests: dict[str, bool] = {}
+        self._lent: set[str] = set()
 
     def halt(self, symbol: str, start: int, end: int, cause: HaltCause = HaltCause.NEWS) -> None:
         """Add a halt ``[start, end)``; the same one again changes nothing.
@@ -55,6 +56,14 @@ class VenueStates:
         found = self._bands.setdefault(symbol, [])
         found.append((span[0], span[1], band))
         found.sort(key=lambda each: each[0])
+
+    def lend(self, symbol: str) -> None:
+        """Let a symbol, or every one, be sold short."""
+        self._lent.add(symbol)
+
+    def shortable(self, symbol: str) -> bool | None:
+        """Whether a symbol may be sold short, None where nothing says."""
+        return True if {symbol, EVERY} & self._lent else None
 
     def price_test(self, symbol: str, in_force: bool) -> None:
         """Say whether Rule 201 is in force for a symbol, or for every other one."""

@@ -25,6 +25,7 @@ from .pretrade_size import (
     sized_checks,
     sized_trial,
     unmade_checks,
+    with_marks,
 )
 from .sizing import NoSize, Sized, Sizing, size_decision, weight_pct
 from .terms import Start, build_terms
@@ -185,6 +186,7 @@ def _plan(
     terms = with_auction(terms, decision, facts, sizing, start)
     if isinstance(terms, Refusal):
         return None, merged([general, unmade, Findings((), (("auction", terms),))])
+    terms = with_marks(terms, decision, facts)
     trial = sized_trial(decision, facts, terms, quote)
     findings = merged([general, sized_checks(trial)])
     return _planned(trial, sizing, findings, anomalies), findings

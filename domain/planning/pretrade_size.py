@@ -128,11 +128,23 @@ def unmade_checks(version: int) -> tuple[Check, ...]:
     )
 
 
+def with_marks(terms: PlanTerms, decision: Decision, facts: Facts) -> PlanTerms:
+    """The terms with what of a sell is long and what is short, where it goes through zero."""
+    if terms.side is Side.BUY:
+        return terms
+    sellable = max(facts.held - facts.usage.of(terms.symbol).leaves(Side.SELL), ZERO)
+    if terms.quantity <= sellable:
+        return terms
+    exempt = decision.sell_mark is SellMark.SHORT_EXEMPT
+    mark = SellMark.SHORT_EXEMPT if exempt else SellMark.SHORT
+    return terms.model_copy(update={"long_quantity": sellable, "short_mark": mark})
+
+
 def sell_mark(trial: SizedTrial) -> SellMark | None:
     """How the sell is marked; None for a buy."""
     if trial.terms.side is Side.BUY:
         return None
-    return SellMark.LONG if trial.terms.quantity <= _sellable(trial) else SellMark.SHORT
+    return trial.terms.short_mark or SellMark.LONG
 
 
 def _sellable(trial: SizedTrial) -> Decimal:
@@ -228,16 +240,17 @@ def _short_sale(trial: SizedTrial) -> Verdict:
     cause, would_pass = "", trial.passing(sellable)
     if not trial.facts.limits.allow_short:
         cause = "short selling is off"
-    elif sellable > 0:
-        cause = "a sell is either long or short: sell what is held first"
+    elif trial.decision.sell_mark is SellMark.LONG:
+        cause = "the decision says that it is long"
     elif not short.shortable and not short.locate:
         cause = "neither the broker's shortable flag nor a locate is known"
         would_pass = "a locate record"
-    elif short.price_test is not False:
-        cause = "the Rule 201 price test is on or unknown"
-        would_pass = "once the price test is known to be off"
+    elif short.price_test is None:
+        cause = "whether Rule 201 is in force is not known"
+        would_pass = "once it is known"
     if not cause:
-        return Verdict(quantity, sellable, "shares", "marked short")
+        tested = "; above the best bid by Rule 201" if short.price_test else ""
+        return Verdict(quantity, sellable, "shares", f"{_shown_mark(trial)}{tested}")
     failure = Failure(
         "order_size",
         f"{plain(quantity)} shares with {plain(sellable)} to sell",
@@ -245,6 +258,14 @@ def _short_sale(trial: SizedTrial) -> Verdict:
         would_pass,
     )
     return Verdict(quantity, sellable, "shares", cause, failure)
+
+
+def _shown_mark(trial: SizedTrial) -> str:
+    terms = trial.terms
+    if terms.short_mark is SellMark.SHORT_EXEMPT:
+        return "marked short exempt, as the decision says"
+    long = terms.long_quantity or ZERO
+    return f"{plain(long)} marked long, the rest short" if long else "marked short"
 
 
 def _position(trial: SizedTrial) -> Verdict:

@@ -361,6 +361,8 @@ def test_what_a_strategy_cannot_see_is_no_overreach() -> None:
         Violation.MESSAGE_BUDGET,
         Violation.OUTSIDE_BAND,
         Violation.HELD_BY_BAND,
+        Violation.AWAITS_LONG,
+        Violation.PRICE_TEST,
     }
 
 

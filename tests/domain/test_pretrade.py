@@ -316,7 +316,7 @@ SHORTABLE = ShortFacts(shortable=True, price_test=False)
         (SHORTABLE, True),
         (ShortFacts(locate="L-1", price_test=False), True),
         (ShortFacts(shortable=True, price_test=None), False),
-        (ShortFacts(shortable=True, price_test=True), False),
+        (ShortFacts(shortable=True, price_test=True), True),
         (ShortFacts(shortable=False, price_test=False), False),
         (ShortFacts(), False),
     ],
@@ -333,11 +333,21 @@ def test_a_short_sale_needs_every_fact_known(short: ShortFacts, passing: bool) -
     assert all_reasons(decision, short=short) >= {Reason.SHORT_SALE}
 
 
-def test_a_sell_is_long_or_short_never_both() -> None:
+def test_a_sell_through_zero_has_a_long_and_a_short_part() -> None:
     decision = a_decision("SELL", None, order_size=D(10))
     facts: dict[str, Any] = {"short": SHORTABLE, "limits": Limits(allow_short=True)}
-    refusal = refused(decision, Reason.SHORT_SALE, position=D(4), **facts)
-    assert refusal.would_pass == "order_size 4"
+    terms = passes(decision, position=D(4), **facts).terms
+    assert (terms.long_quantity, terms.short_mark) == (D(4), SellMark.SHORT)
+    whole = passes(a_decision("SELL", None, order_size=D(4)), position=D(4), **facts)
+    assert (whole.terms.long_quantity, whole.sell_mark) == (None, SellMark.LONG)
+
+
+def test_short_exempt_is_only_what_a_decision_says() -> None:
+    facts: dict[str, Any] = {"short": SHORTABLE, "limits": Limits(allow_short=True)}
+    said = a_decision("SELL", None, order_size=D(10), sell_mark=SellMark.SHORT_EXEMPT)
+    assert passes(said, **facts).sell_mark is SellMark.SHORT_EXEMPT
+    long = a_decision("SELL", None, order_size=D(10), sell_mark=SellMark.LONG)
+    refused(long, Reason.SHORT_SALE, **facts)
 
 
 def test_a_buy_is_not_marked() -> None:

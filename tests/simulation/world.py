@@ -160,7 +160,10 @@ def build(
 ) -> Simulation:
     """Wire a run of a scene."""
     planning = PlanningRules(**{**dict(EXACT), **scene.planning}) if scene.planning else EXACT
-    data = shared_data() if not scene.venue.halts else market().market_data()
+    venue = scene.venue
+    # What a venue says of trading is added to the data, which other runs must not see.
+    special = venue.halts or venue.bands or venue.short_selling or venue.price_tests
+    data = market().market_data() if special else shared_data()
     given = {"planning": planning, "seed": scene.seed, **scene.rules}
     simulation = simulate(
         scaled_days() if not scene.venue.halts else market().days(),

@@ -65,6 +65,8 @@ def order_body(request: OrderRequest) -> dict[str, object]:
         "time_in_force": request.time_in_force.value,
         "client_order_id": request.client_order_id,
     }
+    if request.sell_mark is not None and request.sell_mark.is_short:
+        body["position_intent"] = "sell_to_open"
     if request.limit_price is not None:
         body["limit_price"] = plain(request.limit_price)
     return body
