@@ -13,7 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import cost_analysis, decisions, failover, postgres, replay, twap_day, verify_speed
+from bench import (
+    checks,
+    cost_analysis,
+    decisions,
+    failover,
+    postgres,
+    replay,
+    twap_day,
+    verify_speed,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX = 3_600
@@ -69,6 +78,7 @@ def main() -> None:
         ("An owner that is gone", failover.summary(run("failover", rounds))),
         ("TWAP day, all at once", twap_day.summary(run("twap_day", together))),
         ("TWAP day, a second apart", twap_day.summary(run("twap_day", apart))),
+        ("Checks of one decision", checks.summary(run("checks", rounds))),
         ("One decision", decisions.summary(run("decisions", rounds))),
         ("Replay, mirror, queries", replay.summary(run("replay", [*rounds, *sizes]))),
         ("Verification", verify_speed.summary(run("verify_speed", rounds))),

@@ -125,6 +125,16 @@ def measured(calls: int, rounds: int) -> dict[str, Any]:
     }
 
 
+def summary(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows for the table of all benchmarks."""
+    rows = [(name, f"{cost:.1f} µs") for name, cost in result["microseconds"].items()]
+    verdict = "met" if result["met"] else "SHORT"
+    return [
+        *rows,
+        ("all checks", f"{result['all checks']:.1f} µs, aim {result['aim']:g}, {verdict}"),
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -136,10 +146,8 @@ def main() -> None:
     if options.json:
         json.dump(result, sys.stdout)
         return
-    for name, cost in result["microseconds"].items():
-        print(f"{name:40} {cost:8.1f} µs")
-    verdict = "met" if result["met"] else "SHORT"
-    print(f"{'all checks':40} {result['all checks']:8.1f} µs, aim {result['aim']:g}, {verdict}")
+    for name, figure in summary(result):
+        print(f"{name:40} {figure}")
 
 
 if __name__ == "__main__":
