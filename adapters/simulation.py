@@ -124,30 +124,8 @@ def simulate(
     tapes = [day.day if isinstance(day, ScaledDay) else day for day in days]
     market = market or RecordedMarketData(tapes, calendar)
     session, terms_of_venue = _one_session(tapes, market), venue or VenueTerms()
-    for halt in terms_of_venue.halts:
-        market.halt(halt.symbol, halt.start, halt.end, halt.cause)
-    if terms_of_venue.short_selling:
-        market.venue.lend(EVERY)
-        market.venue.price_test(EVERY, in_force=False)
-    for symbol in terms_of_venue.price_tests:
-        market.venue.price_test(symbol, in_force=True)
-    for band in terms_of_venue.bands:
-        market.venue.band(band.symbol, (band.start, band.end), band.lower, band.upper)
-    terms = Terms(
-        cash=terms_of_venue.cash,
-        positions=terms_of_venue.positions,
-        open_at=session.open,
-        close_at=session.close,
-        latency_ns=terms_of_venue.latency_ns,
-        check_buying_power=terms_of_venue.check_buying_power,
-        fees=terms_of_venue.fees,
-        halts=terms_of_venue.halts,
-        faults=terms_of_venue.faults,
-        bands=terms_of_venue.bands,
-        short_selling=terms_of_venue.short_selling,
-        price_tests=terms_of_venue.price_tests,
-        account_kind=terms_of_venue.account_kind,
-    )
+    _tell(market, terms_of_venue)
+    terms = _terms(terms_of_venue, session)
     log = Log.open(store if store is not None else "memory:", ownership=Ownership(account))
     path = parse_location(store) if store is not None else None
     try:
@@ -169,6 +147,38 @@ def simulate(
     except BaseException:
         log.close()
         raise
+
+
+def _tell(market: RecordedMarketData, venue: VenueTerms) -> None:
+    """Have the market data say what the venue says of trading."""
+    for halt in venue.halts:
+        market.halt(halt.symbol, halt.start, halt.end, halt.cause)
+    if venue.short_selling:
+        market.venue.lend(EVERY)
+        market.venue.price_test(EVERY, in_force=False)
+    for symbol in venue.price_tests:
+        market.venue.price_test(symbol, in_force=True)
+    for band in venue.bands:
+        market.venue.band(band.symbol, (band.start, band.end), band.lower, band.upper)
+
+
+def _terms(venue: VenueTerms, session: Session) -> Terms:
+    """What the exchange is told."""
+    return Terms(
+        cash=venue.cash,
+        positions=venue.positions,
+        open_at=session.open,
+        close_at=session.close,
+        latency_ns=venue.latency_ns,
+        check_buying_power=venue.check_buying_power,
+        fees=venue.fees,
+        halts=venue.halts,
+        faults=venue.faults,
+        bands=venue.bands,
+        short_selling=venue.short_selling,
+        price_tests=venue.price_tests,
+        account_kind=venue.account_kind,
+    )
 
 
 def _wire(

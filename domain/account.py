@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from . import events as e
-from .account_positions import Disagreeing, PositionStanding
+from .account_positions import Disagreeing, PositionStanding, position_records
 from .corporate import CorporateAction
 from .errors import invariant
 from .ids import account_stream_id
+from .instruments import Instrument, InstrumentBook
 from .killing import scopes_covering
 from .limits import Limits
 from .ports import Account, OtherExecution, Position, Session
@@ -37,6 +38,7 @@ class TradingAccount:
         self.session: e.SessionOpened | None = None
         self.status: e.AccountStatusRecorded | None = None
         self.standing = PositionStanding()
+        self.instruments = InstrumentBook()
         self.statements: dict[str, e.StatementReconciled] = {}
         self.signed_off: dict[str, str] = {}
         self.fees: dict[str, e.FeesTruedUp] = {}
@@ -89,6 +91,20 @@ class TradingAccount:
         current = self.status
         if current is None or any(getattr(current, name) != fields[name] for name in fields):
             self._record(e.AccountStatusRecorded, stamp, **fields)
+
+    def record_instrument(
+        self, stamp: e.Stamp, account: str, date: str, instrument: Instrument
+    ) -> None:
+        """Record which asset a symbol names, if that is not what was recorded."""
+        known = self.instruments.current(instrument.symbol)
+        if known == instrument:
+            return
+        self._record(
+            e.InstrumentRecorded, stamp, account=account, session_date=date, instrument=instrument
+        )
+        if known is not None and known.asset_id != instrument.asset_id:
+            detail = f"{instrument.symbol} was {known.asset_id} and is {instrument.asset_id}"
+            self.note(stamp, Anomalous.DATA_QUALITY, detail)
 
     def close_session(
         self,
@@ -358,6 +374,8 @@ class TradingAccount:
             self.session = event
         elif isinstance(event, e.AccountStatusRecorded):
             self.status = event
+        elif isinstance(event, e.InstrumentRecorded):
+            self.instruments.take(event.instrument, event.session_date)
         elif isinstance(event, e.SessionClosed):
             self.closed_sessions.add(event.session_date)
         elif isinstance(event, e.StatementReconciled):
@@ -380,11 +398,3 @@ class TradingAccount:
         for event in history:
             record.apply(event)
         return record
-
-
-def position_records(positions: Mapping[str, Position]) -> tuple[e.PositionRecord, ...]:
-    """Positions in the order of their symbols, as events store them."""
-    return tuple(
-        e.PositionRecord(symbol=p.symbol, quantity=p.quantity, market_value=p.market_value)
-        for _, p in sorted(positions.items())
-    )

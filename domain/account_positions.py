@@ -9,6 +9,7 @@ from typing import NamedTuple
 from . import events as e
 from .corporate import SPLITS, CorporateAction, agrees, between, names_before, positions_after
 from .money import ZERO, plain
+from .ports import Position
 
 
 class Disagreeing(NamedTuple):
@@ -108,3 +109,11 @@ class PositionStanding:
                 self.accepted[event.symbol] = moved
         elif isinstance(event, e.SessionOpened):
             self.accepted.clear()  # its positions are the broker's
+
+
+def position_records(positions: Mapping[str, Position]) -> tuple[e.PositionRecord, ...]:
+    """Positions in the order of their symbols, as events store them."""
+    return tuple(
+        e.PositionRecord(symbol=p.symbol, quantity=p.quantity, market_value=p.market_value)
+        for _, p in sorted(positions.items())
+    )

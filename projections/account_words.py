@@ -28,6 +28,13 @@ def _status(event: e.AccountStatusRecorded) -> Told:
     return Told(what, why, (*settles, *seen))
 
 
+def _instrument(event: e.InstrumentRecorded) -> Told:
+    named = event.instrument
+    flags = ("tradable", "fractionable", "shortable", "easy_to_borrow")
+    said = tuple((name, str(getattr(named, name)).lower()) for name in flags)
+    return Told(f"{named.symbol} is asset {named.asset_id} of {named.broker}", "", said)
+
+
 def _action(event: e.CorporateActionRecorded) -> Told:
     return Told(f"corporate action recorded: {event.action.told()}", event.source)
 
@@ -77,6 +84,7 @@ def _signed_off(event: e.SessionSignedOff) -> Told:
 
 WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.AccountStatusRecorded: _status,
+    e.InstrumentRecorded: _instrument,
     e.CorporateActionRecorded: _action,
     e.PositionUnexplained: _unexplained,
     e.PositionExplained: _explained,

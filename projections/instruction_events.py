@@ -58,6 +58,7 @@ ACCOUNT_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
     e.RulesInForce,
     e.SessionOpened,
     e.AccountStatusRecorded,
+    e.InstrumentRecorded,
     e.CorporateActionRecorded,
     e.PositionUnexplained,
     e.PositionExplained,

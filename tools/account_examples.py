@@ -7,6 +7,7 @@ from typing import Any, Final
 from fillwright.domain import events as e
 from fillwright.domain.corporate import ActionKind, CorporateAction
 from fillwright.domain.ids import redaction_id
+from fillwright.domain.instruments import Instrument
 from fillwright.domain.limits import Limits
 from fillwright.domain.planning.facts import PlanningRules
 from fillwright.domain.ports import AccountKind, Side
@@ -79,6 +80,21 @@ def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
             settles_on="2026-03-03",
             settlement_days=1,
             source="broker",
+        ),
+        e.InstrumentRecorded(
+            **own,
+            account=ACCOUNT,
+            session_date=SESSION,
+            instrument=Instrument(
+                broker="alpaca",
+                asset_id="b0b6dd9d-8b9b-48a9-ba46-b9d54906e415",
+                symbol="BAC",
+                exchange="NYSE",
+                tradable=True,
+                fractionable=True,
+                shortable=True,
+                easy_to_borrow=True,
+            ),
         ),
         e.CorporateActionRecorded(
             **own,

@@ -24,8 +24,8 @@ from ...domain.reasons import EndReason, Reason, Refusal
 from ...domain.timing.rules import assess
 from .corporate_facts import crossed_ex_date, name_facts
 from .desk import Desk
+from .market_rules import record_instrument, short_facts
 from .permits import permitted
-from .market_rules import short_facts
 from .session_books import record_status
 
 RAISING: Final = frozenset({TradeAction.BUY, TradeAction.ADD})
@@ -80,6 +80,7 @@ class Admission:
             reused = None if known.content_hash == content else _reused(decision_id)
             return Admitted(known, repeated=True, reused=reused)
         await desk.market.refresh([read.decision.symbol])
+        record_instrument(desk, read.decision.symbol)
         instruction = Instruction(id)
         identified = bool(read.decision_id or arrival.file_id)
         facts = await self._facts(read.decision, identified=identified)

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ...domain.errors import StoreError
+from ...domain.instruments import not_of_asset
 from ...domain.killing import latch_key, scopes_covering
 from ...domain.limits import CounterUpdate
 from ...domain.order_terms import Phase, not_offered
@@ -85,7 +86,10 @@ class SendGate:
         desk = self._desk
         is_open = desk.calendar.session_at(desk.now) is not None
         phase = Phase.REGULAR if is_open else Phase.BEFORE_OPEN
-        found = not_offered(desk.broker.capabilities.name, command.request, phase)
+        request = command.request
+        asset = desk.account.instruments.current(request.symbol)
+        broker = desk.broker.capabilities.name
+        found = not_of_asset(request, asset) or not_offered(broker, request, phase)
         return None if found is None else f"order terms: {found}"
 
     def _why_not(self, client_order_id: str, *, ask_store: bool) -> str | None:

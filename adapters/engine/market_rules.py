@@ -6,6 +6,7 @@ from typing import Final
 
 from ...domain.decision import Decision, TradeAction
 from ...domain.instruction import Instruction
+from ...domain.instruments import DescribesInstruments
 from ...domain.market import MarketState
 from ...domain.plan import PlanTerms
 from ...domain.planning.facts import NO_SHORT_FACTS, ShortFacts
@@ -50,3 +51,14 @@ def short_facts(desk: Desk, decision: Decision, market: MarketState) -> ShortFac
     told = desk.market.shortable(decision.symbol) if isinstance(desk.market, LendsShares) else None
     test = market.trading.price_test if market.trading is not None else None
     return ShortFacts(shortable=told, locate=decision.locate, price_test=test)
+
+
+def record_instrument(desk: Desk, symbol: str) -> None:
+    """Put on record which asset a symbol names, when it is first used or another than before."""
+    if not isinstance(desk.market, DescribesInstruments):
+        return
+    found = desk.market.instrument(symbol)
+    if found is not None:
+        session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
+        stamp = desk.stamp("account", "instrument")
+        desk.account.record_instrument(stamp, desk.name, session.date, found)

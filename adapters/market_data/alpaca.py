@@ -21,6 +21,7 @@ import structlog
 
 from ...domain.errors import InvalidInput
 from ...domain.halts import HaltBook
+from ...domain.instruments import Instrument
 from ...domain.market import MarketState, TradingStatus
 from ...domain.money import ONE, ZERO
 from ...domain.ports import NANOS, Clock, Session
@@ -28,6 +29,7 @@ from ..alpaca_api.access import CONSOLIDATED_FEEDS, AlpacaAccess
 from ..alpaca_api.reading import Json, nanos, number_of
 from ..alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Host
 from ..exchange.tape import SymbolDay
+from .alpaca_asset import instrument_of
 from .alpaca_feed import Feed
 from .feeds import CONSOLIDATED
 from .history import BarHistory, Bars
@@ -71,6 +73,7 @@ class _Known:
 
     listed: bool | None = None
     shortable: bool | None = None
+    instrument: Instrument | None = None
     exchange: str | None = None
     heard_at: float = 0.0
     asked_at: float = 0.0
@@ -167,6 +170,11 @@ class AlpacaMarketData:
         if session is None or self._history.average_daily_volume(symbol, session.date) is None:
             return ()
         return self._history.volume_buckets(symbol, session)
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """The asset that the symbol names at the broker, None before it was asked for."""
+        known = self._known.get(symbol)
+        return None if known is None else known.instrument
 
     def shortable(self, symbol: str) -> bool | None:
         """The broker's flag that the symbol is shortable and easy to borrow."""
@@ -271,6 +279,7 @@ class AlpacaMarketData:
         if isinstance(asset, dict):
             easy = asset.get("easy_to_borrow", asset.get("borrow_status") == "easy_to_borrow")
             known.shortable = asset.get("shortable") is True and easy is True
+            known.instrument = instrument_of(asset, symbol)
         if isinstance(asset, dict) and asset.get("tradable") is False:
             known.problems.append("the broker says that it is not tradable")
         return True

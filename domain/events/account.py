@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from ..instruments import Instrument
 from ..limits import Limits
 from ..market import Record
 from ..money import Money, Price, Shares, SignedShares
@@ -89,6 +90,16 @@ class AccountStatusRecorded(DomainEvent):
     settles_on: str
     settlement_days: Annotated[int, Field(ge=1, le=3)]
     source: str
+
+
+class InstrumentRecorded(DomainEvent):
+    """The asset that a symbol names from this session on, when it is first used or has changed."""
+
+    TOPIC: ClassVar[str] = "InstrumentRecorded"
+
+    account: str
+    session_date: str
+    instrument: Instrument
 
 
 class LimitChanged(DomainEvent):

@@ -25,6 +25,7 @@ def test_an_engine_at_the_paper_server_trades_at_the_close(
         ran = fillwright.run([wanted], "--json")
         assert ran.returncode == 0, ran.stderr
         (row,) = json.loads(ran.stdout)["blotter"]
+        asset = server.call("GET", "/v2/assets/KO").json()
         held = {p["symbol"]: Decimal(p["qty"]) for p in server.call("GET", "/v2/positions").json()}
     events = fillwright.events()
     (order,) = [event for event in events if isinstance(event, e.OrderIntended)]
@@ -35,3 +36,5 @@ def test_an_engine_at_the_paper_server_trades_at_the_close(
     (fill,) = [event for event in events if isinstance(event, e.OrderFilled)]
     closes = next(x.close for x in events if isinstance(x, e.SessionOpened))
     assert fill.report.market_time >= closes
+    (known,) = [event.instrument for event in events if isinstance(event, e.InstrumentRecorded)]
+    assert (known.symbol, known.asset_id, known.broker) == ("KO", asset["id"], "alpaca")

@@ -1,0 +1,30 @@
+"""An asset of Alpaca's as our instrument."""
+
+from __future__ import annotations
+
+from ...domain.instruments import ID_MAX, Instrument
+from ..alpaca_api.reading import Json, text_of
+
+
+def instrument_of(asset: Json, symbol: str) -> Instrument | None:
+    """The instrument that an asset record describes, None without an id."""
+    asset_id = text_of(asset, "id")
+    if not asset_id or len(asset_id) > ID_MAX:
+        return None
+    cusip = text_of(asset, "cusip") or ""
+    return Instrument(
+        broker="alpaca",
+        asset_id=asset_id,
+        symbol=symbol,
+        exchange=(text_of(asset, "exchange") or "")[:32] or None,
+        cusip=cusip if len(cusip) == 9 else None,
+        tradable=_flag(asset, "tradable"),
+        fractionable=_flag(asset, "fractionable"),
+        shortable=_flag(asset, "shortable"),
+        easy_to_borrow=_flag(asset, "easy_to_borrow"),
+    )
+
+
+def _flag(asset: Json, name: str) -> bool | None:
+    value = asset.get(name)
+    return value if isinstance(value, bool) else None
