@@ -17,6 +17,7 @@ from ..domain import ops
 from ..domain.ids import account_stream_id
 from ..domain.ops.exceptions import ExceptionKind
 from ..domain.reasons import Anomalous
+from ..domain.statement import LineBreak
 from ..domain.supervision.exceptions import Raised, Urgency
 from .instruction_events import ACCOUNT_EVENTS, INSTRUCTION_EVENTS
 from .runner import Handler, Projection
@@ -50,6 +51,8 @@ class RaisedExceptions(Projection):
         self._names: dict[UUID, str] = {}
         self._home: dict[UUID, tuple[str, str]] = {}
         self._breaks: dict[UUID, dict[e.Break, str]] = {}
+        self._positions: dict[tuple[str, str], str] = {}
+        self._statements: dict[tuple[str, str], dict[LineBreak, str]] = {}
 
     def raised(self) -> tuple[Raised, ...]:
         """All of them, in the order of the log."""
@@ -191,6 +194,50 @@ class RaisedExceptions(Projection):
             kind, urgency = ExceptionKind.BREAK, Urgency.CRITICAL
             known[found] = self._add(event, kind, urgency, name, subject, detail, key)
 
+    def _settle(self, id: str) -> None:
+        self._raised[id] = replace(self._raised[id], is_settled=True)
+
+    def _unexplained(self, event: e.PositionUnexplained) -> None:
+        told = f"ours {event.expected}, the broker's {event.reported}"
+        detail = f"a position that nothing explains since {event.since}: {told}"[:500]
+        kind, urgency, key = ExceptionKind.BREAK, Urgency.CRITICAL, (event.symbol,)
+        before = self._positions.pop((event.account, event.symbol), None)
+        if before is not None:
+            self._settle(before)  # it goes on in the new one
+        id = self._add(event, kind, urgency, event.account, event.symbol, detail, key)
+        self._positions[event.account, event.symbol] = id
+
+    def _explained(self, event: e.PositionExplained) -> None:
+        id = self._positions.pop((event.account, event.symbol), None)
+        if id is not None:
+            self._settle(id)
+        if event.by is e.ExplainedBy.PERSON:
+            detail = f"the broker's position was taken for right: {event.reason}"
+            self._override(event, event.account, event.symbol, detail)
+
+    def _statement(self, event: e.StatementReconciled) -> None:
+        known = self._statements.setdefault((event.account, event.session_date), {})
+        for found in known.keys() - set(event.breaks):
+            self._settle(known.pop(found))
+        for found in event.breaks:
+            if found not in known:
+                told = f"ours {found.ours}, the statement's {found.theirs}"
+                detail = f"{found.kind} of {event.session_date}: {told}"[:500]
+                kind, urgency, key = ExceptionKind.BREAK, Urgency.CRITICAL, (str(found),)
+                subject = found.subject or event.session_date
+                id = self._add(event, kind, urgency, event.account, subject, detail, key)
+                known[found] = id
+
+    def _signed_off(self, event: e.SessionSignedOff) -> None:
+        detail = f"signed off with {event.breaks_total} breaks: {event.reason}"
+        self._override(event, event.account, event.session_date, detail)
+
+    def _override(self, event: e.DomainEvent, account: str, subject: str, detail: str) -> None:
+        if event.causation_id.startswith(CHANGE):
+            return  # that a change was used is an exception already
+        kind, by = ExceptionKind.OVERRIDE, _persons(event.actor)
+        self._add(event, kind, Urgency.WARNING, account, subject, detail[:500], (), by)
+
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
         e.SessionOpened: _session_opened,
         e.DecisionReceived: _received,
@@ -208,6 +255,10 @@ class RaisedExceptions(Projection):
         e.InstructionEndRequested: _ended,
         e.Reconciled: _compared,
         e.SessionClosed: _compared,
+        e.PositionUnexplained: _unexplained,
+        e.PositionExplained: _explained,
+        e.StatementReconciled: _statement,
+        e.SessionSignedOff: _signed_off,
     }
     IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = (
         frozenset(ACCOUNT_EVENTS) | frozenset(INSTRUCTION_EVENTS)

@@ -72,6 +72,7 @@ class _Account:
         self.kills: dict[str, tuple[str, int]] = {}
         self.last: Comparison | None = None
         self.sessions: dict[str, SessionStanding] = {}
+        self.unexplained: dict[str, tuple[e.Break, int]] = {}
 
     def compared(self, breaks: Iterable[e.Break], at: int) -> None:
         """Keep what is still different with its first time; agreement settles anomalies."""
@@ -102,12 +103,23 @@ class Reconciliation(Projection):
         self._home: dict[UUID, UUID] = {}
 
     def breaks(self) -> tuple[OpenBreak, ...]:
-        """Differences that the last comparison of each account showed."""
+        """Differences that the last comparison of each account showed, or that nothing explains."""
         return tuple(
             OpenBreak(self._name(stream), difference, since)
             for stream, account in self._accounts.items()
-            for difference, since in account.breaks.items()
+            for difference, since in (*account.breaks.items(), *account.unexplained.values())
         )
+
+    def _unexplained(self, event: e.PositionUnexplained) -> None:
+        if event.origin is e.BreakOrigin.SESSION:
+            return  # the comparison that found it shows it
+        ours, theirs = str(event.expected), str(event.reported)
+        difference = e.Break(kind="position", symbol=event.symbol, ours=ours, theirs=theirs)
+        unexplained = self._account(event.originator_id).unexplained
+        unexplained[event.symbol] = (difference, event.record_time)
+
+    def _explained(self, event: e.PositionExplained) -> None:
+        self._account(event.originator_id).unexplained.pop(event.symbol, None)
 
     def anomalies(self) -> tuple[OpenAnomaly, ...]:
         """Unsettled anomalies, in the order of the log."""
@@ -221,6 +233,8 @@ class Reconciliation(Projection):
         e.SessionOpened: _session_opened,
         e.Reconciled: _reconciled,
         e.SessionClosed: _session_closed,
+        e.PositionUnexplained: _unexplained,
+        e.PositionExplained: _explained,
         e.StatementReconciled: _statement,
         e.SessionSignedOff: _signed_off,
         e.KillSwitchEngaged: _killed,

@@ -22,10 +22,15 @@ from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.instruction import Instruction
 from fillwright.domain.limits import Limits
+from fillwright.domain.ops.exceptions import ExceptionKind
 from fillwright.domain.ports import NANOS
 from fillwright.domain.reasons import EndReason, Reason
+from fillwright.domain.supervision.exceptions import Raised
+from fillwright.projections.raised import RaisedExceptions
+from fillwright.projections.runner import follow
 
 D = Decimal
+BREAK, OVERRIDE = ExceptionKind.BREAK, ExceptionKind.OVERRIDE
 FIRST, SECOND = "20251107", "20251110"
 WIDE = Limits(position_pct_max=D(100), turnover_pct_max=D(1_000))
 SPLIT = {
@@ -86,6 +91,14 @@ def logged(store: Path, kind: type[Any]) -> list[Any]:
         return [r.event for r in log.events() if isinstance(r.event, kind)]
 
 
+def exceptions(store: Path) -> tuple[Raised, ...]:
+    """What the exceptions book would hold of the log, in its order."""
+    told = RaisedExceptions()
+    with Log.open(str(store), writer=False) as log:
+        follow([told], log.events())
+    return told.raised()
+
+
 def buy(name: str, size: int = 100) -> dict[str, Any]:
     return {"decision_id": name, "action": "BUY", "order_size": size}
 
@@ -109,6 +122,8 @@ def test_a_split_that_nobody_recorded_stops_adding_until_it_is(
     assert refusal.observed == "100 by our record, 200 at the broker"
     assert second["less"].executed == 50, "reducing is free"
     capsys.readouterr()
+    assert main(["status", "--store", str(store)]) == 0
+    assert "KO" in capsys.readouterr().out.partition("lert")[2], "an alert while it lasts"
     assert main(["books", "--store", str(store)]) == 0
     assert "KO is NOT EXPLAINED" in capsys.readouterr().out
     command = ["actions", str(actions_file(tmp_path)), "--store", str(store), "--person", "ann"]
@@ -120,6 +135,8 @@ def test_a_split_that_nobody_recorded_stops_adding_until_it_is(
     assert "1 on the record already" in capsys.readouterr().out
     _, later = trade(SECOND, store, {"KO": D(200)}, [(3_600, buy("three"))], start_s=3_000)
     assert later["three"].executed == 100
+    breaks = [one for one in exceptions(store) if one.kind is ExceptionKind.BREAK]
+    assert [(one.subject, one.is_settled) for one in breaks] == [("KO", True)]
     (recorded,) = logged(store, e.CorporateActionRecorded)
     assert json.loads(recorded.raw) == SPLIT, "the announcement is kept as it was read"
     assert recorded.actor == "person:ann"
@@ -139,6 +156,8 @@ def test_a_person_closes_what_no_action_explains(
     assert main(["accept", "KO", *reason, "--store", str(store), "--person", "ann"]) == 0
     _, later = trade(SECOND, store, {"KO": D(130)}, [(3_600, buy("three"))], start_s=3_000)
     assert later["three"].executed == 100
+    found = [(x.kind, x.originators) for x in exceptions(store) if x.kind in (BREAK, OVERRIDE)]
+    assert found == [(BREAK, ()), (OVERRIDE, ("ann",))], "closing by hand is looked at by another"
     (explained,) = logged(store, e.PositionExplained)
     assert (explained.by, explained.actor) == (e.ExplainedBy.PERSON, "person:ann")
 

@@ -18,6 +18,9 @@ from fillwright.adapters.statements import write_statement
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.fees import FeeSchedule
+from fillwright.domain.ops.exceptions import ExceptionKind
+from fillwright.projections.raised import RaisedExceptions
+from fillwright.projections.runner import follow
 from tests.simulation.world import Scene, closes_at, decision, run
 
 D = Decimal
@@ -93,6 +96,14 @@ def test_every_break_is_named_the_session_stays_preliminary_and_a_person_signs_i
     assert told(capsys, *asked)[1]["signed_off"] is False
     code, found = told(capsys, "--store", store, "--statement", str(path))
     assert (code, found["standing"]) == (0, "final"), "the right statement came after all"
+    told_of = RaisedExceptions()
+    with Log.open(store, writer=False) as log:
+        follow([told_of], log.events())
+    broken_lines = [x for x in told_of.raised() if x.kind is ExceptionKind.BREAK]
+    assert len(broken_lines) == 4
+    assert all(one.is_settled for one in broken_lines), "the right statement settled them"
+    (override,) = [x for x in told_of.raised() if x.kind is ExceptionKind.OVERRIDE]
+    assert override.originators == ("ann",)
     (event,) = recorded(store, e.SessionSignedOff)
     assert (event.breaks_total, event.actor) == (4, "person:ann")
 
