@@ -29,13 +29,23 @@ RECEIPTS: Final = frozenset({ReportKind.NEW, ReportKind.ACCEPTED})
 class _Order:
     """What a child order's reports say beyond its fold."""
 
-    __slots__ = ("adv", "ended_at", "fees", "liquidity", "position", "positions", "received_at")
+    __slots__ = (
+        "adv",
+        "ended_at",
+        "fees",
+        "liquidity",
+        "position",
+        "positions",
+        "received_at",
+        "venue",
+    )
 
     def __init__(self, position: int, adv: Decimal | None) -> None:
         self.position = position
         self.adv = adv
         self.received_at: int | None = None
         self.ended_at: int | None = None
+        self.venue: str | None = None
         self.fees: dict[str, Decimal] = {}
         self.liquidity: dict[str, tuple[str | None, str | None]] = {}
         self.positions: dict[str, list[int]] = {}
@@ -51,7 +61,7 @@ class TcaRows(InstructionBook):
     """
 
     name: ClassVar[str] = "tca_rows"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(self) -> None:
         super().__init__()
@@ -211,6 +221,8 @@ class TcaRows(InstructionBook):
         seen = self._orders[event.originator_id, name]
         if report.kind in RECEIPTS and seen.received_at is None:
             seen.received_at = report.market_time
+        if report.kind in RECEIPTS and seen.venue is None:
+            seen.venue = report.venue
         if seen.ended_at is None and not after.is_open:
             seen.ended_at = report.market_time
         if before is None or after.book is not before.book:
@@ -306,6 +318,7 @@ def _order_row(entry: Followed, name: str, order: ChildOrder, seen: _Order) -> R
         "received_at": seen.received_at,
         "ended_at": seen.ended_at,
         "state": order.state.value,
+        "venue": seen.venue,
         "rule": entry.rules.get(name),
         "position": seen.position,
     }

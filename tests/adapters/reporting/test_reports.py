@@ -132,6 +132,14 @@ def test_the_open_and_the_close_that_were_captured_are_measured_against(
     assert sessions["open"].null_count() == sessions["close"].null_count() == 0
 
 
+def test_orders_are_told_under_the_venue_that_acknowledged_them(reports: Any) -> None:
+    table = reports["rule606"].table("venues")
+    by_venue = {row[table.place("venue")]: row for row in table.rows}
+    assert "SIM" in by_venue
+    routed, executed = (table.place(f"{name}_shares") for name in ("routed", "executed"))
+    assert by_venue["SIM"][routed] >= by_venue["SIM"][executed] > 0
+
+
 def test_a_period_takes_in_its_sessions_only(source: Source) -> None:
     inside = build(source, Request("execution", SESSION, SESSION))
     outside = build(source, Request("execution", "2024-06-13", None))
