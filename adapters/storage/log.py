@@ -129,7 +129,9 @@ class Log:
             )
         where: str | Path = "memory:" if url is None else url
         if is_postgres(where):
-            recorder = _on_postgres(where, ownership if writer and exclusive else None)
+            recorder = _on_postgres(
+                where, ownership if writer and exclusive else None, writer=writer
+            )
             name, lock = recorder.store, None
         else:
             recorder, name, lock = open_sqlite(where, writer=writer, exclusive=exclusive)
@@ -352,7 +354,7 @@ class Log:
         self.close()
 
 
-def _on_postgres(url: str | Path, ownership: Ownership | None) -> ChainedRecorder:
+def _on_postgres(url: str | Path, ownership: Ownership | None, *, writer: bool) -> ChainedRecorder:
     """Import the client library only for stores that need it."""
     try:
         from .postgres.opening import open_postgres
@@ -360,4 +362,4 @@ def _on_postgres(url: str | Path, ownership: Ownership | None) -> ChainedRecorde
         raise StoreError(
             f"a store on PostgreSQL needs the extra: pip install 'fillwright[postgres]' ({error})"
         ) from error
-    return open_postgres(url, ownership)
+    return open_postgres(url, ownership, writer=writer)

@@ -60,7 +60,7 @@ def open_place(url: str | Path, *, writer: bool) -> StreamPlace:
     if is_postgres(url):
         from .postgres.ops import PostgresPlace
 
-        return PostgresPlace(url)
+        return PostgresPlace(url, writer=writer)
     path = parse_location(url)
     if path is None:
         raise StoreError("a log in memory has its second stream in the log: use OpsLog.of(log)")

@@ -64,6 +64,12 @@ def configure(connection: Connection[Any], address: PostgresAddress) -> None:
     )
 
 
+def check_writer(address: PostgresAddress, *, writer: bool) -> None:
+    """Refuse to write what was opened for reading; raises StoreError."""
+    if not writer:
+        raise StoreError(f"{address.shown}: it was opened for reading only, and cannot be written")
+
+
 def patiently(act: Callable[[], _Result], store: str, seconds: float) -> _Result:
     """Do something that may be repeated, for so long while the server is away.
 

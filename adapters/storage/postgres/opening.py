@@ -15,7 +15,9 @@ from .recorder import PostgresRecorder
 from .schema import TABLES, check_format, migrate
 
 
-def open_postgres(url: str | Path, ownership: Ownership | None) -> PostgresRecorder:
+def open_postgres(
+    url: str | Path, ownership: Ownership | None, *, writer: bool
+) -> PostgresRecorder:
     """The recorder of a store; with an ``ownership`` this process becomes the owner first.
 
     Raises:
@@ -31,7 +33,7 @@ def open_postgres(url: str | Path, ownership: Ownership | None) -> PostgresRecor
 
     patiently(check, address.shown, CONNECT_SECONDS)
     lease = None if ownership is None else Lease.take(address, ownership)
-    return PostgresRecorder(address, lease)
+    return PostgresRecorder(address, lease, writer=writer)
 
 
 def migrate_postgres(url: str | Path, reader: str | None = None) -> int:

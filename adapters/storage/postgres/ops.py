@@ -10,7 +10,14 @@ from typing import Any, Final
 import psycopg
 
 from ..location import postgres_address
-from .connections import CONNECT_SECONDS, FROZEN_SECONDS, Readers, connect, patiently
+from .connections import (
+    CONNECT_SECONDS,
+    FROZEN_SECONDS,
+    Readers,
+    check_writer,
+    connect,
+    patiently,
+)
 from .faults import explain
 from .recorder import translated
 from .schema import check_format
@@ -23,8 +30,9 @@ LOCK_STREAM: Final = (
 class PostgresPlace:
     """The second stream in a schema on a server."""
 
-    def __init__(self, url: str | Path) -> None:
+    def __init__(self, url: str | Path, *, writer: bool) -> None:
         self._address = address = postgres_address(url)
+        self._is_writer = writer
         self.name = address.shown
 
         def check() -> None:
@@ -37,6 +45,7 @@ class PostgresPlace:
     @contextmanager
     def appending(self) -> Iterator[Callable[[str, Sequence[object]], list[Any]]]:
         """A transaction that alone may append; readers go on."""
+        check_writer(self._address, writer=self._is_writer)
         try:
             with (
                 connect(self._address, frozen_seconds=FROZEN_SECONDS) as connection,

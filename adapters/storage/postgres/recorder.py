@@ -20,7 +20,7 @@ from ..recording import ChainedRecorder
 from ..records import is_of
 from . import connections
 from .appending import LOCK_HEAD, Fence, HeadMovedError, PostgresAppender, Prepared
-from .connections import Readers, connect
+from .connections import Readers, check_writer, connect
 from .faults import explain, is_connection_lost
 from .leases import Lease
 
@@ -32,9 +32,10 @@ class PostgresRecorder(ChainedRecorder):
     written when it is, and written again when it is not.
     """
 
-    def __init__(self, address: PostgresAddress, lease: Lease | None) -> None:
+    def __init__(self, address: PostgresAddress, lease: Lease | None, *, writer: bool) -> None:
         self._prepare_to_write(address.shown)
         self._address = address
+        self._is_writer = writer
         self._lease = lease
         fence = None if lease is None else Fence(lease.account, lease.epoch)
         self._appender = PostgresAppender(address.shown, fence)
@@ -63,6 +64,7 @@ class PostgresRecorder(ChainedRecorder):
 
     def commit_jobs(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
         """Write jobs in one durable transaction; called by one thread at a time."""
+        check_writer(self._address, writer=self._is_writer)
         with self._writer_lock:
             if self._broken is not None:
                 raise self._broken
@@ -187,6 +189,7 @@ class PostgresRecorder(ChainedRecorder):
 
     def replace_counters(self, counters: Mapping[str, int], account: str | None) -> None:
         """Put counters in the place of all others, or of all others of one account."""
+        check_writer(self._address, writer=self._is_writer)
         with self._writer_lock:
             connections.patiently(
                 lambda: self._replace(counters, account),

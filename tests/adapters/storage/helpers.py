@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from fillwright.adapters.storage.log import Log
@@ -37,7 +38,10 @@ class Sample:
         return taken
 
 
-def filled(path: Path, events: int = 10) -> Path:
+Store = TypeVar("Store", Path, str)
+
+
+def filled(path: Store, events: int = 10) -> Store:
     """A store of ``events`` events of two aggregates, closed."""
     with Log.open(path) as log:
         one, two = Sample(1), Sample(2)

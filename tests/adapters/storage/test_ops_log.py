@@ -1,7 +1,6 @@
 """The second stream: a chain of its own, written by anybody, moving nothing of the log."""
 
 import multiprocessing
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.adapters.storage.records import Conflict
 from fillwright.domain.errors import StoreDamaged, StoreError
 from fillwright.domain.ops import Anchored, VerificationDone
+from tests.adapters.integrity.evidence import opened
 from tests.adapters.storage.helpers import Sample, filled
 
 
@@ -26,16 +26,22 @@ def verified(position: int = 0, actor: str = "kim") -> VerificationDone:
     )
 
 
-def test_a_store_that_never_had_one_has_an_empty_second_stream(tmp_path: Path) -> None:
-    path = filled(tmp_path / "log.db")
+@pytest.fixture(params=["file", "postgres"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A store of ten events, on either database."""
+    if request.param == "file":
+        return filled(tmp_path / "log.db")
+    return filled(str(request.getfixturevalue("postgres_url")))
+
+
+def test_a_store_that_never_had_one_has_an_empty_second_stream(path: Path | str) -> None:
     with OpsLog.open(path, writer=False) as ops:
         assert ops.head() == (0, GENESIS)
         assert list(ops.records()) == []
         assert ops.verify().ok
 
 
-def test_records_come_back_in_order_and_equal(tmp_path: Path) -> None:
-    path = filled(tmp_path / "log.db")
+def test_records_come_back_in_order_and_equal(path: Path | str) -> None:
     with OpsLog.open(path) as ops:
         first = ops.append(verified(1))
         placed = ops.append(verified(2), verified(3))
@@ -59,15 +65,15 @@ def test_a_log_in_memory_has_one_too() -> None:
         assert log.head().position == 2
 
 
-def test_it_is_written_beside_the_engine_that_holds_the_lock(tmp_path: Path) -> None:
-    with Log.open(tmp_path / "log.db", threaded=True) as log:
-        log.append(Sample(1).happen())
+def test_it_is_written_beside_the_engine_that_holds_the_lock(path: Path | str) -> None:
+    with Log.open(path, threaded=True) as log:
+        log.append(Sample(11).happen())
         before = log.head()
-        with OpsLog.open(tmp_path / "log.db") as ops:
+        with OpsLog.open(path) as ops:
             ops.append(verified(1))
-        log.append(Sample(2).happen())
-        assert log.head().position == 2
-        assert before.position == 1
+        log.append(Sample(12).happen())
+        assert log.head().position == 12
+        assert before.position == 11
         assert log.verify().ok
 
 
@@ -84,21 +90,20 @@ def test_the_logs_chain_does_not_depend_on_it(tmp_path: Path) -> None:
         assert log.head() == plain
 
 
-def append_many(path: Path, actor: str, times: int) -> None:
+def append_many(path: Path | str, actor: str, times: int) -> None:
     with OpsLog.open(path) as ops:
         for number in range(times):
             ops.append(verified(number, actor))
 
 
-def test_several_processes_append_at_once_and_none_is_lost(tmp_path: Path) -> None:
-    path = filled(tmp_path / "log.db")
+def test_several_processes_append_at_once_and_none_is_lost(path: Path | str) -> None:
     context = multiprocessing.get_context("spawn")
     actors = ("a", "b", "c")
     workers = [context.Process(target=append_many, args=(path, actor, 15)) for actor in actors]
     for worker in workers:
         worker.start()
     with Log.open(path) as log:
-        one = Sample(7)
+        one = Sample(77)
         for _ in range(15):
             log.append(one.happen())
     for worker in workers:
@@ -116,33 +121,31 @@ def test_several_processes_append_at_once_and_none_is_lost(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE ops_records SET state = replace(state, 'kim', 'sam') WHERE position = 2",
+        "UPDATE ops_records SET state = state || CAST(' ' AS {bytes}) WHERE position = 2",
         "DELETE FROM ops_records WHERE position = 2",
         "UPDATE ops_records SET topic = 'Anchored.v1' WHERE position = 2",
     ],
 )
-def test_a_record_that_was_changed_or_taken_is_found(tmp_path: Path, statement: str) -> None:
-    path = filled(tmp_path / "log.db")
+def test_a_record_that_was_changed_or_taken_is_found(path: Path | str, statement: str) -> None:
     with OpsLog.open(path) as ops:
         ops.append(*[verified(number) for number in range(4)])
-    with sqlite3.connect(path) as connection:
-        assert connection.execute(statement).rowcount == 1
-    connection.close()
+    kind = "BLOB" if isinstance(path, Path) else "bytea"
+    with opened(path) as connection:
+        assert connection.execute(statement.format(bytes=kind)).rowcount == 1
     with OpsLog.open(path, writer=False) as ops:
         found = ops.verify()
     assert (found.ok, found.first_bad_position, found.count) == (False, 2, 1)
 
 
-def test_a_record_without_canonical_form_is_refused_and_nothing_written(tmp_path: Path) -> None:
+def test_a_record_without_canonical_form_is_refused_and_nothing_written(path: Path | str) -> None:
     bad = Anchored.model_construct(**{**vars(verified(1)), "root": object()})
-    with OpsLog.open(filled(tmp_path / "log.db")) as ops:
+    with OpsLog.open(path) as ops:
         with pytest.raises(StoreError, match="cannot be stored"):
             ops.append(verified(1), bad)
         assert ops.head().position == 0
 
 
-def test_a_reader_cannot_append(tmp_path: Path) -> None:
-    path = filled(tmp_path / "log.db")
+def test_a_reader_cannot_append(path: Path | str) -> None:
     with OpsLog.open(path, writer=False) as ops, pytest.raises(StoreError, match="cannot be writ"):
         ops.append(verified())
 

@@ -140,6 +140,19 @@ def test_an_engine_needs_no_right_to_change_an_event(postgres_url: str) -> None:
             raw(theirs, statement)
 
 
+def test_a_reader_cannot_write(postgres_url: str) -> None:
+    with Log.open(postgres_url) as writer, Log.open(postgres_url, writer=False) as reader:
+        writer.append(Sample(1).happen())
+        for act in (
+            lambda: reader.append(Sample(2).happen()),
+            lambda: reader.reset_counters({"k": 1}),
+        ):
+            with pytest.raises(StoreError, match="opened for reading only, and cannot be written"):
+                act()
+        writer.append(Sample(2).happen())
+        assert (reader.head().position, reader.counters()) == (2, {})
+
+
 # -- many writers ----------------------------------------------------------------------------------
 
 
