@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from ..projections.account_books import AccountBooks
 from ..projections.all_views import AllViews
 from ..projections.blotter import Blotter
 from ..projections.daily_limits import DailyLimits
@@ -23,6 +24,8 @@ from ..projections.reconciliation import Reconciliation
 from ..projections.runner import Difference, Projection, compare, compare_values, follow
 from .collector import without_collector
 from .deciding_again import Decided, decide_again
+from .engine.keeping import Kept
+from .engine.start_cache import Unusable, read
 from .lean_reading import lean_events
 from .storage.log import Log
 from .storage.records import Recorded
@@ -48,20 +51,25 @@ class ProjectionResult:
 
 @dataclass(slots=True)
 class Replay:
-    """What a replay found up to ``position``; ``seconds`` is the rebuild of all projections."""
+    """What a replay found up to ``position``; ``seconds`` is the rebuild of all projections.
+
+    ``kept`` is where the sums that a start would go on from differ from the events up to there,
+    None where a start would read the whole log.
+    """
 
     position: int = 0
     head_hash: str = ""
     seconds: float = 0.0
     projections: list[ProjectionResult] = field(default_factory=list)
     counters: tuple[Difference, ...] | None = None
+    kept: tuple[Difference, ...] | None = None
     decisions: Decided = field(default_factory=Decided)
 
     @property
     def ok(self) -> bool:
         """Whether everything agrees."""
         views = any(projection.differences for projection in self.projections)
-        return not (views or self.counters or self.decisions.differences)
+        return not (views or self.counters or self.kept or self.decisions.differences)
 
     @property
     def events_per_second(self) -> float:
@@ -75,6 +83,8 @@ class Replay:
                 yield f"{projection.name}: {path}: fed in pieces {live}, rebuilt {rebuilt}"
         for path, stored, rebuilt in (self.counters or ())[:DIFFERENCES_SHOWN]:
             yield f"counter {path}: stored {stored}, rebuilt {rebuilt}"
+        for path, stored, rebuilt in (self.kept or ())[:DIFFERENCES_SHOWN]:
+            yield f"kept for starts: {path}: kept {stored}, rebuilt {rebuilt}"
         yield from map(str, self.decisions.differences[:DIFFERENCES_SHOWN])
 
 
@@ -102,6 +112,10 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
     found.seconds = time.perf_counter() - started
     rebuilt = views.projections()
     fed = projections()
+    if (kept := _kept_for_starts(log)) is not None:
+        _feed_in_pieces(fed, log, kept.position, on_progress, total)
+        limits = fed[0]
+        found.kept = _differing_sums(kept, log, limits) if isinstance(limits, DailyLimits) else None
     _feed_in_pieces(fed, log, head.position, on_progress, total)
     for live, one in zip(fed, rebuilt, strict=True):
         data = one.to_bytes()
@@ -162,8 +176,8 @@ def _feed_in_pieces(
     fed: Sequence[Projection], log: Log, upto: int, on_progress: OnProgress, total: int
 ) -> None:
     """Feed the projections a few events at a time, reading their state between the pieces."""
-    position, piece = 0, 0
-    records = log.events(upto=upto)
+    position, piece = fed[0].position, 0
+    records = log.events(after=position, upto=upto)
     while position < upto:
         size = PIECES[piece % len(PIECES)]
         piece += 1
@@ -171,4 +185,22 @@ def _feed_in_pieces(
         if not batch:
             return
         position = follow(fed, batch)
-        on_progress(upto + position, total)
+        on_progress(total // 3 + position, total)
+
+
+def _kept_for_starts(log: Log) -> Kept | None:
+    """What a start of today's code would go on from, None where it would read the whole log."""
+    try:
+        return read(log)
+    except Unusable:
+        return None
+
+
+def _differing_sums(kept: Kept, log: Log, limits: DailyLimits) -> tuple[Difference, ...]:
+    """Where kept sums are not those of the events; ``limits`` stands at the same position."""
+    books = AccountBooks()
+    follow([books], log.events(upto=kept.position))
+    return (
+        *compare_values(kept.limits, limits.kept()),
+        *compare_values(kept.books, books.kept()),
+    )

@@ -14,6 +14,7 @@ from ..domain.instruction import Instruction
 from ..domain.ports import Broker, BrokerOrder
 from ..projections.instruction_events import ACCOUNT_EVENTS
 from .engine.comparing import foreign_orders, order_breaks, position_breaks
+from .engine.known import moved_by
 from .storage.log import Log
 
 NAMED_WITHIN: Final = 50
@@ -123,7 +124,8 @@ async def _compare_once(log: Log, standing: Standing, broker: Broker) -> Compare
     breaks = list(order_breaks(mine, open_now, looked_up))
     opened = standing.account.session
     if opened is not None:
-        breaks += position_breaks(opened, mine, reported, standing.account.standing.accepted)
+        moved = moved_by(mine, opened.session_date)
+        breaks += position_breaks(opened, moved, reported, standing.account.standing.accepted)
     today = [i for i in mine if opened is not None and i.session_date == opened.session_date]
     return Compared(
         position=standing.position,

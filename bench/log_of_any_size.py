@@ -56,16 +56,32 @@ def template() -> Template:
     )
 
 
-def rows(source: Template, count: int) -> Iterator[tuple[object, ...]]:
-    """``count`` rows as the store's table has them, or a few more: whole sessions, a day each."""
+def rows(source: Template, count: int, still_open: int = 0) -> Iterator[tuple[object, ...]]:
+    """``count`` rows as the store's table has them, or a few more: whole sessions, a day each.
+
+    Behind them come sessions that were broken off with a first order at the venue, as many as give
+    ``still_open`` instructions.
+    """
     position, previous, account_version = 0, GENESIS, 0
     account = source.account[0].originator_id
     account_first = 1
+    first_orders = {
+        raw.originator_id: raw.originator_version
+        for raw in reversed(source.instructions)
+        if raw.topic.startswith("OrderAcknowledged.")
+    }
+    opened = 0
     for copy in count_up():
+        broken_off = position >= count
+        if broken_off and opened >= still_open:
+            return
         firsts: dict[str, int] = {account: account_first}
         day = (FIRST_DAY + timedelta(days=copy)).isoformat().encode()
         for raw in (*source.account, *source.instructions):
             id, version, state = raw.originator_id, raw.originator_version, raw.state
+            if broken_off and version > first_orders.get(id, version):
+                continue
+            opened += broken_off and id != account and version == 1
             if id == account:
                 if copy and not raw.topic.startswith("SessionOpened."):
                     continue
@@ -86,12 +102,10 @@ def rows(source: Template, count: int) -> Iterator[tuple[object, ...]]:
             first = firsts.setdefault(id, position)
             previous = link(previous, position, bytes.fromhex(id), version, raw.topic, state)
             yield position, first, id, version, raw.topic, previous, state
-        if position >= count:
-            return
 
 
-def make(store: Path, count: int) -> int:
-    """Write a store of at least ``count`` events; gives how many it has."""
+def make(store: Path, count: int, still_open: int = 0) -> int:
+    """Write a store of at least ``count`` events (see :func:`rows`); gives how many it has."""
     with Log.open(store):
         pass
     connection = sqlite3.connect(store, isolation_level=None)
@@ -99,7 +113,7 @@ def make(store: Path, count: int) -> int:
     source, batch, last = template(), [], 0
     insert = f"INSERT INTO {EVENTS_TABLE} VALUES (?,?,?,?,?,?,?)"
     connection.execute("BEGIN")
-    for row in rows(source, count):
+    for row in rows(source, count, still_open):
         batch.append(row)
         last = int(str(row[0]))
         if len(batch) == ROWS_AT_A_TIME:

@@ -30,6 +30,18 @@ def client_order_id(instruction: UUID, ordinal: int) -> str:
     return f"{CLIENT_ORDER_ID_PREFIX}-{instruction.hex}-{ordinal}"
 
 
+def instruction_of(client_order_id: str) -> UUID | None:
+    """The instruction that a child order's id names, None when we could not have made it."""
+    prefix, _, rest = client_order_id.partition("-")
+    name, _, ordinal = rest.partition("-")
+    if prefix != CLIENT_ORDER_ID_PREFIX or len(name) != 32 or not ordinal.isdecimal():
+        return None
+    try:
+        return UUID(hex=name)
+    except ValueError:
+        return None
+
+
 def is_own_client_order_id(text: str | None) -> bool:
     """Whether a client order id is one that :func:`client_order_id` could have made."""
     return text is not None and text.startswith(f"{CLIENT_ORDER_ID_PREFIX}-")

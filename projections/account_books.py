@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
@@ -22,22 +23,32 @@ from .instruction_events import (
     INSTRUCTION_EVENTS,
     REPORT_EVENTS,
 )
-from .runner import Handler, Projection
+from .runner import VERSION_ABOVE_ALL, Handler, History, Projection
+
+
+@dataclass(slots=True)
+class KeptBooks:
+    """What :class:`AccountBooks` goes on from, apart from what the accounts' own streams say."""
+
+    position: int
+    names: dict[UUID, str]
+    books: dict[UUID, AccountBook]
 
 
 class AccountBooks(Projection):
     """The book of each account in the log.
 
     With ``shared`` it folds no instruction of its own: whoever gives them has applied each event
-    before it comes here.
+    before it comes here. With ``history`` it need not remember what each had traded before.
     """
 
     name: ClassVar[str] = "account_books"
     version: ClassVar[int] = 1
 
-    def __init__(self, shared: Shared | None = None) -> None:
+    def __init__(self, shared: Shared | None = None, history: History | None = None) -> None:
         super().__init__()
         self._shared = shared
+        self._history = history
         self._own: dict[UUID, Instruction] = {}
         self._books: dict[UUID, AccountBook] = {}
         self._names: dict[UUID, str] = {}
@@ -102,6 +113,7 @@ class AccountBooks(Projection):
         book.take_statement(event.cash, {p.symbol: p.quantity for p in event.positions})
 
     def _received(self, event: e.DecisionReceived) -> None:
+        self._traded[event.originator_id] = (ZERO, ZERO)
         if self._shared is None:
             self._own[event.originator_id] = Instruction(event.originator_id)
             self._own[event.originator_id].apply(event)
@@ -116,13 +128,49 @@ class AccountBooks(Projection):
         instruction = self._own[id] if self._shared is None else self._shared(id)
         plan = instruction.plan
         now = (instruction.executed, instruction.notional)
-        before = self._traded.get(id, (ZERO, ZERO))
+        before = self._traded_before(event)
         if plan is None or now == before:
             return
         self._traded[id] = now
         book = self._book(account_stream_id(instruction.account), instruction.account)
         book.trade(plan.symbol, plan.side, now[0] - before[0], now[1] - before[1])
         book.charge(event.report.fee)
+
+    def _traded_before(self, event: e.DomainEvent) -> tuple[Decimal, Decimal]:
+        """Shares and notional of an instruction before an event."""
+        id = event.originator_id
+        known = self._traded.get(id)
+        if known is not None or self._history is None:
+            return known or (ZERO, ZERO)
+        told = Instruction(id)
+        for recorded in self._history(id, event.originator_version):
+            told.apply(recorded.event)
+        return told.executed, told.notional
+
+    def forget(self, id: UUID) -> None:
+        """Let go of an instruction; needs a ``history`` to tell it again from."""
+        self._traded.pop(id, None)
+
+    def kept(self) -> KeptBooks:
+        """What to go on from; it shares its parts with this projection, so use it at once."""
+        return KeptBooks(self.position, self._names, self._books)
+
+    @classmethod
+    def from_kept(cls, kept: KeptBooks, shared: Shared, history: History) -> AccountBooks:
+        """The projection that goes on from what was kept and what the accounts' streams say."""
+        found = cls(shared, history)
+        found.position, found._names, found._books = kept.position, kept.names, kept.books
+        for stream in kept.books:
+            for recorded in history(stream, VERSION_ABOVE_ALL):
+                if recorded.position <= kept.position:
+                    found._stand(recorded.event)
+        return found
+
+    def _stand(self, event: e.DomainEvent) -> None:
+        """Follow what is known of an account apart from its book."""
+        if isinstance(event, e.AccountStatusRecorded):
+            self._status_of[event.originator_id] = event
+        self._position_standing(event).apply(event)
 
     def state(self) -> object:
         """Every book by the account's name."""

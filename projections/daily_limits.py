@@ -6,9 +6,10 @@ cache of it. It follows every fill whatever the caps say: usage over a cap is sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 from uuid import UUID
 
 from ..domain import events as e
@@ -16,11 +17,8 @@ from ..domain.ids import account_stream_id
 from ..domain.instruction import Instruction
 from ..domain.killing import latch_key
 from ..domain.limits import (
-    HUNDRED,
     MICRO,
-    NOTHING_HELD,
     Limits,
-    Progress,
     Reservation,
     Usage,
     counter_keys,
@@ -29,14 +27,16 @@ from ..domain.limits import (
     turnover_key,
 )
 from ..domain.money import ZERO
+from .holding import Holding
 from .instruction_events import ACCOUNT_EVENTS, FOLLOWED_EVENTS, REPORT_EVENTS
-from .runner import Handler, Projection
+from .over_caps import OverCap, positions_over, used_of_caps
+from .runner import VERSION_ABOVE_ALL, Handler, History, Projection
 from .session_usage import (
     NOT_TRADED,
     AccountUse,
     Change,
+    KeptAccount,
     LimitsInForce,
-    SessionUse,
     Traded,
     change_of,
 )
@@ -44,60 +44,29 @@ from .session_usage import (
 RESTATING: Final = frozenset({e.FillBusted, e.FillCorrected})
 
 
-class OverCap(NamedTuple):
-    """A limit of which more is used than allowed; ``unit`` says in what."""
+@dataclass(slots=True)
+class KeptLimits:
+    """What a :class:`DailyLimits` goes on from, apart from what single instructions hold."""
 
-    limit: str
-    subject: str
-    used: Decimal
-    allowed: Decimal
-    unit: str
-
-
-class Holding:
-    """What one instruction holds of the limits.
-
-    ``executed`` and ``notional`` are gross: what a bust takes back is not taken off. ``uncertain``
-    counts its orders of unknown outcome.
-    """
-
-    __slots__ = ("executed", "held", "instruction", "keys", "notional", "uncertain")
-
-    def __init__(self, instruction: Instruction) -> None:
-        self.instruction = instruction
-        self.keys: tuple[str, ...] = ()
-        self.executed = ZERO
-        self.notional = ZERO
-        self.uncertain = 0
-        self.held = NOTHING_HELD
-
-    def progress(self) -> Progress:
-        """How far it is, as the limits count it."""
-        return Progress(self.executed, self.notional, self.instruction.is_done, self.uncertain > 0)
-
-    def state(self) -> object:
-        """What is compared between live and rebuilt."""
-        instruction = self.instruction
-        return {
-            "instruction": instruction.state,
-            "version": instruction.version,
-            "reservation": instruction.reservation,
-            "executed": self.executed,
-            "notional": self.notional,
-            "uncertain": self.uncertain,
-            "held": self.held,
-            "orders": {id: (o.state, o.cum_qty) for id, o in instruction.orders.items()},
-        }
+    position: int
+    names: dict[UUID, str]
+    accounts: dict[UUID, KeptAccount]
+    counters: dict[str, int]
 
 
 class DailyLimits(Projection):
-    """Usage of limits, counters, limits in force and blocks of every account in the log."""
+    """Usage of limits, counters, limits in force and blocks of every account in the log.
+
+    With ``history`` it need not hold every instruction: one that it does not know is told again
+    from its own stream when something more happens to it.
+    """
 
     name: ClassVar[str] = "daily_limits"
     version: ClassVar[int] = 1
 
-    def __init__(self) -> None:
+    def __init__(self, history: History | None = None) -> None:
         super().__init__()
+        self._history = history
         self._accounts: dict[UUID, AccountUse] = {}
         self._names: dict[UUID, str] = {}
         self._by_name: dict[str, AccountUse] = {}
@@ -134,7 +103,7 @@ class DailyLimits(Projection):
 
     def instruction(self, id: UUID) -> Instruction:
         """An instruction as this projection has folded it; for reading only."""
-        return self._holdings[id].instruction
+        return self._holding(id, VERSION_ABOVE_ALL).instruction
 
     def position_of(self, account: str, symbol: str) -> Decimal:
         """The last position the broker reported and own executions since, in signed shares."""
@@ -163,45 +132,12 @@ class DailyLimits(Projection):
         A position is measured by the last price and equity that a quantity was computed from.
         """
         over = [use for use in self.uses(account, session_date) if use.used > use.allowed]
-        return (*over, *self._positions_over(account, self._account(account), self.limits(account)))
+        return (*over, *positions_over(account, self._account(account), self.limits(account)))
 
     def uses(self, account: str, session_date: str | None = None) -> tuple[OverCap, ...]:
         """What a session has used of each limit that it counts against, by default the latest."""
-        state, limits = self._account(account), self.limits(account)
-        date = session_date or state.current
-        session = state.sessions.get(date, SessionUse(date))
-        percent = (session.equity or ZERO) / HUNDRED
-        used = (
-            ("daily_trades", session.trades, limits.trades_max_per_day, "trades"),
-            ("daily_turnover", session.turnover, percent * limits.turnover_pct_max, "usd"),
-            ("reducing_trades", session.reducing_trades, limits.reducing_trades_extra, "trades"),
-            (
-                "reducing_turnover",
-                session.reducing_turnover,
-                percent * limits.reducing_turnover_pct_extra,
-                "usd",
-            ),
-        )
-        scope = f"{account}:{date}"
-        return tuple(
-            OverCap(limit, scope, Decimal(amount), Decimal(allowed), unit)
-            for limit, amount, allowed, unit in used
-        )
-
-    def _positions_over(
-        self, account: str, state: AccountUse, limits: Limits
-    ) -> tuple[OverCap, ...]:
-        found = []
-        for symbol, own in sorted(state.symbols.items()):
-            if own.price is None or not state.equity:
-                continue
-            percent = abs(own.position) * own.price / state.equity * HUNDRED
-            if percent > limits.position_pct_max:
-                subject = f"{account}:{symbol}"
-                found.append(
-                    OverCap("position_size", subject, percent, limits.position_pct_max, "percent")
-                )
-        return tuple(found)
+        state = self._account(account)
+        return used_of_caps(account, state, session_date or state.current, self.limits(account))
 
     # -- events of the account -----------------------------------------------------------------
 
@@ -265,10 +201,10 @@ class DailyLimits(Projection):
         self._holdings[event.originator_id] = Holding(instruction)
 
     def _followed(self, event: e.DomainEvent) -> None:
-        self._holdings[event.originator_id].instruction.apply(event)
+        self._holding_of(event).instruction.apply(event)
 
     def _planned(self, event: e.InstructionPlanned) -> None:
-        holding = self._holdings[event.originator_id]
+        holding = self._holding_of(event)
         holding.instruction.apply(event)
         reservation = event.reservation
         holding.keys = counter_keys(reservation)
@@ -282,14 +218,14 @@ class DailyLimits(Projection):
         self._true_up(holding, account, reservation)
 
     def _ended(self, event: e.DomainEvent) -> None:
-        holding = self._holdings[event.originator_id]
+        holding = self._holding_of(event)
         holding.instruction.apply(event)
         reservation = holding.instruction.reservation
         if reservation is not None:
             self._true_up(holding, self._named(reservation.account), reservation)
 
     def _reported(self, event: e.OrderReported) -> None:
-        holding = self._holdings[event.originator_id]
+        holding = self._holding_of(event)
         instruction = holding.instruction
         before = instruction.orders.get(event.report.client_order_id)
         shares, notional = instruction.executed, instruction.notional
@@ -313,6 +249,19 @@ class DailyLimits(Projection):
         holding.executed += traded.shares
         holding.notional += traded.notional
         self._true_up(holding, account, reservation, traded)
+
+    def _holding_of(self, event: e.DomainEvent) -> Holding:
+        found = self._holdings.get(event.originator_id)
+        return found or self._holding(event.originator_id, event.originator_version)
+
+    def _holding(self, id: UUID, before: int) -> Holding:
+        """What an instruction held, told by the same code in a projection that sees it alone."""
+        if id not in self._holdings and self._history is not None:
+            alone = DailyLimits()
+            for recorded in self._history(id, before):
+                alone.HANDLERS[type(recorded.event)](alone, recorded.event)
+            self._holdings[id] = alone._holdings[id]
+        return self._holdings[id]
 
     def _true_up(
         self,
@@ -351,6 +300,32 @@ class DailyLimits(Projection):
     def _add(self, key: str, delta: int) -> None:
         self._counters[key] = self._counters.get(key, 0) + delta
         self._changes[key] = self._changes.get(key, 0) + delta
+
+    # -- keeping less than all -----------------------------------------------------------------
+
+    def forget(self, id: UUID) -> None:
+        """Let go of an instruction; needs a ``history`` to tell it again from."""
+        self._holdings.pop(id, None)
+
+    def recall(self, ids: Iterable[UUID]) -> None:
+        """Hold all these instructions again, in this order, before any others."""
+        told = {id: self._holding(id, VERSION_ABOVE_ALL) for id in ids}
+        self._holdings = told | self._holdings
+
+    def kept(self) -> KeptLimits:
+        """What to go on from; it shares its parts with this projection, so use it at once."""
+        accounts = {stream: account.kept() for stream, account in self._accounts.items()}
+        return KeptLimits(self.position, self._names, accounts, self._counters)
+
+    @classmethod
+    def from_kept(cls, kept: KeptLimits, history: History) -> DailyLimits:
+        """The projection that goes on from what was kept."""
+        found = cls(history)
+        found.position = kept.position
+        found._names, found._counters = kept.names, kept.counters
+        found._accounts = {id: AccountUse.from_kept(one) for id, one in kept.accounts.items()}
+        found._by_name = {name: found._by_stream(id) for id, name in kept.names.items()}
+        return found
 
     # -- the runner's side ---------------------------------------------------------------------
 

@@ -16,9 +16,10 @@ from ..domain.reasons import Refusal
 from ..domain.states import InstructionState
 from .alerts import DEFAULT_THRESHOLDS, Alert, AlertThresholds, current_alerts
 from .blotter import Blotter
-from .daily_limits import DailyLimits, OverCap
+from .daily_limits import DailyLimits
 from .execution_quality import NO_FACTS, EndFacts, ExecutionSummary, summarise
 from .instruction_book import Followed, InstructionBook
+from .over_caps import OverCap
 from .reconciliation import Reconciliation
 from .runner import RecordedEvent, follow
 

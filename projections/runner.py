@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias
+from uuid import UUID
 
 from ..domain.errors import FillwrightError
 from ..domain.events import DomainEvent
@@ -63,6 +64,11 @@ class GapInLog(FillwrightError):
 class UnknownEvent(FillwrightError):
     """An event class that this projection was not written for."""
 
+
+History: TypeAlias = Callable[[UUID, int], Iterable[RecordedEvent]]
+"""Gives the events of one stream below a version, oldest first, as the log has them."""
+
+VERSION_ABOVE_ALL: Final = 2**63 - 1
 
 Handler: TypeAlias = Callable[[Any, Any], object]
 """Takes the projection and the event; the event's position is ``projection.position + 1``."""

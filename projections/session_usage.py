@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Final, NamedTuple
 from ..domain.limits import MICRO, MINUTE_NS, Held, Limits, Reservation, SymbolUsage, Usage, grid_up
 from ..domain.money import ZERO
 from ..domain.ports import NANOS, Side
+from .symbol_use import KeptSymbol, OwnShares, SymbolState, Timed, Unshown
 
 
 class LimitsInForce(NamedTuple):
@@ -21,13 +21,6 @@ class LimitsInForce(NamedTuple):
     author: str
     reason: str
     since: int
-
-
-class Timed(NamedTuple):
-    """A signed amount that happened at a time (ns UTC)."""
-
-    at: int
-    amount: Decimal
 
 
 class Change(NamedTuple):
@@ -74,43 +67,6 @@ class Traded(NamedTuple):
 NOT_TRADED: Final = Traded(0, ZERO, ZERO)
 
 
-class Unshown:
-    """Amounts that a broker's record may not show yet, by the time they happened."""
-
-    __slots__ = ("items", "total")
-
-    def __init__(self) -> None:
-        self.items: list[Timed] = []
-        self.total = ZERO
-
-    def add(self, at: int, amount: Decimal) -> None:
-        """Note an amount; times may come out of order."""
-        insort(self.items, Timed(at, amount))
-        self.total += amount
-
-    def after(self, at: int | None) -> Decimal:
-        """The sum of what happened after ``at``; None asks for all since the last record."""
-        if at is None:
-            return self.total
-        start = bisect_right(self.items, at, key=lambda item: item.at)
-        return sum((item.amount for item in self.items[start:]), ZERO)
-
-    def clear(self) -> None:
-        """A broker's record shows everything from here back."""
-        self.items.clear()
-        self.total = ZERO
-
-
-@dataclass(slots=True)
-class OwnShares:
-    """Own executions of one symbol in one session, in shares."""
-
-    bought: Decimal = ZERO
-    sold: Decimal = ZERO
-    busted_bought: Decimal = ZERO
-    busted_sold: Decimal = ZERO
-
-
 @dataclass(slots=True)
 class SessionUse:
     """Sums of one session; dollars, shares and trades, by what :class:`Usage` names them."""
@@ -155,56 +111,19 @@ class SessionUse:
 
 
 @dataclass(slots=True)
-class SymbolState:
-    """What is open in one symbol across sessions, and what is known of its position.
+class KeptAccount:
+    """What an :class:`AccountUse` goes on from."""
 
-    ``price`` is the last price a quantity was computed from, ``unsettled`` counts orders of unknown
-    outcome, ``base`` is the broker's last recorded position.
-    """
-
-    buy_leaves: Decimal = ZERO
-    sell_leaves: Decimal = ZERO
-    unsettled: int = 0
-    base: Decimal = ZERO
-    price: Decimal | None = None
-    unshown: Unshown = field(default_factory=Unshown)
-    cached: SymbolUsage | None = None
-
-    @property
-    def position(self) -> Decimal:
-        """The broker's last recorded position and own executions since, signed."""
-        return self.base + self.unshown.total
-
-    def state(self) -> object:
-        """What is compared between live and rebuilt."""
-        return {
-            "buy_leaves": self.buy_leaves,
-            "sell_leaves": self.sell_leaves,
-            "unsettled": self.unsettled,
-            "base": self.base,
-            "price": self.price,
-            "unshown": self.unshown.items,
-        }
-
-    def add_leaves(self, side: Side, shares: Decimal) -> None:
-        """Open (or with a negative number close) reserved shares."""
-        if side is Side.BUY:
-            self.buy_leaves += shares
-        else:
-            self.sell_leaves += shares
-
-    def usage(self, own: OwnShares) -> SymbolUsage:
-        """This symbol's part of :class:`Usage`, against the last recorded position."""
-        return SymbolUsage(
-            buy_leaves=self.buy_leaves,
-            sell_leaves=self.sell_leaves,
-            unreflected=self.unshown.total,
-            bought=own.bought,
-            sold=own.sold,
-            busted_bought=own.busted_bought,
-            busted_sold=own.busted_sold,
-            unsettled=self.unsettled > 0,
-        )
+    limits: LimitsInForce | None
+    kills: dict[str, str]
+    sessions: dict[str, SessionUse]
+    current: str
+    equity: Decimal | None
+    symbols: dict[str, KeptSymbol]
+    power_leaves: Decimal
+    power_unshown: list[Timed]
+    recent: dict[str, int]
+    admitted: list[int]
 
 
 class AccountUse:
@@ -317,6 +236,33 @@ class AccountUse:
             "recent": self.recent,
             "admitted": tuple(self.admitted),
         }
+
+    def kept(self) -> KeptAccount:
+        """What to go on from; it shares its parts with this record."""
+        return KeptAccount(
+            self.limits,
+            self.kills,
+            self.sessions,
+            self.current,
+            self.equity,
+            {name: symbol.kept() for name, symbol in self.symbols.items()},
+            self.power_leaves,
+            self.power_unshown.items,
+            self.recent,
+            list(self.admitted),
+        )
+
+    @classmethod
+    def from_kept(cls, kept: KeptAccount) -> AccountUse:
+        """The record that goes on from what was kept."""
+        found = cls()
+        found.limits, found.kills = kept.limits, kept.kills
+        found.sessions, found.current = kept.sessions, kept.current
+        found.equity, found.power_leaves = kept.equity, kept.power_leaves
+        found.symbols = {name: SymbolState.from_kept(one) for name, one in kept.symbols.items()}
+        found.power_unshown = Unshown(kept.power_unshown)
+        found.recent, found.admitted = kept.recent, deque(kept.admitted)
+        return found
 
     def _symbols(self, session: SessionUse, as_of: int | None) -> dict[str, SymbolUsage]:
         found: dict[str, SymbolUsage] = {}

@@ -339,10 +339,11 @@ class Admission:
         """The id of an equal decision within the duplicate window (ruling 9), or None."""
         desk = self._desk
         window = desk.limits.duplicate_window_seconds * NANOS
-        for instruction in reversed(desk.instructions.values()):
-            if desk.now - instruction.received_at > window:
-                continue
-            if instruction.content_hash == content:
+        for instruction in desk.instructions.newest_first():
+            is_past = desk.now - instruction.received_at > window
+            if is_past and not desk.instructions.is_held(instruction.id):
+                break  # what was sealed before it is older still
+            if not is_past and instruction.content_hash == content:
                 return instruction.decision_id
         return None
 

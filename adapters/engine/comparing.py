@@ -11,6 +11,7 @@ from ...domain.ids import is_own_client_order_id
 from ...domain.instruction import Instruction
 from ...domain.money import ZERO, plain
 from ...domain.ports import Broker, BrokerOrder, Position
+from .known import Moved
 
 
 @runtime_checkable
@@ -30,7 +31,7 @@ def gives_positions(broker: Broker) -> bool:
 
 def position_breaks(
     opened: e.SessionOpened,
-    instructions: Iterable[Instruction],
+    moved: Mapping[str, Moved],
     reported: Mapping[str, Position],
     accepted: Mapping[str, Decimal],
 ) -> Iterator[e.Break]:
@@ -39,13 +40,10 @@ def position_breaks(
     ``accepted`` are differences that a person has closed by hand since, in shares.
     """
     expected: dict[str, Decimal] = {p.symbol: p.quantity for p in opened.positions}
-    for symbol, moved in accepted.items():
-        expected[symbol] = expected.get(symbol, ZERO) + moved
-    for instruction in instructions:
-        plan = instruction.plan
-        if plan is not None and instruction.session_date == opened.session_date:
-            moved = plan.side.sign * instruction.executed
-            expected[plan.symbol] = expected.get(plan.symbol, ZERO) + moved
+    for symbol, shares in accepted.items():
+        expected[symbol] = expected.get(symbol, ZERO) + shares
+    for symbol, one in moved.items():
+        expected[symbol] = expected.get(symbol, ZERO) + one.shares
     for symbol in sorted(expected.keys() | reported.keys()):
         ours = expected.get(symbol, ZERO)
         theirs = reported[symbol].quantity if symbol in reported else ZERO

@@ -13,6 +13,7 @@ from uuid import UUID
 from ... import __version__
 from ...domain import events as e
 from ...domain.account import TradingAccount
+from ...domain.ids import instruction_of
 from ...domain.instruction import Instruction
 from ...domain.intake import IntakeRules
 from ...domain.limits import CounterUpdate, Limits
@@ -41,7 +42,9 @@ from ..storage.keystore import Keystore
 from ..storage.log import Log
 from ..storage.records import Appended, Conflict, CounterExceeded, Job
 from .gate import SendGate
+from .known import KnownInstructions, is_over
 from .permits import Permit
+from .recordings import Recordings
 
 DEFAULT_LIMITS: Final = Limits()
 ACTOR: Final = f"engine/{__version__}"
@@ -83,13 +86,12 @@ class Desk:
     """The ports and the live state that the engine's parts share.
 
     ``touched``, ``gathered`` (of earlier batches) and ``commands`` wait for the next commit:
-    commands are sent only once the events they follow from are durable. ``order_of`` is the order
-    of admission, which settles every tie.
-    ``heard_at`` and ``asked_at`` say by child order when the broker last spoke of it and when it
-    was last asked; ``doubted`` are orders that it would not cancel, to be asked about at once.
+    commands are sent only once the events they follow from are durable. ``heard_at`` and
+    ``asked_at`` say by child order when the broker last spoke of it and when it was last asked;
+    ``doubted`` are orders that it would not cancel, to be asked about at once.
     ``withheld`` tells of orders that the ``gate`` kept from the wire. The log is known up to
-    position ``seen``; ``own`` are ranges behind it that were written here. ``starts`` engines took
-    the account before this one.
+    position ``seen``; ``own`` are ranges behind it that were written here; ``in_order``: there
+    never were any, so views follow in the log's order. ``starts`` engines had the account before.
     """
 
     name: str
@@ -106,10 +108,8 @@ class Desk:
     clock_source: str = "unknown"
     clock_offset_ns: int | None = None
     books: AccountBooks = field(init=False)
-    instructions: dict[UUID, Instruction] = field(default_factory=dict)
+    instructions: KnownInstructions = field(init=False)
     active: dict[UUID, Instruction] = field(default_factory=dict)
-    order_of: dict[UUID, int] = field(default_factory=dict)
-    owner_of: dict[str, UUID] = field(default_factory=dict)
     open_orders: dict[tuple[str, Side], dict[str, Decimal | None]] = field(default_factory=dict)
     in_play: Counter[str] = field(default_factory=Counter)
     jobs: list[Job] = field(default_factory=list)
@@ -130,8 +130,11 @@ class Desk:
     on_event: Callable[[e.DomainEvent], None] | None = None
     started: bool = False
     starts: int = 0
+    in_order: bool = True
 
     def __post_init__(self) -> None:
+        """Know no instruction and no trade yet."""
+        self.instructions = KnownInstructions(self.name, self.log)
         self.books = AccountBooks(self.usage.instruction)
 
     @property
@@ -173,13 +176,11 @@ class Desk:
 
     def adopt(self, instruction: Instruction) -> None:
         """Take an instruction among those known."""
-        if instruction.id not in self.order_of:
-            self.order_of[instruction.id] = len(self.order_of)
-        self.instructions[instruction.id] = instruction
-        for client_order_id, request in instruction.requests.items():
-            self.owner_of[client_order_id] = instruction.id
-            if client_order_id in instruction.live:
-                self.opened(instruction, request)
+        self.instructions.hold(instruction, self.usage.position)
+        for client_order_id in instruction.live:
+            self.opened(instruction.requests[client_order_id])
+        if is_over(instruction):
+            self.instructions.has_ended(instruction.id)
         if not instruction.is_done or instruction.live:
             is_new = instruction.id not in self.active
             self.active[instruction.id] = instruction
@@ -197,6 +198,7 @@ class Desk:
         if instruction.live:
             return
         self.wake_of.pop(instruction.id, None)
+        self.instructions.has_ended(instruction.id)
         if self.active.pop(instruction.id, None) is not None and instruction.decision is not None:
             self.in_play[instruction.decision.symbol] -= 1
 
@@ -204,9 +206,14 @@ class Desk:
         """The symbols of active instructions, sorted."""
         return sorted(symbol for symbol, count in self.in_play.items() if count > 0)
 
-    def opened(self, instruction: Instruction, request: OrderRequest) -> None:
+    def owner_of(self, client_order_id: str) -> Instruction | None:
+        """The instruction of a child order, None when the order is not ours."""
+        id = instruction_of(client_order_id)
+        found = self.instructions.get(id) if id is not None else None
+        return found if found is not None and client_order_id in found.requests else None
+
+    def opened(self, request: OrderRequest) -> None:
         """Know an own order that may trade from now on."""
-        self.owner_of[request.client_order_id] = instruction.id
         side = self.open_orders.setdefault((request.symbol, request.side), {})
         side[request.client_order_id] = request.limit_price
 
@@ -229,7 +236,7 @@ class Desk:
     def wake(self, instruction: Instruction, at: int) -> None:
         """Look at an instruction again at ``at``; replaces what was asked before."""
         self.wake_of[instruction.id] = at
-        heapq.heappush(self.wakes, (at, self.order_of[instruction.id], instruction.id))
+        heapq.heappush(self.wakes, (at, self.instructions.order[instruction.id], instruction.id))
 
     def due(self, now: int) -> list[Instruction]:
         """The instructions to look at now, in order of admission."""
@@ -328,6 +335,7 @@ class Desk:
             self.seen = appended.last_position
         elif appended.last_position >= appended.first_position:
             self.own.append((appended.first_position, appended.last_position))
+            self.in_order = False
 
     def _project(self, recorded: list[e.DomainEvent]) -> None:
         for event in recorded:
@@ -340,6 +348,13 @@ class Desk:
         self.books.apply(entry)
         if self.on_event is not None:
             self.on_event(event)
+
+    def seal_surplus(self) -> None:
+        """Keep few of the ended instructions in memory; nothing may wait to be recorded."""
+        if not (self.gathered or self.jobs or self.touched):
+            for id in self.instructions.seal_surplus():
+                self.usage.forget(id)
+                self.books.forget(id)
 
     async def commit(self) -> None:
         """Make everything that was recorded durable, then hand the commands to the broker.
@@ -360,6 +375,7 @@ class Desk:
             changes = _unconditional(self.usage.take_counter_changes())
             counters = [*conditions, *changes]
             self.wrote(await self.log.commit(Recordings(recorded), counters=counters))
+            self.seal_surplus()
         commands, self.commands = self.commands, []
         if self.gate is not None:
             commands, withheld = self.gate.let_through(commands, recorded=bool(recorded))
@@ -379,15 +395,3 @@ class Desk:
 def _unconditional(changes: Mapping[str, int]) -> list[CounterUpdate]:
     """What the events say moves the counters, whatever the caps are (ruling 8)."""
     return [CounterUpdate(key, amount, None) for key, amount in sorted(changes.items())]
-
-
-@dataclass(slots=True)
-class Recordings:
-    """Events on their way into the log, in the order they were recorded."""
-
-    events: list[e.DomainEvent]
-
-    def collect_events(self) -> list[e.DomainEvent]:
-        """Take the events; a second call gives none."""
-        events, self.events = self.events, []
-        return events

@@ -22,8 +22,9 @@ from .desk import Desk
 from .drop_copy import DropCopy
 from .interruption import end_overdue, is_killed, is_stuck, patience_until, reload
 from .messages import MessageBudget
-from .recovery import Recovery, compare_counters, rebuild
+from .recovery import Recovery
 from .session_books import Capture, close_session, open_session, record_capture
+from .starting import Starting
 from .winding_down import WindingDown
 from .working import Working
 
@@ -55,6 +56,7 @@ class Engine:
         self._drop_copy = DropCopy(desk, self._recovery)
         self._control = Control(desk, self._working, self._recovery, interrupt)
         self._callers = Callers()
+        self.starting = Starting(desk)
         self.withdraw = self._callers.withdraw
         self._pump_task: asyncio.Task[None] | None = None
         self._recovered = self._interrupted = False
@@ -65,14 +67,13 @@ class Engine:
 
     def load(self, limits: Limits) -> None:
         """Rebuild everything from the log; sends and records nothing that is not needed."""
-        rebuild(self.desk)
-        self.desk.starts = self.desk.account.starts
-        compare_counters(self.desk)
+        self.starting.load()
         self._limits = limits
 
     async def close_session(self) -> None:
         """Close the books of the session when nothing is open."""
         await close_session(self.desk, self._recovery, self._capture)
+        self.starting.keep()
 
     async def record_capture(self) -> None:
         """Record the market data used so far today; what follows is recorded later."""
@@ -90,6 +91,7 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pump_task
             self._pump_task = None
+        self.starting.keep()
 
     async def rest(self, *, cancel_orders: bool = False) -> None:
         """End the loop once what it has begun is recorded and sent; nothing new is decided.
@@ -297,7 +299,7 @@ class Engine:
             if await self._ready(instruction):
                 to_step[instruction.id] = instruction
         desk.append_jobs()  # what was planned at its release
-        for instruction in sorted(to_step.values(), key=lambda i: desk.order_of[i.id]):
+        for instruction in sorted(to_step.values(), key=lambda i: desk.instructions.order[i.id]):
             self._working.step(instruction)
         active = bool(reports or admitted or due or desk.commands or compared)
         desk.gather()
@@ -307,6 +309,7 @@ class Engine:
             await desk.commit()
         if not desk.gathered:
             self._resolve()
+            self.starting.attend()
         return active
 
     async def _reports(self) -> list[ExecutionReport]:

@@ -111,8 +111,7 @@ class SendGate:
         return {found for name in submits if (found := self._terms(name)) is not None}
 
     def _terms(self, client_order_id: str) -> tuple[str, str] | None:
-        owner = self._desk.owner_of.get(client_order_id)
-        instruction = self._desk.instructions.get(owner) if owner is not None else None
+        instruction = self._desk.owner_of(client_order_id)
         plan = instruction.plan if instruction is not None else None
         return None if plan is None else (plan.symbol, plan.strategy.value)
 

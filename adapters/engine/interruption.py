@@ -29,8 +29,7 @@ def reload(desk: Desk) -> None:
     desk.started = desk.account.starts > desk.starts
     for id in [id for id in desk.wake_of if id not in desk.instructions]:
         del desk.wake_of[id]
-    intended = {id for i in desk.instructions.values() for id in i.requests}
-    desk.commands = [command for command in commands if _order_of(command) in intended]
+    desk.commands = [one for one in commands if desk.owner_of(_order_of(one)) is not None]
 
 
 def end_overdue(desk: Desk, over: Iterable[Deadline]) -> None:

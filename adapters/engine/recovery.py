@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, Protocol, runtime_checkable
-from uuid import UUID
 
 from ...domain import events as e
-from ...domain.account import TradingAccount
 from ...domain.account_positions import Disagreeing
 from ...domain.ids import account_stream_id
 from ...domain.instruction import Instruction
@@ -25,14 +23,15 @@ from ...domain.ports import (
     TimeInForce,
 )
 from ...domain.reasons import Anomalous, EndReason
-from ...projections.account_books import AccountBooks
-from ...projections.daily_limits import DailyLimits
-from ...projections.instruction_events import ACCOUNT_EVENTS
 from ..storage.records import is_of
 from .comparing import gives_positions, position_breaks
 from .desk import Desk
+from .keeping import Kept, begin
+from .known import is_over
 from .working import Working
 
+SEALED_EVERY: Final = 2_000
+"""After how many events of a rebuild what has ended may leave memory again."""
 RESEND_GRACE_NS: Final = NANOS
 LOOKS_MAX: Final = 3
 """How often positions that disagree are looked at again while fills are on their way."""
@@ -65,65 +64,57 @@ class SeesOthers(Protocol):
         ...
 
 
-def rebuild(desk: Desk) -> None:
-    """Fold the whole log into the desk's aggregates and projections."""
+def rebuild(desk: Desk, kept: Kept | None = None) -> None:
+    """Fold the log into the desk's aggregates and projections, behind what was ``kept`` if any."""
     account_id = account_stream_id(desk.name)
-    desk.usage = DailyLimits()
-    desk.books = AccountBooks(desk.usage.instruction)
-    for index in (desk.instructions, desk.active, desk.in_play, desk.touched, desk.open_orders):
+    for index in (desk.active, desk.in_play, desk.touched, desk.open_orders):
         index.clear()
-    desk.account = TradingAccount.named(desk.name)
-    instructions: dict[UUID, Instruction] = {}
-    others: set[UUID] = set()
-    desk.seen, desk.own = 0, []
-    for recorded in desk.log.events():
+    begin(desk, kept)
+    desk.own, desk.in_order = [], True
+    for recorded in desk.log.events(after=desk.seen):
         desk.usage.apply(recorded)
         desk.books.apply(recorded)
         desk.seen = recorded.position
-        id = recorded.event.originator_id
-        if id == account_id:
+        if recorded.event.originator_id == account_id:
             desk.account.apply(recorded.event)
             continue
-        if id in others:
-            continue
-        instruction = instructions.get(id)
-        if instruction is None:
-            if _is_of_another(desk, recorded.event):
-                others.add(id)
-                continue
-            instruction = instructions[id] = Instruction(id)
-        instruction.apply(recorded.event)
+        instruction = desk.instructions.take_recorded(recorded)
+        if instruction is not None and is_over(instruction):
+            desk.instructions.has_ended(instruction.id)
+        if recorded.position % SEALED_EVERY == 0:
+            desk.seal_surplus()
     # What the log says is in the stored counters already; only what comes now is to be added.
     desk.usage.take_counter_changes()
-    for instruction in instructions.values():
-        if instruction.account == desk.name:
-            desk.adopt(instruction)
-
-
-def _is_of_another(desk: Desk, first: e.DomainEvent) -> bool:
-    """Whether a stream that begins so belongs to another account that shares the log."""
-    if isinstance(first, e.DecisionReceived):
-        return first.account != desk.name
-    return type(first) in ACCOUNT_EVENTS
+    for instruction in desk.instructions.held():
+        desk.adopt(instruction)
 
 
 def compare_counters(desk: Desk) -> None:
     """Check the stored counters against the log; rebuild them when they differ (ruling 12)."""
-    stored, folded = _own(desk, desk.log.counters()), _own(desk, desk.usage.counters())
-    wrong = {
-        key: (stored.get(key, 0), folded.get(key, 0))
-        for key in sorted(stored.keys() | folded.keys())
-        if stored.get(key, 0) != folded.get(key, 0)
-    }
+    wrong = _wrong_counters(desk)
     if not wrong:
         return
-    desk.log.reset_counters(folded, desk.name)
+    desk.log.reset_counters(_own(desk, desk.usage.counters()), desk.name)
     desk.account.note(
         desk.stamp("account", "start"),
         Anomalous.COUNTERS_DISAGREE,
         "; ".join(f"{key}: stored {a}, log {b}" for key, (a, b) in wrong.items()),
     )
     desk.touch(desk.account)
+
+
+def counters_agree(desk: Desk) -> bool:
+    """Whether the stored counters are what the desk has folded."""
+    return not _wrong_counters(desk)
+
+
+def _wrong_counters(desk: Desk) -> dict[str, tuple[int, int]]:
+    stored, folded = _own(desk, desk.log.counters()), _own(desk, desk.usage.counters())
+    return {
+        key: (stored.get(key, 0), folded.get(key, 0))
+        for key in sorted(stored.keys() | folded.keys())
+        if stored.get(key, 0) != folded.get(key, 0)
+    }
 
 
 def _own(desk: Desk, counters: Mapping[str, int]) -> dict[str, int]:
@@ -189,7 +180,9 @@ class Recovery:
         A report that was lost is learned here; without it an instruction would never end.
         """
         desk = self._desk
-        overdue = [o.client_order_id for o in instruction.live_orders if self._overdue(o)]
+        overdue = [
+            o.client_order_id for o in instruction.live_orders if self._overdue(instruction, o)
+        ]
         if not overdue:
             return
         desk.asked_at.update(dict.fromkeys(overdue, desk.now))
@@ -206,12 +199,11 @@ class Recovery:
         for name in overdue:
             await self.settle(instruction, instruction.orders[name])
 
-    def _overdue(self, order: ChildOrder) -> bool:
+    def _overdue(self, instruction: Instruction, order: ChildOrder) -> bool:
         """Whether an answer is due, or nothing was heard for long."""
         desk, name = self._desk, order.client_order_id
         if name in desk.doubted:
             return True
-        instruction = desk.instructions[desk.owner_of[name]]
         plan = instruction.plan
         if order.is_indeterminate and plan is not None and desk.now <= plan.end_at + NANOS:
             return True  # it may still be sent again
@@ -367,7 +359,8 @@ class Recovery:
             return []
         reported = await desk.broker.positions()
         accepted = desk.account.standing.accepted
-        return list(position_breaks(opened, desk.instructions.values(), reported, accepted))
+        moved = desk.instructions.moved(opened.session_date)
+        return list(position_breaks(opened, moved, reported, accepted))
 
 
 def _ended(seen: BrokerOrder, now: int) -> ExecutionReport:

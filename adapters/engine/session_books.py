@@ -30,24 +30,6 @@ class Capture(Protocol):
         ...
 
 
-def capture_spans(instructions: list[Instruction]) -> dict[str, tuple[int, int]]:
-    """From the first decision to five minutes after the last order, by symbol (ruling 22).
-
-    An instruction that was done early is covered to the end of its planned window, since that is
-    what its interval VWAP and TWAP are of.
-    """
-    spans: dict[str, tuple[int, int]] = {}
-    for instruction in instructions:
-        if instruction.plan is None:
-            continue
-        symbol = instruction.plan.symbol
-        ended = max(instruction.ended_at or 0, instruction.plan.end_at)
-        start, end = instruction.received_at, ended + CAPTURE_AFTER_NS
-        known = spans.get(symbol)
-        spans[symbol] = (min(known[0], start), max(known[1], end)) if known else (start, end)
-    return spans
-
-
 async def open_session(desk: Desk, limits: Limits) -> None:
     """Record the first account figures of a session before its first decision.
 
@@ -127,13 +109,17 @@ def _waits_for_later(instruction: Instruction, close: int) -> bool:
 
 
 def record_capture(desk: Desk, capture: Capture | None, session_date: str) -> None:
-    """Write and record the market data that the session's instructions used."""
+    """Write and record the market data that the session's instructions used (ruling 22).
+
+    That is from the first decision to five minutes after the last order, by symbol. An instruction
+    that was done early is covered to the end of its planned window, since that is what its interval
+    VWAP and TWAP are of.
+    """
     if capture is None:
         return
     stamp = desk.stamp("account", "session_close")
-    mine = [i for i in desk.instructions.values() if i.session_date == session_date]
-    for symbol, (start, end) in sorted(capture_spans(mine).items()):
-        for fields in capture.capture(symbol, start, end):
+    for symbol, one in sorted(desk.instructions.moved(session_date).items()):
+        for fields in capture.capture(symbol, one.since, one.until + CAPTURE_AFTER_NS):
             desk.account.captured_data(stamp, **fields)
     desk.touch(desk.account)
 
@@ -148,7 +134,8 @@ async def close_session(desk: Desk, recovery: Recovery, capture: Capture | None)
     stamp = desk.stamp("account", "session_close")
     record_capture(desk, capture, opened.session_date)
     breaks = await recovery.position_breaks()
-    own_open = [o for o in await desk.broker.open_orders() if o.client_order_id in desk.owner_of]
+    at_broker = await desk.broker.open_orders()
+    own_open = [o for o in at_broker if desk.owner_of(o.client_order_id) is not None]
     account, positions = await desk.broker.account(), await desk.broker.positions()
     desk.account.close_session(stamp, desk.name, account, positions, len(own_open), tuple(breaks))
     desk.touch(desk.account)

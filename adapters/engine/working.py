@@ -58,8 +58,7 @@ class Working:
     def take(self, report: ExecutionReport) -> Instruction | None:
         """Record a report; gives the instruction when its strategy should look again."""
         desk = self._desk
-        owner = desk.owner_of.get(report.client_order_id)
-        instruction = desk.instructions.get(owner) if owner else None
+        instruction = desk.owner_of(report.client_order_id)
         if instruction is None:
             desk.account.note(
                 desk.stamp("account", f"report:{report.client_order_id}"[:200]),
@@ -176,7 +175,7 @@ class Working:
                 instruction.release(stamp, quote.mid if quote else None)
             for place in step.places:
                 request = instruction.intend(stamp, place, provenance)
-                desk.opened(instruction, request)
+                desk.opened(request)
                 desk.commands.append(SubmitOrder(request))
                 self._budget.spend(now)
         if step.rule == "escalate_bound":

@@ -9,6 +9,20 @@ if TYPE_CHECKING:
     from ..storage.log import Log
 
 ACTOR: Final = "verify"
+ONLY_OUTSIDE: Final = (
+    "whether the end was cut off",
+    "whether the whole log was replaced, by an older copy too",
+    "whether it was rewritten with a chain that fits",
+)
+"""What nothing inside a store can show."""
+
+
+def not_checked(found: Verification) -> list[str]:
+    """What could not be checked because nothing outside vouches for it; empty when all was."""
+    if not found.anchored_size:
+        return list(ONLY_OUTSIDE)
+    after = found.size - found.anchored_size
+    return [f"the last {after} events against a checkpoint outside"] if after > 0 else []
 
 
 def verification_json(
@@ -27,6 +41,7 @@ def verification_json(
         "root": found.root,
         "checkpoints": found.checkpoints,
         "anchored_position": found.anchored_size,
+        "not_checked": not_checked(found),
         "first_bad_position": found.first_bad_position,
         "what": found.what,
         "faults": [fault for fault in faults if fault not in bad],
@@ -45,9 +60,11 @@ def verification_text(found: Verification, segments: int) -> str:
         if found.anchored_size
         else "consistent, not anchored: nothing outside the store was compared"
     )
+    agree = "are as they were written" if found.anchored_size else "agree with each other"
+    open_points = "".join(f"not checked: {what}\n" for what in not_checked(found))
     return (
-        f"{checked} events{since} and {segments} segments are as they were written\n"
-        f"{vouched}\n"
+        f"{checked} events{since} and {segments} segments {agree}\n"
+        f"{vouched}\n{open_points}"
         f"head {found.size} {found.head.hex()}\n"
         f"root {found.root.hex()}"
     )

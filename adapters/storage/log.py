@@ -50,6 +50,15 @@ _SELECT_STREAM: Final = (
     f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} ORDER BY originator_version"
 )
 
+_SELECT_HISTORY: Final = (
+    f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} AND originator_version < ? "
+    "ORDER BY originator_version"
+)
+# The index of streams holds all that this asks for; an order would have the whole table read.
+_SELECT_FIRSTS: Final = (
+    f"SELECT position, originator_id FROM {EVENTS_TABLE} WHERE originator_version = 1"
+)
+
 _SELECT_ABOVE: Final = "SELECT key FROM counters WHERE substr(key, 1, ?) = ? AND used > 0"
 
 _SELECT_MISFILED: Final = f"""
@@ -278,6 +287,29 @@ class Log:
                     "Run `fillwright verify` on it"
                 )
         return events
+
+    def history(self, originator_id: UUID, before: int = 2**63 - 1) -> list[Recorded]:
+        """The events of one aggregate below version ``before``, oldest first.
+
+        Raises:
+            StoreNewer, StoreDamaged: an event is missing or cannot be decoded.
+        """
+        rows = self._recorder.fetch(_SELECT_HISTORY, (originator_id.hex, before))
+        found = []
+        for version, row in enumerate(rows, start=1):
+            raw = RawRecorded(*row)
+            if raw.originator_version != version:
+                raise StoreDamaged(
+                    f"{self.name}: version {version} of {originator_id} is missing. "
+                    "Run `fillwright verify` on it"
+                )
+            found.append(Recorded(raw.position, self.decode(raw), raw.hash))
+        return found
+
+    def streams(self) -> list[tuple[int, UUID]]:
+        """Each aggregate with the position of its first event, in that order."""
+        rows = self._recorder.fetch(_SELECT_FIRSTS)
+        return sorted((position, UUID(hex=id)) for position, id in rows)
 
     def raw_stream(self, originator_id: UUID) -> list[RawRecorded]:
         """All events of one aggregate as they lie in the table, oldest first."""

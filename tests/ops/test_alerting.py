@@ -21,7 +21,7 @@ from fillwright.adapters.alerting.channels import (
 from fillwright.adapters.alerting.courier import Courier, try_channel
 from fillwright.adapters.alerting.terms import AlertSettings
 from fillwright.adapters.alerting.watch import AlertService, AlertWatch, LogView
-from fillwright.adapters.engine.desk import Recordings
+from fillwright.adapters.engine.recordings import Recordings
 from fillwright.adapters.killing import KillSwitch
 from fillwright.adapters.settings import Settings
 from fillwright.adapters.storage.log import Log

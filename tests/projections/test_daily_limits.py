@@ -10,7 +10,8 @@ import pytest
 from fillwright.domain.decision import TradeAction
 from fillwright.domain.limits import Account, Limits, PositionFacts, reservation_counters
 from fillwright.domain.ports import OtherExecution, ReportKind, Side
-from fillwright.projections.daily_limits import DailyLimits, OverCap
+from fillwright.projections.daily_limits import DailyLimits
+from fillwright.projections.over_caps import OverCap
 from fillwright.projections.runner import Recorded, follow
 from tests.projections.story import ACCOUNT, DAY, OPEN, D, Story
 

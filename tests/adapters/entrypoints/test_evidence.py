@@ -58,6 +58,8 @@ def test_verify_has_a_code_of_its_own_for_consistent_and_not_anchored(
     bare = cli("verify", "--store", vouched.store)
     assert bare.code == 5
     assert "consistent, not anchored" in bare.out.decode()
+    assert "not checked: whether the end was cut off" in bare.out.decode()
+    assert "as they were written" not in bare.out.decode()
     assert "--key and --anchor" in bare.err
     # A store that nobody ever anchored is not expected to be, unless it is asked for.
     never = shutil.copy(portfolio_run.store, tmp_path / "log.db")

@@ -1,0 +1,43 @@
+"""What one instruction holds of the limits."""
+
+from __future__ import annotations
+
+from ..domain.instruction import Instruction
+from ..domain.limits import NOTHING_HELD, Progress
+from ..domain.money import ZERO
+
+
+class Holding:
+    """What one instruction holds of the limits.
+
+    ``executed`` and ``notional`` are gross: what a bust takes back is not taken off. ``uncertain``
+    counts its orders of unknown outcome.
+    """
+
+    __slots__ = ("executed", "held", "instruction", "keys", "notional", "uncertain")
+
+    def __init__(self, instruction: Instruction) -> None:
+        self.instruction = instruction
+        self.keys: tuple[str, ...] = ()
+        self.executed = ZERO
+        self.notional = ZERO
+        self.uncertain = 0
+        self.held = NOTHING_HELD
+
+    def progress(self) -> Progress:
+        """How far it is, as the limits count it."""
+        return Progress(self.executed, self.notional, self.instruction.is_done, self.uncertain > 0)
+
+    def state(self) -> object:
+        """What is compared between live and rebuilt."""
+        instruction = self.instruction
+        return {
+            "instruction": instruction.state,
+            "version": instruction.version,
+            "reservation": instruction.reservation,
+            "executed": self.executed,
+            "notional": self.notional,
+            "uncertain": self.uncertain,
+            "held": self.held,
+            "orders": {id: (o.state, o.cum_qty) for id, o in instruction.orders.items()},
+        }
