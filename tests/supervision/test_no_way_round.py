@@ -112,7 +112,8 @@ class NoWayRound(RuleBasedStateMachine):
     @initialize(more=st.dictionaries(names, role_sets))
     def set_up(self, more: dict[str, tuple[Role, ...]]) -> None:
         roles = {"kim": (Role.ADMIN, Role.RISK), "ada": (Role.ADMIN, Role.RISK, Role.COMPLIANCE)}
-        wanted = {**{name: tuple(Role) for name in NAMES}, **more, **roles}
+        usual = {"rob": (Role.TRADE,), "kim-2": (Role.RISK, Role.COMPLIANCE)}
+        wanted = {**{name: tuple(Role) for name in NAMES}, **usual, **more, **roles}
         self.write(self.state.set_first([who(n, r) for n, r in wanted.items()], "kim", self.when))
 
     @rule(hours=st.integers(-3, 12))
@@ -236,6 +237,32 @@ class NoWayRound(RuleBasedStateMachine):
         if self.attempt(lambda: self.state.apply_change(self.me(by), found.id, "use", self.when)):
             assert is_allowed, self.known[found.id]
             self.known[found.id].used += 1
+
+    @rule(
+        target=changes,
+        people=st.tuples(names, names, names, names),
+        what=st.sampled_from(RELEASES),
+        scopes=st.tuples(st.sampled_from(SCOPES), st.sampled_from(SCOPES)),
+        hours=st.integers(1, 3),
+        waits=st.tuples(*[st.sampled_from([0, 0, 1, 2, -2])] * 3),
+    )
+    def one_after_another(
+        self,
+        people: tuple[str, str, str, str],
+        what: ChangeKind,
+        scopes: tuple[str, str],
+        hours: int,
+        waits: tuple[int, int, int],
+    ) -> str:
+        """The usual course of a change, by whoever, with time between, and used twice."""
+        change = self.propose(people[0], what, scopes[0], hours)
+        self.time_passes(waits[0])
+        self.approve(people[1], change)
+        self.time_passes(waits[1])
+        self.release(people[2], what, scopes[1])
+        self.time_passes(waits[2])
+        self.use(people[3], change)
+        return change
 
     @rule(by=names, which=st.integers(0, 2))
     def close_an_exception(self, by: str, which: int) -> None:
