@@ -56,7 +56,8 @@ class Trial:
     """One run with its kills and what was found.
 
     ``derived`` counts fills that no channel named and that the order's totals told of; ``given_up``
-    instructions whose deadline passed while nobody worked them.
+    instructions whose deadline passed while nobody worked them; ``struck`` how often each fault
+    was met.
     """
 
     seed: int
@@ -68,6 +69,7 @@ class Trial:
     fills: int = 0
     derived: int = 0
     given_up: int = 0
+    struck: dict[str, int] = field(default_factory=dict)
 
 
 def trial(
@@ -97,6 +99,8 @@ def trial(
                 rule["start"] = "10:06"
             server.fault(**rule)
         _run_and_kill(made, server, folder, chance, kills)
+        rules = server.call("GET", "/fillwright/faults").json()
+        made.struck = {rule["fault"]: rule["strikes"] for rule in rules}
         server.call("DELETE", "/fillwright/faults")
         _told(made, compared(server, folder, START_HELD, SPEED * REQUEST_SECONDS_MAX))
     return made
@@ -118,7 +122,7 @@ def _run_and_kill(
         if made.kills < kills:
             patience = chance.uniform(0.0, PATIENCE_SECONDS_MAX)
             # One kill in four may fall while the process is starting, the others on work.
-            if made.kills % 4:
+            if made.kills % 4 != 3:
                 _wait_for_work(process, folder, before, ends)
         else:
             patience = RUN_SECONDS_MAX

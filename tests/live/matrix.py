@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -52,15 +53,23 @@ def page(rows: list[dict[str, Any]]) -> str:
     pairs = {frozenset(row["faults"]): row for row in rows if len(row["faults"]) == 2}
     lines = [HEAD, _line("Kills alone", plain), _line("One fault", list(single.values()))]
     lines += [_line("Two faults", list(pairs.values())), *_sums(rows), ""]
-    lines += ["| fault | with kills |" + "".join(f" {i} |" for i in range(1, len(FAULTS) + 1))]
-    lines += ["|---|---|" + "---|" * len(FAULTS)]
+    struck: Counter[str] = sum((Counter(row["struck"]) for row in rows), Counter())
+    lines += [
+        "| fault | struck | with kills |" + "".join(f" {i} |" for i in range(1, len(FAULTS) + 1))
+    ]
+    lines += ["|---|---|---|" + "---|" * len(FAULTS)]
     for number, name in enumerate(FAULTS, 1):
-        cells = [_cell(single.get(name))]
+        cells = [str(struck[name]), _cell(single.get(name))]
         cells += [
             _cell(pairs.get(frozenset((name, other)))) if other != name else "" for other in FAULTS
         ]
         lines.append(f"| {number} `{name}` | " + " | ".join(cells) + " |")
-    lines += ["", "`ok`: nothing was wrong; a number: so many findings, below; `-`: not run.", ""]
+    lines += [
+        "",
+        "`struck`: how often the fault was met in all its trials. `ok`: nothing was wrong; "
+        "a number: so many findings, below; `-`: not run.",
+        "",
+    ]
     lines += [
         f"- {' + '.join(row['faults']) or 'kills alone'}, seed {row['seed']}: {problem}"
         for row in rows

@@ -16,6 +16,7 @@ from tests.live.matrix import page, record
 
 KILLS_A_TRIAL = 12
 KILLS_MIN = 200
+KILLS_BESIDE_FAULTS = 3
 SEEDS_FROM, SEEDS_MAX = 100, 60
 PAIRS = list(combinations(FAULTS, 2))
 
@@ -38,14 +39,14 @@ def test_the_same_with_a_fault(tmp_path: Path, fault: str) -> None:
 def test_the_page_of_trials_shows_what_went_wrong_and_what_was_not_run() -> None:
     rows = [
         asdict(Trial(1, (), kills=8, orders=20, fills=13)),
-        asdict(Trial(2, ("latency",), kills=2, problems=["fw-1 was accepted 2 times"])),
-        asdict(Trial(3, ("halt", "latency"), kills=2)),
+        asdict(Trial(2, ("latency",), 2, ["fw-1 was accepted 2 times"], struck={"latency": 4})),
+        asdict(Trial(3, ("halt", "latency"), 2, struck={"latency": 3, "halt": 1})),
     ]
     told = page(rows)
     assert "- Kills alone: 1 trials, 8 kills, 20 orders, 13 fills, 0 findings." in told
     assert "- One fault: 1 trials, 2 kills, 0 orders, 0 fills, 1 findings." in told
     latency = next(line for line in told.splitlines() if "`latency`" in line)
-    assert latency.split(" | ")[1] == "1"
+    assert latency.split(" | ")[1:3] == ["7", "1"]
     assert latency.endswith("| ok |")
     assert "| 2 `latency_after` | - |" in told
     assert "- latency, seed 2: fw-1 was accepted 2 times" in told
@@ -73,7 +74,7 @@ def test_killed_two_hundred_times(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_killed_under_each_fault(tmp_path: Path, fault: str) -> None:
-    made = trial(tmp_path, 300, kills=2, faults=(fault,))
+    made = trial(tmp_path, 300, kills=KILLS_BESIDE_FAULTS, faults=(fault,))
     record(made)
     assert made.problems == []
 
@@ -82,6 +83,6 @@ def test_killed_under_each_fault(tmp_path: Path, fault: str) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_killed_under_each_pair_of_faults(tmp_path: Path, pair: tuple[str, str]) -> None:
-    made = trial(tmp_path, 400, kills=2, faults=pair)
+    made = trial(tmp_path, 400, kills=KILLS_BESIDE_FAULTS, faults=pair)
     record(made)
     assert made.problems == []
