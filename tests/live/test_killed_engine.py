@@ -17,7 +17,7 @@ from tests.live.matrix import page, record
 KILLS_A_TRIAL = 12
 KILLS_MIN = 200
 KILLS_BESIDE_FAULTS = 3
-SEEDS_FROM, SEEDS_MAX = 100, 60
+SEEDS_FROM, SEEDS_MAX = 200, 60
 PAIRS = list(combinations(FAULTS, 2))
 
 
@@ -74,7 +74,7 @@ def test_killed_two_hundred_times(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_killed_under_each_fault(tmp_path: Path, fault: str) -> None:
-    made = trial(tmp_path, 300, kills=KILLS_BESIDE_FAULTS, faults=(fault,))
+    made = trial(tmp_path, 500, kills=KILLS_BESIDE_FAULTS, faults=(fault,))
     record(made)
     assert made.problems == []
 
@@ -83,6 +83,6 @@ def test_killed_under_each_fault(tmp_path: Path, fault: str) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_killed_under_each_pair_of_faults(tmp_path: Path, pair: tuple[str, str]) -> None:
-    made = trial(tmp_path, 400, kills=KILLS_BESIDE_FAULTS, faults=pair)
+    made = trial(tmp_path, 600, kills=KILLS_BESIDE_FAULTS, faults=pair)
     record(made)
     assert made.problems == []
