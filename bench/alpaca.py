@@ -34,6 +34,7 @@ from fillwright.domain import events as e
 
 KEY, SECRET = "bench-key", "bench-secret"
 SYMBOLS = ("KO", "AAPL")
+WORKING_STRATEGIES = ("twap", "vwap", "opportunistic")
 WORKING_SECONDS = 30.0
 
 
@@ -133,8 +134,9 @@ async def many(application: Application, count: int) -> dict[str, float]:
             "symbol": SYMBOLS[number % 2],
             "action": "BUY",
             "target_weight": round(0.2 + 0.1 * (number // 2 + 1), 4),
-            "strategy": "twap",
-            "window": "2h",
+            "strategy": WORKING_STRATEGIES[number // 2 % len(WORKING_STRATEGIES)],
+            "window": "40m",
+            "slices": 24,
             "max_slippage": 300,
             "confidence": 5,
         }
@@ -145,7 +147,7 @@ async def many(application: Application, count: int) -> dict[str, float]:
     admitted = [await application.admit(decision) for decision in decisions]
     admission = time.perf_counter() - start
     active = len(application.engine.desk.active)
-    cpu = time.process_time()
+    cpu, first = time.process_time(), application.engine.desk.log.head().position
     await asyncio.sleep(WORKING_SECONDS)
     share = (time.process_time() - cpu) / WORKING_SECONDS
     after = resource.getrusage(resource.RUSAGE_SELF)
@@ -153,6 +155,11 @@ async def many(application: Application, count: int) -> dict[str, float]:
         "asked": len(admitted),
         "working": active,
         "admissions_per_second": round(count / admission, 1),
+        "still_working": len(application.engine.desk.active),
+        "events_per_second": round(
+            (application.engine.desk.log.head().position - first) / WORKING_SECONDS, 1
+        ),
+        "orders_open": sum(len(i.live) for i in application.engine.desk.active.values()),
         "cpu_share_of_a_core": round(share, 3),
         "resident_mb": round(after.ru_maxrss / 1024, 1),
         "resident_mb_before": round(before.ru_maxrss / 1024, 1),

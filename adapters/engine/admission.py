@@ -24,6 +24,7 @@ from ...domain.reasons import EndReason, Reason, Refusal
 from ...domain.timing.rules import assess
 from .corporate_facts import crossed_ex_date, name_facts
 from .desk import Desk
+from .figures import Figures
 from .market_rules import record_instrument, short_facts
 from .permits import permitted
 from .session_books import record_status
@@ -63,6 +64,7 @@ class Admission:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._figures = Figures(desk)
 
     async def admit(self, arrival: Arrival) -> Admitted:
         """Record a decision and what became of it."""
@@ -141,11 +143,10 @@ class Admission:
         market = desk.market.state(decision.symbol, now)
         session = desk.calendar.session_at(now)
         quote, _ = _arrival(market, desk)
-        account = await desk.broker_account()
+        account, positions = await self._figures.now()
         status = desk.account.status
         if session is not None and status is not None and status.kind is not account.kind:
             record_status(desk, account, session)
-        positions = await desk.broker.positions()
         held = positions.get(decision.symbol)
         date = session.date if session else _session_date(desk)
         usage = desk.usage.usage(desk.name, date, as_of=account.at)

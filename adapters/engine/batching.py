@@ -51,6 +51,12 @@ class BatchAdmission(Admission):
         ``unavailable`` says that the broker could not open the session: then nothing can be
         checked, and every new decision is refused for that reason.
         """
+        with self._figures.shared():
+            return await self._admit_groups(arrivals, unavailable)
+
+    async def _admit_groups(
+        self, arrivals: Sequence[Arrival], unavailable: BrokerUnavailable | None
+    ) -> list[Admitted]:
         results: dict[int, Admitted] = {}
         for group in _groups(arrivals):
             steps: Sequence[tuple[int, BatchStep | None]] = [(place, None) for place in group]

@@ -15,24 +15,20 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from decimal import Decimal
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 
 from ....domain.errors import BrokerUnavailable
 from ....domain.ids import is_own_client_order_id
 from ....domain.ports import (
-    Account,
     BrokerCapabilities,
     BrokerCommand,
-    BrokerOrder,
     CancelOrder,
     Clock,
     ExecutionReport,
     OrderRequest,
-    Position,
     ReportKind,
     SubmitOrder,
 )
@@ -40,15 +36,12 @@ from ...alpaca_api.access import AlpacaAccess
 from ...alpaca_api.arrivals import ThreadArrivals
 from ...alpaca_api.reading import raw, text_of
 from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Withheld
-from .listing import Listing
 from .others import Others
+from .questions import Questions
 from .updates import Updates
 from .wire import (
-    account_of,
-    broker_order,
     is_same_order,
     order_body,
-    position_of,
     report_of_update,
     reports_of_order,
 )
@@ -58,30 +51,23 @@ CANCEL_THREADS: Final = 2
 NOT_UNIQUE_OR_UNREADABLE: Final = 40010001
 """One code for a client order id that was used before and for several other mistakes."""
 _logger = structlog.get_logger(__name__)
-T = TypeVar("T")
-Told = tuple[str, Decimal]
-"""The broker's order id and the cumulative quantity after a fill: its identity (ruling 6)."""
 
 
-class AlpacaBroker:
+class AlpacaBroker(Questions):
     """A :class:`~fillwright.domain.ports.Broker` over Alpaca's API."""
 
     def __init__(self, access: AlpacaAccess, rest: AlpacaRest, clock: Clock) -> None:
         """Ask nothing and start no thread; ``gate`` is held around each sending (see the rest)."""
-        self._rest, self._clock = rest, clock
-        self._listing = Listing(rest)
+        super().__init__(rest, clock)
         self._updates = Updates(access, self._on_frame, self._on_connected, self._on_lost)
         self._orders = ThreadPoolExecutor(ORDER_THREADS, "alpaca-orders")
         self._cancels = ThreadPoolExecutor(CANCEL_THREADS, "alpaca-cancels")
-        self._queries = ThreadPoolExecutor(1, "alpaca-queries")
         self._lock = threading.Lock()
         self._inbox: list[ExecutionReport] = []
         self._submitting: dict[str, Future[None]] = {}
         self.others = Others(self._listing, lambda: self._clock, self._ask)
-        self._told: dict[Told, str] = {}
         self._connections = 0
         self._gap = False
-        self._closed = False
         self.arrived = ThreadArrivals()
         """Set while reports wait to be drained; good on every event loop."""
         self.gate: Callable[[str], AbstractContextManager[str | None]] | None = None
@@ -285,95 +271,6 @@ class AlpacaBroker:
         self.others.note()
         self.arrived.set()
 
-    # -- questions -------------------------------------------------------------------------------
-
-    async def account(self) -> Account:
-        """The account now.
-
-        Raises:
-            BrokerUnavailable: the broker cannot be asked, refuses the keys, or gives no equity.
-        """
-        answer = await self._ask(lambda: self._rest.get("/account"), "account")
-        found = account_of(answer, self._clock.now()) if isinstance(answer, dict) else None
-        if found is None:
-            raise BrokerUnavailable("account: its equity, cash or buying power cannot be read")
-        return found
-
-    async def positions(self) -> Mapping[str, Position]:
-        """All open positions by symbol.
-
-        Raises:
-            BrokerUnavailable: the broker cannot be asked, or a position cannot be read.
-        """
-        rows = await self._ask(lambda: self._rest.get("/positions"), "positions")
-        if not isinstance(rows, list):
-            raise BrokerUnavailable("positions: the answer is not a list")
-        found = [position_of(row) for row in rows if isinstance(row, dict)]
-        if len(found) != len(rows) or None in found:
-            raise BrokerUnavailable("positions: one of them cannot be read")
-        return {position.symbol: position for position in found if position is not None}
-
-    async def find_order(self, client_order_id: str) -> BrokerOrder | None:
-        """The order under our id, None when the broker has none.
-
-        Raises:
-            BrokerUnavailable: the broker cannot say.
-        """
-        order = await self._ask(lambda: self._listing.order(client_order_id), "look-up")
-        if order is None:
-            return None
-        found = broker_order(order)
-        if found is None:
-            raise BrokerUnavailable(f"order {client_order_id} cannot be read")
-        return found
-
-    async def open_orders(self) -> Sequence[BrokerOrder]:
-        """All orders that can still trade, ours or not.
-
-        Raises:
-            BrokerUnavailable: they cannot be listed, or one of them cannot be read.
-        """
-        rows = await self._ask(lambda: self._listing.listed("open"), "open orders")
-        found = [broker_order(row) for row in rows]
-        if None in found:
-            raise BrokerUnavailable("open orders: one of them cannot be read")
-        return [order for order in found if order is not None]
-
-    async def reports_since(self, client_order_ids: Sequence[str]) -> Sequence[ExecutionReport]:
-        """Everything REST can say of these orders, from their beginning; none of an unknown one.
-
-        Raises:
-            BrokerUnavailable: the broker cannot be asked.
-        """
-
-        def read() -> list[ExecutionReport]:
-            now = self._clock.now()
-            orders = self._listing.orders(client_order_ids, now)
-            fills = self._listing.fills(orders, now)
-            return [
-                report
-                for order in orders
-                for report in reports_of_order(
-                    order, fills[text_of(order, "id") or ""], now, self._told
-                )
-            ]
-
-        return await self._ask(read, "orders")
-
-    async def _ask(self, question: Callable[[], T], what: str) -> T:
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._queries, question)
-        except ApiRefusal as refusal:
-            hint = "; check the key id and the secret key" if refusal.is_of_keys else ""
-            raise BrokerUnavailable(f"{what}: {refusal}{hint}") from None
-        except ApiSilence as silence:
-            raise BrokerUnavailable(f"{what}: {silence}") from None
-        except RuntimeError as error:
-            if self._closed:
-                raise BrokerUnavailable(f"{what}: the broker is closed") from None
-            raise error
-
     # -- the end ---------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -385,7 +282,7 @@ class AlpacaBroker:
             pool.shutdown(wait=True)
         self._updates.stop()
         self._rest.close()
-        self._queries.shutdown(wait=True, cancel_futures=True)
+        self._end_questions()
 
     async def aclose(self) -> None:
         """The same without holding up the event loop."""

@@ -1,0 +1,56 @@
+"""The broker's figures that decisions are planned from: the account and its positions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from ...domain.ports import NANOS, Account, Position
+from .desk import Desk
+
+AGE_NS_MAX: Final = NANOS
+"""How old figures may be that decisions which are admitted together share."""
+
+Taken = tuple[Account, Mapping[str, Position]]
+
+
+class Figures:
+    """Asks for the account and the positions at once.
+
+    The loop that asks is also the one that records executions: none is recorded while an answer is
+    awaited, so every one on the record is in both answers, whichever was given first. What executes
+    meanwhile is counted as open until it is recorded. For the same reason decisions that are
+    admitted one after the other, without a report taken in between, may share what was asked.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._is_shared = False
+        self._taken: tuple[int, Taken] | None = None
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Share figures while this is open; no report may be taken in meanwhile."""
+        self._is_shared, self._taken = True, None
+        try:
+            yield
+        finally:
+            self._is_shared, self._taken = False, None
+
+    async def now(self) -> Taken:
+        """Account and positions by symbol.
+
+        Raises:
+            BrokerUnavailable: the broker cannot be asked for one of them.
+        """
+        asked_at = self._desk.now
+        if self._taken is not None and asked_at - self._taken[0] <= AGE_NS_MAX:
+            return self._taken[1]
+        account, positions = await asyncio.gather(
+            self._desk.broker_account(), self._desk.broker.positions()
+        )
+        if self._is_shared:
+            self._taken = (asked_at, (account, positions))
+        return account, positions
