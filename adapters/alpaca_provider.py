@@ -119,6 +119,7 @@ def access_of(settings: Settings, **addresses: str | None) -> AlpacaAccess:
         feed=broker.feed,
         read_seconds=broker.request_timeout_seconds,
         requests_per_minute=broker.requests_per_minute,
+        server_algorithms=broker.server_algorithms,
     )
     given = {name: url for name, url in addresses.items() if url}
     found = replace(found, **given)  # type: ignore[arg-type]

@@ -116,7 +116,8 @@ class BrokerSettings(Record):
     Alpaca's of the mode, the others follow from it. ``requests_per_minute`` holds until the
     broker's headers say otherwise. Own record and broker's are compared every
     ``reconcile_seconds`` (0: at start and after lost connections only). ``account_kind`` (cash or
-    margin) stands in for what the broker's record says the account is.
+    margin) stands in for what the broker's record says the account is. ``server_algorithms`` says
+    that the account has the broker's own TWAP and VWAP (Alpaca's Elite Smart Router).
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -135,6 +136,7 @@ class BrokerSettings(Record):
     requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 200
     reconcile_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
     account_kind: Literal["", "cash", "margin"] = ""
+    server_algorithms: bool = False
 
 
 class FeeSettings(Record):

@@ -57,10 +57,14 @@ class TradeAction(StrEnum):
 
 
 class Style(StrEnum):
-    """Smart slices rest before they cross; naive ones are the textbook version."""
+    """Smart slices rest before they cross; naive ones are the textbook version.
+
+    ``broker`` hands the whole instruction to the broker's own algorithm.
+    """
 
     SMART = "smart"
     NAIVE = "naive"
+    BROKER = "broker"
 
 
 @dataclass

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from .handing_over import algorithm_of
 from .luld import inside_band
 from .market import MarketState, PriceBand, TradingStatus
 from .money import ZERO, round_lot, round_to_tick
@@ -322,8 +323,9 @@ def _timing_allows(
     is_cross = asked.time_in_force is TimeInForce.IOC
     is_market = asked.order_type is OrderType.MARKET
     is_day = asked.time_in_force is TimeInForce.DAY
-    # A market order does not rest.
-    if not is_cross and (is_market or not is_day):
+    # A market order does not rest, unless the broker's algorithm is to work it.
+    handed_over = algorithm_of(plan, asked.time_in_force, around.now) is not None
+    if not is_cross and ((is_market and not handed_over) or not is_day):
         found.append(Violation.TIME_IN_FORCE)
         return False
     in_buffer = around.now >= around.session_close - around.closing_buffer_ns

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from . import events as e
+from .handing_over import algorithm_of
 from .money import ZERO
 from .orders import fold, intend, request_cancel
 from .ports import OrderRequest
@@ -111,6 +112,9 @@ def _intended(i: InstructionRecord, event: e.OrderIntended) -> None:
         limit_price=event.limit_price,
         display_quantity=event.display_quantity,
         sell_mark=event.sell_mark,
+        algorithm=None
+        if i.plan is None
+        else algorithm_of(i.plan, event.time_in_force, event.record_time),
     )
     i.requests[event.client_order_id] = request
     i.orders[event.client_order_id] = intend(request)

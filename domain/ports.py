@@ -60,10 +60,25 @@ class SellMark(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Algorithm:
+    """How the broker's own algorithm is to work an order.
+
+    ``name`` is ``TWAP`` or ``VWAP``, times are integer ns UTC, ``participation_max`` is the largest
+    share of the market's volume, above 0 and below 1; None sets no cap.
+    """
+
+    name: str
+    start_at: int
+    end_at: int
+    participation_max: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRequest:
     """A child order as it goes to the broker; ``client_order_id`` makes sending it idempotent.
 
-    ``sell_mark`` is None for buys, and where an order is older than marks of orders.
+    ``sell_mark`` is None for buys, and where an order is older than marks of orders. An order with
+    an ``algorithm`` is the broker's to work over time.
     """
 
     client_order_id: str
@@ -75,6 +90,7 @@ class OrderRequest:
     limit_price: Decimal | None = None
     display_quantity: Decimal | None = None
     sell_mark: SellMark | None = None
+    algorithm: Algorithm | None = None
 
 
 @dataclass(frozen=True, slots=True)

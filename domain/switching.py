@@ -87,6 +87,8 @@ def reassess(
     due = now - last >= rules.reassess_seconds * NANOS and now < plan.final_phase_at
     if not due or progressed.switches >= rules.switches_max or not view.remaining(plan):
         return None
+    if plan.style is Style.BROKER:
+        return None  # the broker's algorithm sees to itself
     return (
         _behind_schedule(plan, view, now, rules)
         or _near_close(plan, market, rules)

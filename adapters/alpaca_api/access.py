@@ -27,7 +27,9 @@ class AlpacaAccess:
     Empty ones follow from ``trading_url``: Alpaca's own services, or one server for everything.
 
     ``connect_seconds`` and ``read_seconds`` bound every request. ``requests_per_minute`` is the
-    budget until the server's headers say otherwise. The keys are never shown.
+    budget until the server's headers say otherwise. ``server_algorithms`` tells that the account
+    has Alpaca's own (Elite Smart Router), which no answer of Alpaca's says. The keys are never
+    shown.
     """
 
     key_id: SecretStr
@@ -40,6 +42,7 @@ class AlpacaAccess:
     connect_seconds: float = 5.0
     read_seconds: float = 10.0
     requests_per_minute: int = REQUESTS_PER_MINUTE
+    server_algorithms: bool = False
 
     def __post_init__(self) -> None:
         """Check addresses, so that a typing error is found before the first order.

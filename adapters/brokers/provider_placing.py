@@ -53,6 +53,8 @@ def order_keywords(request: OrderRequest, takes: frozenset[str] | None) -> dict[
     the rest as float, which is what providers of the seed send on as JSON. A keyword that the
     provider does not know is left out only where the order means the same without it.
     """
+    if request.algorithm is not None:
+        return "a provider has no algorithms of its own"
     keywords: dict[str, object] = {
         "symbol": request.symbol,
         "qty": _plain_number(request.quantity),

@@ -366,9 +366,7 @@ def _read(arrival: Arrival, desk: Desk) -> Intake | tuple[Refusal, ...]:
 
 
 def _raw_bytes(raw: Mapping[str, object] | bytes) -> bytes:
-    if isinstance(raw, bytes):
-        return raw
-    return json.dumps(raw, sort_keys=True, default=str, ensure_ascii=True).encode()
+    return raw if isinstance(raw, bytes) else json.dumps(raw, sort_keys=True, default=str).encode()
 
 
 def _reused(decision_id: str) -> Refusal:

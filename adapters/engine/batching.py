@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from ...domain import ids
 from ...domain.decision import Decision, ExecutionStrategy
 from ...domain.errors import BrokerUnavailable
+from ...domain.handing_over import cannot_hand_over
 from ...domain.instruction import Instruction
 from ...domain.intake import Intake, read_decision
 from ...domain.limits import Limits
 from ...domain.planning.batch import BatchStep, order_batch
 from ...domain.planning.facts import Facts, Outcome, Planned
 from ...domain.planning.planner import plan_decision
+from ...domain.planning.terms import choose_strategy
 from ...domain.reasons import Reason, Refusal
 from .admission import Admission, Admitted, Arrival, Entry
 
@@ -86,6 +88,9 @@ class BatchAdmission(Admission):
         facts = await self._facts(read.decision, identified=True)
         if self._desk.account.limits is None:
             facts = replace(facts, limits=limits)
+        refusal = self._cannot_hand_over(read.decision, facts)
+        if refusal is not None:
+            return (refusal,)
         id = ids.instruction_id(self._desk.name, f"preview:{read.decision.content_hash()}")
         return plan_decision(read.decision, facts, id)
 
@@ -157,6 +162,17 @@ class BatchAdmission(Admission):
         rules = ",".join(rule for rule in (facts.timing.rule, ADVISED) if rule)
         return replace(facts, timing=replace(facts.timing, strategy=self._strategy, rule=rules))
 
+    def _cannot_hand_over(self, decision: Decision, facts: Facts) -> Refusal | None:
+        """Why the broker cannot be given this to work; refused before it is planned."""
+        capabilities = self._desk.broker.capabilities
+        return cannot_hand_over(
+            decision,
+            decision.style or facts.rules.style,
+            choose_strategy(decision, facts),
+            broker=capabilities.name,
+            offered=capabilities.server_side_algorithms,
+        )
+
     def _decide(
         self, instruction: Instruction, decision: Decision, entry: Entry, note: str = ""
     ) -> None:
@@ -168,6 +184,11 @@ class BatchAdmission(Admission):
             return
         if step is not None and step.order_size is not None:
             decision = decision.model_copy(update={"order_size": step.order_size})
+        refusal = self._cannot_hand_over(decision, entry.facts)
+        if refusal is not None:
+            instruction.refuse(self._desk.stamp(str(instruction.id), "style"), (refusal,))
+            self._append(instruction)
+            return
         super()._decide(instruction, decision, entry, step.note if step is not None else note)
 
     def _reserve(

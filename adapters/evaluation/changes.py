@@ -18,6 +18,8 @@ from ...domain.ports import NANOS
 
 PARAMETERS: Final = tuple(StrategyParameters.model_fields)
 TERMS: Final = ("style", "window_seconds", "max_slippage", "must_complete", "participation_cap")
+STYLES: Final = (Style.SMART, Style.NAIVE)
+"""What a simulated exchange can be traded by: no broker's algorithm is known here."""
 STRATEGIES: Final = tuple(strategy.value for strategy in ExecutionStrategy)
 ALLOWED: Final = (
     f"a strategy ({', '.join(STRATEGIES)}) or NAME=VALUE with a name among "
@@ -72,8 +74,8 @@ class Changes:
                 allowed = "a fraction above 0, or none"
                 fields[name] = None if text == NONE else _number(name, text, Decimal, allowed)
             elif name == "style":
-                if text not in tuple(Style):
-                    raise InvalidInput("what_if style", text, ", ".join(Style))
+                if text not in STYLES:
+                    raise InvalidInput("what_if style", text, ", ".join(STYLES))
                 fields[name] = Style(text)
             else:
                 fields[name] = text

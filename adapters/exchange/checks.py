@@ -56,6 +56,8 @@ class Checks:
         market = self._markets.get(request.symbol)
         if market is None:
             return f"unknown symbol {request.symbol}"
+        if request.algorithm is not None:
+            return "the simulated exchange has no algorithms"
         return (
             self._session(request, at)
             or _shape(request, market)

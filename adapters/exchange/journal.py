@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ...domain.ports import (
+    Algorithm,
     BrokerCommand,
     CancelOrder,
     OrderRequest,
@@ -217,6 +218,7 @@ def _encode(command: BrokerCommand) -> str:
             "tif": request.time_in_force,
             "limit": _text(request.limit_price),
             "display": _text(request.display_quantity),
+            **({"algorithm": request.algorithm.name} if request.algorithm else {}),
         }
     )
 
@@ -235,6 +237,8 @@ def _decode(content: str) -> BrokerCommand:
             time_in_force=TimeInForce(plain["tif"]),
             limit_price=_number(plain["limit"]),
             display_quantity=_number(plain["display"]),
+            # Only that there is one matters here: the order is refused.
+            algorithm=Algorithm(plain["algorithm"], 0, 0) if "algorithm" in plain else None,
         )
     )
 

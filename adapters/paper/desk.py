@@ -14,6 +14,7 @@ from typing import Any, Final
 from ...domain.market import HaltCause
 from ...domain.ports import Session, Side
 from ..exchange.terms import EVERY, Band, Halt
+from .advanced import check_advanced
 from .assets import Assets
 from .configurations import DEFAULTS, read_configurations
 from .journal import PaperJournal
@@ -91,6 +92,8 @@ class Desk:
             ApiRefusal: it is not taken; nothing has changed.
         """
         ticket = read_ticket(body)
+        if isinstance(body, dict):
+            check_advanced(body, ticket, self.session.open, self.session.close)
         self.working.advance(at)
         self._check_new(ticket.client_order_id)
         intent = self._screening.check(ticket, at)

@@ -11,6 +11,7 @@ from ..plan import PlanTerms
 from .common import at_deadline, preamble
 from .contract import InstructionView, Step
 from .follow import follow, straight
+from .handed_over import handed_over
 from .schedule import Window, almgren_chriss_holdings, fraction_target, linear_target, window_of
 from .slicing import naive_slices
 
@@ -29,6 +30,8 @@ class TwapStrategy:
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
     ) -> Step:
         """The next step of a TWAP plan."""
+        if plan.style is Style.BROKER:
+            return handed_over(plan, view, market, now)
         if plan.style is Style.NAIVE:
 
             def target(window: Window, due: int) -> Decimal:

@@ -12,6 +12,7 @@ from ..plan import PlanTerms
 from .common import at_deadline, preamble
 from .contract import InstructionView, Step
 from .follow import banded, follow
+from .handed_over import handed_over
 from .schedule import (
     U_SHAPED_CURVE,
     Window,
@@ -43,6 +44,8 @@ class VwapStrategy:
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
     ) -> Step:
         """The next step of a VWAP plan."""
+        if plan.style is Style.BROKER:
+            return handed_over(plan, view, market, now)
         if plan.style is Style.NAIVE:
 
             def target(window: Window, due: int) -> Decimal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -257,3 +258,65 @@ def test_what_the_account_cannot_pay_is_refused_with_both_figures(tmp_path: Path
     assert "USD needed" in refusal["observed"]
     assert "100.00 USD free" in refusal["allowed"]
     assert orders == []
+
+
+HANDED_OVER = {"strategy": "twap", "style": "broker", "window": "3m", "participation_cap": 0.25}
+
+
+def test_an_instruction_is_handed_to_the_brokers_algorithm_and_measured_like_ours(
+    tmp_path: Path,
+) -> None:
+    account, journal = tmp_path / "account.json", tmp_path / "paper.db"
+    account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
+    ours = decision(decision_id="ours", symbol="AAPL", strategy="twap", window="3m", action="ADD")
+    with running(speed=SPEED, start="10:00", account=account, journal=journal) as one:
+        fillwright = Fillwright(one, tmp_path)
+        ran = fillwright.run(
+            [decision(decision_id="theirs", **HANDED_OVER), ours],
+            "--json",
+            FILLWRIGHT_BROKER__SERVER_ALGORITHMS="true",
+        )
+        listed = one.call("GET", "/v2/orders", params={"status": "all"}).json()
+        db = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+        rows = db.execute("SELECT content FROM command").fetchall()
+        db.close()
+    assert ran.returncode == 0, ran.stderr
+    shown = {row["decision_id"]: row for row in json.loads(ran.stdout)["blotter"]}
+    assert [shown[name]["state"] for name in ("theirs", "ours")] == ["filled", "filled"]
+    intended = [x for x in fillwright.events() if isinstance(x, e.OrderIntended)]
+    (handed,) = [x for x in intended if x.symbol == "KO"]
+    assert (handed.quantity, handed.provenance.rule) == (
+        Decimal(shown["theirs"]["requested"]),
+        "hand_over",
+    )
+    bodies = {
+        body["client_order_id"]: body
+        for (text,) in rows
+        if isinstance(body := json.loads(text).get("body"), dict)
+    }
+    told = bodies.pop(handed.client_order_id)["advanced_instructions"]
+    assert (told["algorithm"], told["max_percentage"]) == ("TWAP", "0.25")
+    assert told["start_time"] < told["end_time"]
+    assert all("advanced_instructions" not in body for body in bodies.values())
+    assert len(listed) == len(intended)
+    for row in shown.values():
+        assert row["slippage_bps"] is not None
+        assert row["arrival_mid"] is not None
+
+
+def test_without_such_an_account_it_is_refused_with_what_would_pass(
+    fillwright: Fillwright, server: PaperServer
+) -> None:
+    ran = fillwright.run(
+        [
+            decision(decision_id="no-account", **HANDED_OVER),
+            decision(decision_id="no-algorithm", **(HANDED_OVER | {"strategy": "iceberg"})),
+        ],
+        "--json",
+    )
+    for row in json.loads(ran.stdout)["blotter"]:
+        (refusal,) = row["refusals"]
+        assert refusal["reason"] == "order_terms"
+        assert refusal["field"] == "style"
+        assert "smart" in refusal["would_pass"]
+    assert server.call("GET", "/v2/orders", params={"status": "all"}).json() == []

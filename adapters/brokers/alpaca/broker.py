@@ -59,6 +59,7 @@ class AlpacaBroker(Questions):
     def __init__(self, access: AlpacaAccess, rest: AlpacaRest, clock: Clock) -> None:
         """Ask nothing and start no thread; ``gate`` is held around each sending (see the rest)."""
         super().__init__(rest, clock)
+        self._has_algorithms = access.server_algorithms
         self._updates = Updates(access, self._on_frame, self._on_connected, self._on_lost)
         self._orders = ThreadPoolExecutor(ORDER_THREADS, "alpaca-orders")
         self._cancels = ThreadPoolExecutor(CANCEL_THREADS, "alpaca-cancels")
@@ -77,7 +78,7 @@ class AlpacaBroker(Questions):
     @property
     def capabilities(self) -> BrokerCapabilities:
         """Look-up by client id, closed orders, a stream of updates."""
-        return BrokerCapabilities(name="alpaca")
+        return BrokerCapabilities(name="alpaca", server_side_algorithms=self._has_algorithms)
 
     def start(self) -> None:
         """Begin to listen for trade updates; a second call does nothing."""
@@ -139,6 +140,9 @@ class AlpacaBroker(Questions):
     def _placed(self, request: OrderRequest) -> list[ExecutionReport]:
         if request.display_quantity is not None and request.display_quantity < request.quantity:
             text = "not sent: this account cannot show a part of an order only"
+            return [self._report(request, ReportKind.REJECTED, text)]
+        if request.algorithm is not None and not self._has_algorithms:
+            text = "not sent: this account has no algorithms (broker.server_algorithms)"
             return [self._report(request, ReportKind.REJECTED, text)]
         try:
             gate = None if self.gate is None else partial(self.gate, request.client_order_id)

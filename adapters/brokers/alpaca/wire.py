@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
 from ....domain.money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
 from ....domain.ports import (
+    NANOS,
     Account,
     AccountKind,
+    Algorithm,
     BrokerOrder,
     ExecutionReport,
     OrderRequest,
@@ -46,6 +49,7 @@ KINDS: Final = {
 }
 """Events of trade_updates and statuses of orders; any other word is reported as STATUS."""
 
+CAP_STEP: Final = Decimal("0.001")
 ENDED: Final = frozenset(
     {ReportKind.CANCELED, ReportKind.EXPIRED, ReportKind.REJECTED, ReportKind.REPLACED}
 )
@@ -69,7 +73,28 @@ def order_body(request: OrderRequest) -> dict[str, object]:
         body["position_intent"] = "sell_to_open"
     if request.limit_price is not None:
         body["limit_price"] = plain(request.limit_price)
+    if request.algorithm is not None:
+        body["advanced_instructions"] = _instructions(request.algorithm)
     return body
+
+
+def _instructions(algorithm: Algorithm) -> dict[str, object]:
+    """Alpaca's ``advanced_instructions``: whole seconds, and the cap to three decimals."""
+    told: dict[str, object] = {
+        "algorithm": algorithm.name,
+        "start_time": whole_second(algorithm.start_at),
+        "end_time": whole_second(algorithm.end_at),
+    }
+    cap = algorithm.participation_max
+    if cap is not None:
+        # Rounded down, so that the market is never taken a larger part of; less has no words.
+        told["max_percentage"] = plain(max(cap.quantize(CAP_STEP, ROUND_DOWN), CAP_STEP))
+    return told
+
+
+def whole_second(at: int) -> str:
+    """A time in ns UTC as RFC 3339, cut to the second."""
+    return datetime.fromtimestamp(at // NANOS, UTC).isoformat().replace("+00:00", "Z")
 
 
 def is_same_order(order: Json, request: OrderRequest) -> bool:

@@ -21,7 +21,9 @@ from fillwright.domain.strategies.rules import Rule
 from tests.domain.strategies.cases import plan_of
 from tests.domain.strategies.venue import Run, Second, play
 
-KINDS = [(kind, style) for kind in ExecutionStrategy for style in Style]
+OURS = (Style.SMART, Style.NAIVE)
+"""The styles worked here; the third hands everything to the broker."""
+KINDS = [(kind, style) for kind in ExecutionStrategy for style in OURS]
 IDS = [f"{kind.value}-{style.value}" for kind, style in KINDS]
 
 each_strategy = pytest.mark.parametrize(("kind", "style"), KINDS, ids=IDS)
