@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 
@@ -11,7 +12,7 @@ from fillwright.domain import events as e
 from fillwright.domain.ports import NANOS
 from fillwright.projections.halts import halts_of
 from tests.live.test_run_at_alpaca import HELD, SPEED, Fillwright, decision
-from tests.paper.servers import PaperServer, running
+from tests.paper.servers import PaperServer, eventually, running
 
 
 @pytest.fixture
@@ -19,27 +20,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaperServer]:
     folder = tmp_path_factory.mktemp("halts")
     account = folder / "account.json"
     account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
-    faults = folder / "faults.json"
-    faults.write_text(
-        json.dumps(
-            [
-                {"fault": "halt", "symbol": "*", "start": "10:20", "seconds": 240}
-                | {"cause": "market_wide"},
-                {"fault": "luld", "symbol": "AAPL", "start": "10:00", "seconds": 20_000}
-                | {"lower": 1, "upper": 100_000},
-            ]
-        )
-    )
-    with running(speed=SPEED, start="10:00", account=account, faults=faults) as one:
+    with running(speed=SPEED, start="10:00", account=account) as one:
         yield one
+
+
+def halt_once_it_trades(server: PaperServer) -> None:
+    """Halt the market for three minutes as soon as an order is there."""
+    if eventually(lambda: server.call("GET", "/v2/orders?status=all").json(), seconds=120):
+        server.fault(fault="halt", symbol="*", seconds=180, cause="market_wide")
 
 
 def test_an_engine_at_the_paper_server_sits_a_market_wide_halt_out(
     server: PaperServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     fillwright = Fillwright(server, tmp_path_factory.mktemp("log"))
-    wanted = decision(decision_id="long", strategy="twap", window="32m", max_slippage=None)
+    wanted = decision(decision_id="long", strategy="twap", window="20m", max_slippage=None)
+    halting = Thread(target=halt_once_it_trades, args=(server,))
+    halting.start()
     ran = fillwright.run([wanted], "--json")
+    halting.join()
     assert ran.returncode == 0, ran.stderr
     events = fillwright.events()
     suspended = [event for event in events if isinstance(event, e.InstructionSuspended)]
@@ -49,6 +48,6 @@ def test_an_engine_at_the_paper_server_sits_a_market_wide_halt_out(
     began, ended = suspended[0].record_time, resumed[0].record_time
     sent = [event.record_time for event in events if isinstance(event, e.OrderIntended)]
     assert [at for at in sent if began < at < ended] == []
-    assert ended - (suspended[0].since or 0) >= (240 + 30 - 5) * NANOS
+    assert ended - (suspended[0].since or 0) >= (180 + 30 - 20) * NANOS
     (row,) = halts_of(events)
     assert row.cost is not None
