@@ -20,6 +20,7 @@ from bench import (
     failover,
     postgres,
     replay,
+    start_up,
     twap_day,
     verify_speed,
 )
@@ -81,6 +82,7 @@ def main() -> None:
         ("Checks of one decision", checks.summary(run("checks", rounds))),
         ("One decision", decisions.summary(run("decisions", rounds))),
         ("Replay, mirror, queries", replay.summary(run("replay", [*rounds, *sizes]))),
+        ("Start-up", start_up.summary(run("start_up", [*rounds, *sizes]))),
         ("Verification", verify_speed.summary(run("verify_speed", rounds))),
         ("Cost of a month", cost_analysis.summary(run("cost_analysis", costs))),
     ]
