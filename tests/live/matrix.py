@@ -48,26 +48,27 @@ def record(made: Trial) -> None:
 
 def page(rows: list[dict[str, Any]]) -> str:
     """The page: sums first, then each fault alone, then what each pair gave."""
-    plain = [row for row in rows if not row["faults"]]
-    single = {row["faults"][0]: row for row in rows if len(row["faults"]) == 1}
-    pairs = {frozenset(row["faults"]): row for row in rows if len(row["faults"]) == 2}
-    lines = [HEAD, _line("Kills alone", plain), _line("One fault", list(single.values()))]
-    lines += [_line("Two faults", list(pairs.values())), *_sums(rows), ""]
-    struck: Counter[str] = sum((Counter(row["struck"]) for row in rows), Counter())
+    by_count = {n: [row for row in rows if len(row["faults"]) == n] for n in (0, 1, 2)}
+    of: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for row in rows:
+        of.setdefault(frozenset(row["faults"]), []).append(row)
+    lines = [HEAD, _line("Kills alone", by_count[0]), _line("One fault", by_count[1])]
+    lines += [_line("Two faults", by_count[2]), *_sums(rows), ""]
+    struck: Counter[str] = sum((Counter(row.get("struck", {})) for row in rows), Counter())
     lines += [
         "| fault | struck | with kills |" + "".join(f" {i} |" for i in range(1, len(FAULTS) + 1))
     ]
     lines += ["|---|---|---|" + "---|" * len(FAULTS)]
     for number, name in enumerate(FAULTS, 1):
-        cells = [str(struck[name]), _cell(single.get(name))]
+        cells = [str(struck[name]), _cell(of.get(frozenset((name,))))]
         cells += [
-            _cell(pairs.get(frozenset((name, other)))) if other != name else "" for other in FAULTS
+            _cell(of.get(frozenset((name, other)))) if other != name else "" for other in FAULTS
         ]
         lines.append(f"| {number} `{name}` | " + " | ".join(cells) + " |")
     lines += [
         "",
-        "`struck`: how often the fault was met in all its trials. `ok`: nothing was wrong; "
-        "a number: so many findings, below; `-`: not run.",
+        "`struck`: how often the fault was met, in the trials that counted it. `ok`: nothing was "
+        "wrong; a number: so many findings, below; `-`: not run.",
         "",
     ]
     lines += [
@@ -98,10 +99,10 @@ def _sums(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _cell(row: dict[str, Any] | None) -> str:
-    if row is None:
+def _cell(rows: list[dict[str, Any]] | None) -> str:
+    if not rows:
         return "-"
-    return str(len(row["problems"])) if row["problems"] else "ok"
+    return str(sum(len(row["problems"]) for row in rows) or "ok")
 
 
 if __name__ == "__main__":
