@@ -67,7 +67,8 @@ def page(rows: list[dict[str, Any]]) -> str:
         lines.append(f"| {number} `{name}` | " + " | ".join(cells) + " |")
     lines += [
         "",
-        "`struck`: how often the fault was met, in the trials that counted it. `ok`: nothing was "
+        "`struck`: how often the fault was met, in the trials that counted it; a halt begins at "
+        "its time and is not counted. `ok`: nothing was "
         "wrong; a number: so many findings, below; `-`: not run.",
         "",
     ]

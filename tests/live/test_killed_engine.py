@@ -48,7 +48,7 @@ def test_the_page_of_trials_shows_what_went_wrong_and_what_was_not_run() -> None
     latency = next(line for line in told.splitlines() if "`latency`" in line)
     assert latency.split(" | ")[1:3] == ["7", "1"]
     assert latency.endswith("| ok |")
-    assert "| 2 `latency_after` | - |" in told
+    assert "| 2 `latency_after` | 0 | - |" in told
     assert "- latency, seed 2: fw-1 was accepted 2 times" in told
 
 
