@@ -78,6 +78,8 @@ def build_terms(
     counted = facts.market.volume is not None
     if cap is None and strategy is ExecutionStrategy.VWAP and counted:
         cap = facts.rules.vwap_participation_cap
+    if strategy is ExecutionStrategy.POV and not counted:
+        return _uncounted()
     if cap is None and strategy is ExecutionStrategy.POV:
         cap = facts.rules.pov_rate
     return PlanTerms(
@@ -176,6 +178,16 @@ def _prices(
         return _below_tick("limit_price", plain(wanted), tick)
     limit = limit if bound is None else min(limit * sign, bound * sign) * sign
     return (bound, limit) if strategy is ExecutionStrategy.LIMIT else (limit, limit)
+
+
+def _uncounted() -> Refusal:
+    return Refusal(
+        reason=Reason.STALE_MARKET_DATA,
+        field="strategy",
+        observed=ExecutionStrategy.POV.value,
+        allowed="market data that count the session's volume",
+        message="pov follows the session's volume, which these market data do not count",
+    )
 
 
 def _below_tick(field: str, observed: str, tick: Decimal) -> Refusal:
