@@ -632,10 +632,7 @@ class TestIntegration:
         assert recovered.status.value == "FILLED"
         assert recovered.executed_quantity == 13
 
-    # Following the market's volume needs volumes, which the seed's provider does not give.
-    @pytest.mark.parametrize(
-        "strategy", [each for each in ExecutionStrategy if each is not ExecutionStrategy.POV]
-    )
+    @pytest.mark.parametrize("strategy", list(ExecutionStrategy))
     def test_multi_strategy_execution(
         self,
         desk: Desk,
