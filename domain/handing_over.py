@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
 from .decision import Decision, ExecutionStrategy, Style
+from .money import plain
 from .plan import PlanTerms
 from .ports import Algorithm, TimeInForce
 from .reasons import Reason, Refusal
@@ -15,6 +17,10 @@ ALGORITHMS: Final[Mapping[ExecutionStrategy, str]] = MappingProxyType(
     {ExecutionStrategy.TWAP: "TWAP", ExecutionStrategy.VWAP: "VWAP"}
 )
 """The strategies that a broker may work, by the name that it knows them under."""
+
+
+CAP_MIN: Final = Decimal("0.001")
+"""The smallest part of the market's volume that a broker's algorithm can be held to."""
 
 
 def algorithm_of(plan: PlanTerms, time_in_force: TimeInForce, now: int) -> Algorithm | None:
@@ -56,6 +62,13 @@ def cannot_hand_over(
             "style broker with an auction",
             "an auction, or the broker's algorithm, not both",
             "A broker's algorithm trades in the continuous session only.",
+        )
+    cap = decision.participation_cap
+    if cap is not None and cap < CAP_MIN:
+        return _refused(
+            f"style broker with participation_cap {plain(cap)}",
+            f"participation_cap of at least {plain(CAP_MIN)}, or style smart or naive",
+            "A broker's algorithm would take a larger part of the market than that.",
         )
     if not offered:
         return _refused(

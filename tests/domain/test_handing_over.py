@@ -68,7 +68,7 @@ def test_the_algorithm_has_the_rest_of_the_window_and_the_plans_cap() -> None:
     )
 
 
-@pytest.mark.parametrize(("cap", "said"), [("0.3149", "0.314"), ("0.0001", "0.001"), (None, None)])
+@pytest.mark.parametrize(("cap", "said"), [("0.3149", "0.314"), ("0.001", "0.001"), (None, None)])
 def test_alpaca_is_told_in_its_own_words(cap: str | None, said: str | None) -> None:
     algorithm = Algorithm(
         "TWAP",
@@ -109,6 +109,9 @@ def test_what_cannot_be_handed_over_is_refused_with_the_reason() -> None:
     assert refused(TWAP, offered=False) == "style: style broker at alpaca"
     told_of = refused(ExecutionStrategy.ICEBERG, offered=True)
     assert told_of == "style: style broker with strategy iceberg"
+    assert refused(TWAP, offered=True, participation_cap="0.001") is None
+    told_of = refused(TWAP, offered=True, participation_cap="0.0009")
+    assert told_of == "style: style broker with participation_cap 0.0009"
     assert refused(TWAP, offered=True, auction="close") == "style: style broker with an auction"
 
 

@@ -87,8 +87,8 @@ def _instructions(algorithm: Algorithm) -> dict[str, object]:
     }
     cap = algorithm.participation_max
     if cap is not None:
-        # Rounded down, so that the market is never taken a larger part of; less has no words.
-        told["max_percentage"] = plain(max(cap.quantize(CAP_STEP, ROUND_DOWN), CAP_STEP))
+        # Rounded down, so that the market is never taken a larger part of.
+        told["max_percentage"] = plain(cap.quantize(CAP_STEP, ROUND_DOWN))
     return told
 
 
