@@ -87,7 +87,7 @@ def breaks(theirs: int) -> bool:
         positions=(e.PositionRecord(symbol="IBM", quantity=D(100), market_value=D(0)),),
     )
     reported = {"IBM": Position("IBM", D(theirs), D(0))}
-    return bool(list(position_breaks(opened, (), reported, {})))
+    return bool(list(position_breaks(opened, {}, reported, {})))
 
 
 TWAP = ExecutionStrategy.TWAP

@@ -111,10 +111,16 @@ class Taking(NamedTuple):
     taken_at: datetime
 
 
-def taking(store: str, epoch: int) -> Taking:
+def taking(store: str, epoch: int, engines: Sequence[Engine]) -> Taking:
     """Wait until somebody owns the account with ``epoch``."""
     asked = "SELECT owner, run_out_at, taken_at FROM takings WHERE epoch = %s"
-    return Taking(*eventually(lambda: raw(store, asked, epoch), 60)[0])
+    try:
+        return Taking(*eventually(lambda: raw(store, asked, epoch), 60)[0])
+    except AssertionError as error:
+        at_work = "SELECT usename, state, wait_event, query FROM pg_stat_activity"
+        told = [f"{one.name} {one.process.poll()}: {one.said[-2000:]}" for one in engines]
+        leases, doing = raw(store, "SELECT * FROM leases"), raw(store, at_work)
+        raise AssertionError("\n".join([*told, str(leases), *map(str, doing)])) from error
 
 
 def server_time(store: str) -> datetime:
@@ -174,11 +180,11 @@ def test_a_frozen_and_a_killed_owner_are_followed_and_nothing_is_sent_twice(
             eventually(one.stands_by, 120)
         raw(postgres_url, "UPDATE leases SET expires_at = clock_timestamp()")
 
-        first = owner_of(engines, taking(postgres_url, 2))
+        first = owner_of(engines, taking(postgres_url, 2, engines))
         eventually(lambda: first.process.poll() is not None or orders_at(server) >= 2, 60)
         at = server_time(postgres_url)
         first.process.send_signal(signal.SIGSTOP)
-        after_freeze = taking(postgres_url, 3)
+        after_freeze = taking(postgres_url, 3, engines)
         second = owner_of(engines, after_freeze)
         frozen_for = (after_freeze.taken_at - at).total_seconds()
         before = orders_at(server)
@@ -190,7 +196,7 @@ def test_a_frozen_and_a_killed_owner_are_followed_and_nothing_is_sent_twice(
         assert second.process.poll() is None, second.said
         at = server_time(postgres_url)
         second.process.kill()
-        after_kill = taking(postgres_url, 4)
+        after_kill = taking(postgres_url, 4, engines)
         third = owner_of(engines, after_kill)
         killed_for = (after_kill.taken_at - at).total_seconds()
         assert third.process.wait(120) == 0, third.said

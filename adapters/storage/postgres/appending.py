@@ -123,12 +123,14 @@ class PostgresAppender:
             # What would be refused by memory alone has to be looked up.
             if gathered.values and all(isinstance(o, Appended) for o in gathered.outcomes):
                 return Prepared(gathered, {}, self._known)
-        with connection.pipeline():
+        with connection.pipeline() as pipeline:
             connection.execute(b"BEGIN")
             locked = connection.execute(LOCK_HEAD)
             lease = self._asked_lease(connection)
             used = connection.execute(SELECT_USED, (keys,)) if keys else None
             streams = connection.execute(SELECT_STREAMS, (unknown,)) if unknown else None
+            # Before a sync the server takes a client that is silent for one that is at work.
+            pipeline.sync()
             row = locked.fetchone()
             self._check_lease(lease)
             opened = _Opened(connection, used, streams)

@@ -21,6 +21,9 @@ RECONNECT_SECONDS: Final = 20.0
 RETRY_SECONDS: Final = 0.1
 READERS_MAX: Final = 4
 FROZEN_SECONDS: Final = 1.0
+CLIENT: Final = "fillwright"
+WRITER: Final = "fillwright writer"
+"""How connections name themselves: one that writes must not keep its locks when it freezes."""
 """A writer that stands still inside a transaction is thrown out, so that no other waits for it."""
 
 _Result = TypeVar("_Result")
@@ -36,7 +39,7 @@ def connect(address: PostgresAddress, *, frozen_seconds: float | None = None) ->
         address.conninfo,
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
-        application_name="fillwright",
+        application_name=CLIENT if frozen_seconds is None else WRITER,
         keepalives_idle=5,
         keepalives_interval=2,
         keepalives_count=3,

@@ -23,10 +23,12 @@ from psycopg import Connection
 from ....domain.errors import StoreBusy, StoreError
 from ..location import PostgresAddress
 from ..ownership import Ownership
-from .connections import CONNECT_SECONDS, connect, patiently
+from .connections import CONNECT_SECONDS, FROZEN_SECONDS, WRITER, connect, patiently
 
 RENEWALS_PER_LEASE: Final = 4
 WAIT_SECONDS: Final = 0.05
+LOCK_SECONDS: Final = 0.2
+"""So long a taking waits for an append under way, before it looks whether that is frozen."""
 OWNER_MAX: Final = 200
 
 _TAKE: Final = """
@@ -44,6 +46,17 @@ RETURNING epoch"""
 _RELEASE: Final = """
 UPDATE leases SET expires_at = clock_timestamp()
 WHERE account = %(account)s AND epoch = %(epoch)s"""
+_END_FROZEN: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = %(writer)s
+AND state = 'active' AND wait_event = 'ClientRead'
+AND state_change < clock_timestamp() - make_interval(secs => %(frozen)s)
+AND pid <> pg_backend_pid()"""
+"""Ends writers that stopped inside a transaction between two messages, with all locks they hold.
+
+The server ends those by itself that stopped after a sync (``idle_in_transaction_session_timeout``);
+one that stopped before counts as active there for ever.
+"""
 _OWNER: Final = "SELECT owner FROM leases WHERE account = %s"
 
 
@@ -149,6 +162,13 @@ class Lease:
                 )
                 return
             self._until = asked + self.seconds
+            with suppress(psycopg.Error):
+                self._end_frozen()
+
+    def _end_frozen(self) -> None:
+        # Somebody's frozen append would hold up those of every account.
+        if self._connection is not None:
+            end_frozen(self._connection)
 
     def _execute(self, statement: str) -> Any:
         if self._connection is None:
@@ -167,12 +187,22 @@ class Lease:
             connection.close()
 
 
+def end_frozen(connection: Connection[Any]) -> None:
+    """End writers of this database that are frozen inside a transaction, which is void then."""
+    parameters = {"writer": WRITER, "frozen": FROZEN_SECONDS}
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        connection.execute(_END_FROZEN, parameters)
+
+
 def _taken(address: PostgresAddress, account: str, owner: str, seconds: float) -> int | str:
     """The new epoch, or who owns the account."""
     with connect(address) as connection:
+        end_frozen(connection)
+        connection.execute(f"SET lock_timeout = {int(LOCK_SECONDS * 1000)}".encode())
         parameters = {"account": account, "owner": owner, "seconds": seconds}
-        row = connection.execute(_TAKE, parameters).fetchone()
-        if row is not None:
-            return int(row[0])
+        with suppress(psycopg.errors.LockNotAvailable):
+            row = connection.execute(_TAKE, parameters).fetchone()
+            if row is not None:
+                return int(row[0])
         row = connection.execute(_OWNER, (account,)).fetchone()
         return "another process" if row is None else str(row[0])
