@@ -25,7 +25,7 @@ PoliciesOption = Annotated[
         "--policies",
         metavar="A,B,…",
         help="Which policies: MARKET, TWAP8, TWAP60s, VWAP, ICEBERG, PEG_CROSS (textbook), "
-        "adaptive, smart_twap, smart_vwap, smart_iceberg, smart_opportunistic.",
+        "adaptive, risk_averse, smart_twap, smart_vwap, smart_iceberg, smart_opportunistic.",
     ),
 ]
 SymbolsOption = Annotated[

@@ -69,8 +69,7 @@ POLICIES: Final = _policies(
 
 ``adaptive`` is what a decision gets that names no strategy; ``risk_averse`` is the same on a
 schedule of Almgren and Chriss whose half-life is about a quarter of the window (kappa T = 2.8);
-``smart_twap`` and ``smart_vwap`` keep
-close to their schedule, as decisions of high urgency do.
+``smart_twap`` and ``smart_vwap`` keep close to their schedule, as decisions of high urgency do.
 """
 
 

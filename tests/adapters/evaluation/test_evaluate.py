@@ -14,7 +14,7 @@ import pytest
 from fillwright.adapters.entrypoints.cli import main
 from fillwright.adapters.evaluation.files import write_outcomes
 from fillwright.adapters.evaluation.parallel import Evaluation, Request, evaluate
-from fillwright.adapters.evaluation.policies import policies_named
+from fillwright.adapters.evaluation.policies import POLICIES, policies_named
 from fillwright.adapters.evaluation.summary import summarise
 from fillwright.adapters.exchange.tape import MarketFolderError
 from fillwright.domain.errors import InvalidInput
@@ -36,6 +36,15 @@ def request(folder: Path, **changes: Any) -> Request:
 @pytest.fixture(scope="module")
 def evaluation(folder: Path) -> Evaluation:
     return evaluate(request(folder), 1)
+
+
+def test_the_help_names_every_policy(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(["evaluate", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert [name for name in POLICIES if name not in text] == []
 
 
 def test_every_parent_is_worked_by_every_policy_in_a_fixed_order(evaluation: Evaluation) -> None:
