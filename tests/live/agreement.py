@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fillwright.adapters.storage.log import Log
+from fillwright.domain.events import InstructionSuspended
 from fillwright.domain.ports import NANOS
 from fillwright.domain.result import Fill
 from fillwright.projections.blotter import Blotter, BlotterRow
@@ -36,6 +37,7 @@ class Found:
     fills: int = 0
     derived: int = 0
     given_up: int = 0
+    suspended: int = 0
 
 
 class Executed(NamedTuple):
@@ -62,6 +64,7 @@ def compared(
             found.problems.append("the chain does not verify")
         for recorded in log.events():
             deadlines.apply(recorded)
+            found.suspended += isinstance(recorded.event, InstructionSuspended)
         follow([blotter, usage], log.events())
         stored = log.counters()
     rows = blotter.rows()

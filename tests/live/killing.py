@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,23 +30,27 @@ WINDOWS = ("12m", "10m", "10m")
 LONG_WINDOWS = ("30m", "26m", "24m")
 """For more kills in one run, as long as that there is work at each of them."""
 COMMON = {"confidence": 8, "max_slippage": 200, "urgency": "MEDIUM"}
+SUBMISSION = {"method": "POST", "path": "/v2/orders"}
 FAULTS: dict[str, dict[str, Any]] = {
     "latency": {"path": "/v2/", "milliseconds": 150, "probability": 0.3},
     "latency_after": {"path": "/v2/orders", "milliseconds": 300, "probability": 0.3},
     "rate_limit": {"path": "/v2/", "probability": 0.15},
     "error_before": {"path": "/v2/", "probability": 0.2},
-    "error_after": {"method": "POST", "path": "/v2/orders", "probability": 0.3},
+    "error_after": SUBMISSION | {"probability": 0.4},
     "drop_before": {"path": "/v2/", "probability": 0.2},
-    "drop_after": {"method": "POST", "path": "/v2/orders", "probability": 0.3},
-    "reject": {"symbol": "KO", "probability": 0.1},
-    "partial": {"fraction": 0.5, "seconds": 20, "probability": 0.3},
+    "drop_after": SUBMISSION | {"probability": 0.4},
+    "reject": {"probability": 0.25},
+    "partial": {"fraction": 0.5, "seconds": 20, "probability": 0.5},
     "drop_update": {"probability": 0.3},
     "duplicate_update": {"probability": 0.3},
     "reorder_update": {"probability": 0.3},
-    "disconnect": {"stream": "trading", "probability": 0.05},
-    "halt": {"symbol": "KO", "seconds": 60},
+    "disconnect": {"stream": "trading", "probability": 0.15},
+    "halt": {"symbol": "*", "seconds": 150},
 }
 """Every fault of the server that orders can meet, at rates under which a run still gets on."""
+HALTED_AT = "10:05"
+SURE: dict[str, Any] = {"probability": 1, "count": 1, "skip": 2}
+"""The third occasion is met for sure, whatever chance says of the others."""
 RUN_SECONDS_MAX = 600.0
 PATIENCE_SECONDS_MAX = 2.5
 REQUEST_SECONDS_MAX = 2
@@ -57,7 +62,8 @@ class Trial:
 
     ``derived`` counts fills that no channel named and that the order's totals told of; ``given_up``
     instructions whose deadline passed while nobody worked them; ``struck`` how often each fault
-    was met.
+    was met, a halt by the instructions that the engine suspended for it. One that was not met at
+    all is a problem, as the trial then shows nothing of it.
     """
 
     seed: int
@@ -82,6 +88,8 @@ def trial(
 ) -> Trial:
     """Trade three instructions, killing the engine ``kills`` times, and look for what is wrong."""
     made = Trial(seed, faults)
+    if "halt" in faults:
+        windows = LONG_WINDOWS
     chance = random.Random(seed)
     decisions, account = folder / "decisions.json", folder / "account.json"
     rows = [
@@ -96,18 +104,25 @@ def trial(
         for name in faults:
             rule = {"fault": name, **FAULTS[name]}
             if name == "halt":
-                rule["start"] = "10:06"
-            server.fault(**rule)
+                server.fault(**rule, start=HALTED_AT)
+            else:
+                server.fault(**rule | SURE)
+                server.fault(**rule)
         _run_and_kill(made, server, folder, chance, kills)
-        rules = server.call("GET", "/fillwright/faults").json()
-        made.struck = {rule["fault"]: rule["strikes"] for rule in rules}
+        struck: Counter[str] = Counter()
+        for rule in server.call("GET", "/fillwright/faults").json():
+            struck[rule["fault"]] += rule["strikes"]
         server.call("DELETE", "/fillwright/faults")
         _told(made, compared(server, folder, START_HELD, SPEED * REQUEST_SECONDS_MAX))
+        made.struck |= struck
+    made.problems += [f"{name} never struck" for name in faults if not made.struck.get(name)]
     return made
 
 
 def _told(made: Trial, found: Found) -> None:
     made.problems += found.problems
+    if "halt" in made.faults:
+        made.struck["halt"] = found.suspended
     made.orders, made.fills, made.derived = found.orders, found.fills, found.derived
     made.given_up = found.given_up
 
@@ -126,6 +141,10 @@ def _run_and_kill(
                 _wait_for_work(process, folder, before, ends)
         else:
             patience = RUN_SECONDS_MAX
+            if "halt" in made.faults:
+                # The one at a set time may have come and gone between two processes.
+                _wait_for_work(process, folder, before, ends)
+                server.fault(fault="halt", **FAULTS["halt"])
         try:
             code = process.wait(min(patience, max(ends - time.monotonic(), 0.1)))
         except subprocess.TimeoutExpired:

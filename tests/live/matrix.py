@@ -67,9 +67,9 @@ def page(rows: list[dict[str, Any]]) -> str:
         lines.append(f"| {number} `{name}` | " + " | ".join(cells) + " |")
     lines += [
         "",
-        "`struck`: how often the fault was met, in the trials that counted it; a halt begins at "
-        "its time and is not counted. `ok`: nothing was "
-        "wrong; a number: so many findings, below; `-`: not run.",
+        "`struck`: how often the fault was met, a halt by the instructions that were suspended for "
+        "it; that a fault of a trial was not met at all is a finding. `ok`: nothing was wrong; a "
+        "number: so many findings, below; `-`: not run.",
         "",
     ]
     lines += [
