@@ -125,7 +125,8 @@ def simulate(
     market = market or RecordedMarketData(tapes, calendar)
     session, terms_of_venue = _one_session(tapes, market), venue or VenueTerms()
     _tell(market, terms_of_venue)
-    terms = _terms(terms_of_venue, session)
+    tests = _price_tests(market, terms_of_venue, session)
+    terms = _terms(terms_of_venue, session, tests)
     log = Log.open(store if store is not None else "memory:", ownership=Ownership(account))
     path = parse_location(store) if store is not None else None
     try:
@@ -162,7 +163,18 @@ def _tell(market: RecordedMarketData, venue: VenueTerms) -> None:
         market.venue.band(band.symbol, (band.start, band.end), band.lower, band.upper)
 
 
-def _terms(venue: VenueTerms, session: Session) -> Terms:
+def _price_tests(market: RecordedMarketData, venue: VenueTerms, session: Session) -> dict[str, int]:
+    """From when on Rule 201 is in force by the recorded prices; asked only where shorts may be."""
+    if not venue.short_selling:
+        return {}
+    found = {each: market.price_test_since(each, session) for each in market.symbols}
+    since = {each: at for each, at in found.items() if at is not None}
+    for symbol, at in since.items():
+        market.venue.price_test(symbol, in_force=True, since=at)
+    return since
+
+
+def _terms(venue: VenueTerms, session: Session, price_tests: Mapping[str, int]) -> Terms:
     """What the exchange is told."""
     return Terms(
         cash=venue.cash,
@@ -178,6 +190,7 @@ def _terms(venue: VenueTerms, session: Session) -> Terms:
         short_selling=venue.short_selling,
         price_tests=venue.price_tests,
         account_kind=venue.account_kind,
+        price_tests_from=price_tests,
     )
 
 

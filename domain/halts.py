@@ -44,6 +44,8 @@ class _Symbol:
     reopened_at: int | None = None
     band: PriceBand | None = None
     price_test: bool | None = None
+    price_test_at: int = 0
+    by_prices: bool | None = None
 
 
 class HaltBook:
@@ -66,7 +68,7 @@ class HaltBook:
         elif code in HALT_CODES:
             self._halt(known, code, reason, at)
         elif code == PRICE_TEST_CODE:
-            known.price_test = reason not in PRICE_TEST_OFF
+            known.price_test, known.price_test_at = reason not in PRICE_TEST_OFF, at
         elif code not in PASSING_CODES:
             known.status, known.since = TradingStatus.UNKNOWN, at
             return f"unknown trading status {code!r}"[:60]
@@ -87,11 +89,16 @@ class HaltBook:
         if known.status is None and at >= known.resumed_at:
             known.reopened_at = at
 
-    def set_price_test(self, symbol: str, in_force: bool) -> None:
-        """Say whether Rule 201 is in force, where another source knows."""
+    def take_prices(self, symbol: str, in_force: bool | None, since: int) -> None:
+        """Take in what prices say of Rule 201; what the venue tells comes before it.
+
+        A test lasts to the end of the session after the one that put it in force, which opened at
+        ``since``: what the venue told before that says nothing any more.
+        """
         known = self._symbols.setdefault(symbol, _Symbol())
-        if known.price_test is None:
-            known.price_test = in_force
+        known.by_prices = in_force
+        if known.price_test_at < since:
+            known.price_test = None
 
     def status(self, symbol: str) -> TradingStatus | None:
         """Halted or unknown, None where nothing is said against trading."""
@@ -116,13 +123,8 @@ class HaltBook:
             resumed_at=known.resumed_at,
             reopened_at=known.reopened_at,
             band=known.band,
-            price_test=known.price_test,
+            price_test=known.by_prices if known.price_test is None else known.price_test,
         )
-
-    def forget(self) -> None:
-        """Begin a new session: nothing is halted, no band is known."""
-        self._symbols.clear()
-        self._wide_since = self._wide_resumed = None
 
     def _halt(self, known: _Symbol, code: str, reason: str, at: int) -> None:
         cause = CAUSES.get(reason, HaltCause.OTHER)

@@ -25,6 +25,34 @@ def triggers_price_test(low: Decimal, previous_close: Decimal) -> bool:
     return low <= previous_close * (ONE - PRICE_TEST_FALL)
 
 
+class SessionPrices(NamedTuple):
+    """One session of a stock by its regular prints, in account currency.
+
+    ``close_before`` is the close of the session before, as a price of this one; None where it is
+    not known. ``low`` is the lowest price so far, None where nothing has printed.
+    """
+
+    close_before: Decimal | None
+    low: Decimal | None
+
+    @property
+    def has_fallen(self) -> bool:
+        """Whether its prices put the test in force."""
+        if self.close_before is None or self.low is None:
+            return False
+        return triggers_price_test(self.low, self.close_before)
+
+
+def price_test_by_prices(today: SessionPrices, before: SessionPrices) -> bool | None:
+    """Whether Rule 201 is in force by what printed today and in the session before.
+
+    None where nothing has fallen that is known of, and a close is not known.
+    """
+    if today.has_fallen or before.has_fallen:
+        return True
+    return None if today.close_before is None or before.close_before is None else False
+
+
 class Marked(NamedTuple):
     """How much of a sell may go out now under which mark; nothing where it has to wait."""
 

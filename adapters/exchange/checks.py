@@ -109,7 +109,7 @@ class Checks:
             return f"marked long with {held} shares to sell" if short else None
         if held > 0:
             return f"marked short with {held} shares to sell: a sell through zero is two orders"
-        if mark is SellMark.SHORT_EXEMPT or request.symbol not in self._terms.price_tests:
+        if mark is SellMark.SHORT_EXEMPT or not self._terms.price_test(request.symbol, at):
             return None
         bid = self._takers[request.symbol, -1].touch(at)
         price = request.limit_price

@@ -192,6 +192,7 @@ class Terms:
         short_selling: let sells go beyond the position.
         account_kind: what the account's record says it is; nothing is ever lent.
         price_tests: symbols in which Rule 201 is in force: no short sale at the bid or below.
+        price_tests_from: likewise, from a moment (ns UTC) of the session on.
         hold_in_halt: keep orders that arrive in a halt until it ends, instead of refusing them.
     """
 
@@ -209,6 +210,7 @@ class Terms:
     bands: tuple[Band, ...] = ()
     price_tests: tuple[str, ...] = ()
     account_kind: AccountKind = AccountKind.MARGIN
+    price_tests_from: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         """Latency cannot be negative and a session has a length."""
@@ -226,6 +228,11 @@ class Terms:
         found = [b for b in self.bands if b.symbol == symbol and b.start <= at < b.end]
         return max(found, key=lambda band: band.start) if found else None
 
+    def price_test(self, symbol: str, at: int) -> bool:
+        """Whether Rule 201 is in force in a symbol at a moment."""
+        since = self.price_tests_from.get(symbol)
+        return symbol in self.price_tests or (since is not None and since <= at)
+
     def described(self) -> dict[str, Any]:
         """Every term as plain values, for a journal's header."""
         plain = {name: getattr(self, name) for name in _PLAIN}
@@ -235,6 +242,8 @@ class Terms:
         plain["halts"] = [_described(halt) for halt in self.halts]
         if self.price_tests:
             plain["price_tests"] = list(self.price_tests)
+        if self.price_tests_from:
+            plain["price_tests_from"] = dict(sorted(self.price_tests_from.items()))
         if self.bands:
             plain["bands"] = [[str(part) for part in asdict(band).values()] for band in self.bands]
         faults = asdict(self.faults)

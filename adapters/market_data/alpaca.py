@@ -30,7 +30,9 @@ from ..alpaca_api.reading import Json, nanos, number_of
 from ..alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Host
 from ..exchange.tape import SymbolDay
 from .alpaca_asset import instrument_of
+from .alpaca_closes import PriceTestWatch, watch_of
 from .alpaca_feed import Feed
+from .alpaca_prints import LISTING, take_print, take_quote
 from .feeds import CONSOLIDATED
 from .history import BarHistory, Bars
 from .live_tape import TICK, LiveTape
@@ -40,6 +42,8 @@ from .sessions import SessionCalendar
 THREADS: Final = 2
 HISTORY_DAYS: Final = 30
 """Calendar days of minutes that the average day and the volume curve are made from."""
+CLOSES_DAYS: Final = 15
+"""Calendar days in which the two sessions before are found."""
 PAGE_LIMIT: Final = 10_000
 PAGES_MAX: Final = 20
 SILENCE_SECONDS: Final = 3.0
@@ -48,22 +52,6 @@ BLIND_SECONDS: Final = 30.0
 """So long without a socket, and a halt would not be seen: the status is unknown (ruling 16)."""
 EARLY_NS: Final = 19_800 * NANOS
 """How long before the open, from 04:00 on, quotes are made."""
-IRREGULAR: Final = frozenset("BCGHLMNOPQRTUVWZ4567 89".replace(" ", ""))
-"""Sale conditions of auctions, late, out-of-sequence, derived or extended-hours prints (CTA, UTP);
-they do not count as regular volume."""
-OPENING: Final = ("Q", "O")
-"""Conditions of the opening auction: the market center's official open, and its opening print."""
-CLOSING: Final = ("M", "6")
-"""Conditions of the closing auction likewise."""
-LISTING: Final = {
-    "NYSE": "N",
-    "NASDAQ": "Q",
-    "ARCA": "P",
-    "NYSEARCA": "P",
-    "AMEX": "A",
-    "BATS": "Z",
-}
-"""How prints name the exchange that the broker's list of assets says a symbol is listed on."""
 _logger = structlog.get_logger(__name__)
 
 
@@ -78,6 +66,7 @@ class _Known:
     heard_at: float = 0.0
     asked_at: float = 0.0
     begun: str = ""
+    prices: PriceTestWatch | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -214,9 +203,11 @@ class AlpacaMarketData:
         elif tape is None or at is None:
             return
         elif kind == "q":
-            _quote(tape, at, message)
+            take_quote(tape, at, message)
         elif kind == "t" and take_print(tape, at, message, known.exchange):
             self._halts.take_print(str(symbol), at)
+            if known.prices is not None and known.prices.take(at, tape.last_price):
+                self._halts.take_prices(str(symbol), known.prices.in_force, known.prices.since)
         elif kind == "l":
             lower, upper = number_of(message, "d"), number_of(message, "u")
             self._halts.take_band(str(symbol), lower or ZERO, upper or ZERO, at)
@@ -260,6 +251,7 @@ class AlpacaMarketData:
                 return
             self._begin_bars(symbol, tape, session)
             self._begin_quote(symbol, tape, session)
+            self._begin_price_test(symbol, known, session)
             known.begun = session.date
         except (ApiRefusal, ApiSilence) as error:
             known.problems.append(str(error)[:120])
@@ -289,7 +281,7 @@ class AlpacaMarketData:
         quote, trade = _part(shot, "latestQuote"), _part(shot, "latestTrade")
         at = nanos(quote.get("t"))
         if at is not None and at >= self._earliest(session) and tape.quote is None:
-            _quote(tape, at, quote)
+            take_quote(tape, at, quote)
         traded_at = nanos(trade.get("t"))
         day = _part(shot, "dailyBar")
         day_at, volume = nanos(day.get("t")), number_of(day, "v")
@@ -303,6 +295,15 @@ class AlpacaMarketData:
                 tape.last_price = tape.last_price or price
         else:
             tape.begin_volume(ZERO, traded_at)
+
+    def _begin_price_test(self, symbol: str, known: _Known, session: Session) -> None:
+        """Whether Rule 201 is in force by prices; only a consolidated feed knows that it is not."""
+        asked = {"timeframe": "1Day", "adjustment": "split", "feed": self._parameter}
+        span = {"start": _rfc3339(session.open - CLOSES_DAYS * 86_400 * NANOS)}
+        bars = self._data(f"/stocks/{symbol}/bars", {**asked, **span, "limit": 100}).get("bars")
+        is_all = self._feed_name == CONSOLIDATED
+        known.prices = watch_of(bars or (), session, self.calendar, is_consolidated=is_all)
+        self._halts.take_prices(symbol, known.prices.in_force, known.prices.since)
 
     def _begin_bars(self, symbol: str, tape: LiveTape, session: Session) -> None:
         parameters: dict[str, object] = {
@@ -351,33 +352,13 @@ class AlpacaMarketData:
                     and newer
                     and at >= self._earliest(tape.session)
                 ):
-                    _quote(tape, at, quote)
+                    take_quote(tape, at, quote)
 
     def _data(self, path: str, parameters: Mapping[str, object]) -> Json:
         answer = self._rest.get(path, parameters, host=Host.DATA)
         if not isinstance(answer, dict):
             raise ApiSilence(f"{path}: the answer is no object")
         return answer
-
-
-def _quote(tape: LiveTape, at: int, message: Json) -> None:
-    sides = [number_of(message, name) or ZERO for name in ("bp", "bs", "ap", "as")]
-    tape.add_quote(at, *sides)
-
-
-def take_print(tape: LiveTape, at: int, message: Json, listed_on: str | None = None) -> bool:
-    """Take in a print as the feed sends it; whether it is a regular one."""
-    price, size = number_of(message, "p"), number_of(message, "s")
-    if price is None or size is None or price <= 0 or size <= 0:
-        return False
-    conditions = [str(c) for c in message.get("c") or ()]
-    regular = not any(c in IRREGULAR for c in conditions)
-    for codes in (OPENING, CLOSING):
-        for code in set(codes).intersection(conditions):
-            rank = (message.get("x") == listed_on, code == codes[0])
-            tape.add_official(is_open=codes is OPENING, price=price, size=size, rank=rank)
-    tape.add_print(at, price, size, regular=regular)
-    return regular
 
 
 def _moment(stamp: object) -> int | None:

@@ -38,10 +38,24 @@ CURVE_SCALE: Final = 10_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bars:
-    """Volumes of one symbol by minute start, ns UTC and rising."""
+    """Volumes of one symbol by minute start, ns UTC and rising.
+
+    ``low`` and ``close`` are prices, NaN where a minute has none, and None where nobody asked.
+    """
 
     ts: Int64Array
     volume: Float64Array
+    low: Float64Array | None = None
+    close: Float64Array | None = None
+
+    def prices_in(self, session: Session) -> tuple[float, float] | None:
+        """Low and last price of the minutes of a session, None without any."""
+        if self.low is None or self.close is None:
+            return None
+        first, end = (int(self.ts.searchsorted(at)) for at in (session.open, session.close))
+        lows, closes = self.low[first:end], self.close[first:end]
+        closes = closes[np.isfinite(closes)]
+        return (float(np.nanmin(lows)), float(closes[-1])) if len(closes) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +88,16 @@ class BarHistory:
         self._actions = tuple(actions)
         self._days: dict[str, tuple[_Day, ...]] = {}
         self._curves: dict[tuple[str, Session], tuple[float, ...]] = {}
+
+    @property
+    def actions(self) -> tuple[CorporateAction, ...]:
+        """What the bars, which are raw, have to be adjusted by."""
+        return self._actions
+
+    def prices_in(self, name: str, session: Session) -> tuple[float, float] | None:
+        """Raw low and last price of a session under the name of that day, None without any."""
+        bars = self._bars.get(name)
+        return None if bars is None else bars.prices_in(session)
 
     @classmethod
     def from_folder(cls, folder: str | Path, calendar: SessionCalendar) -> BarHistory:
@@ -216,10 +240,13 @@ def _read_bars(path: Path) -> dict[str, Bars]:
     import pyarrow.parquet as pq
 
     try:
-        columns = ["ts_ns", "symbol", "volume"]
-        table = pq.ParquetFile(path).read(columns=columns, use_threads=False)
+        file = pq.ParquetFile(path)
+        priced = {"low", "close"} <= set(file.schema_arrow.names)
+        columns = ["ts_ns", "symbol", "volume", *(("low", "close") if priced else ())]
+        table = file.read(columns=columns, use_threads=False)
         ts = table.column("ts_ns").to_numpy().astype(np.int64)
         volume = np.nan_to_num(table.column("volume").to_numpy().astype(np.float64))
+        prices = [table.column(name).to_numpy().astype(np.float64) for name in columns[3:]]
         names = np.asarray(table.column("symbol").to_pylist(), dtype=object)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise MarketFolderError(f"{path}: not readable one-minute bars: {error}") from error
@@ -227,7 +254,7 @@ def _read_bars(path: Path) -> dict[str, Bars]:
     for symbol in sorted(set(names.tolist())):
         rows = np.flatnonzero(names == symbol)
         rows = rows[np.argsort(ts[rows], kind="stable")]
-        bars[symbol] = Bars(ts=ts[rows], volume=volume[rows])
+        bars[symbol] = Bars(ts[rows], volume[rows], *(each[rows] for each in prices))
     return bars
 
 

@@ -28,7 +28,7 @@ class VenueStates:
     def __init__(self) -> None:
         self._halts: dict[str, list[_Halt]] = {}
         self._bands: dict[str, list[tuple[int, int, PriceBand]]] = {}
-        self._price_tests: dict[str, bool] = {}
+        self._price_tests: dict[str, list[tuple[int, bool]]] = {}
         self._lent: set[str] = set()
 
     def halt(self, symbol: str, start: int, end: int, cause: HaltCause = HaltCause.NEWS) -> None:
@@ -65,9 +65,22 @@ class VenueStates:
         """Whether a symbol may be sold short, None where nothing says."""
         return True if {symbol, EVERY} & self._lent else None
 
-    def price_test(self, symbol: str, in_force: bool) -> None:
-        """Say whether Rule 201 is in force for a symbol, or for every other one."""
-        self._price_tests[symbol] = in_force
+    def price_test(self, symbol: str, in_force: bool, since: int = 0) -> None:
+        """Say whether Rule 201 is in force from ``since`` on for a symbol, or for every other."""
+        told = self._price_tests.setdefault(symbol, [])
+        if (since, in_force) not in told:
+            told.append((since, in_force))
+            told.sort(key=lambda each: each[0])
+
+    def _test_at(self, symbol: str, now: int) -> bool | None:
+        """What is said of Rule 201 at ``now``: of the symbol, else of every one."""
+        for name in (symbol, EVERY):
+            found = [
+                in_force for since, in_force in self._price_tests.get(name, ()) if since <= now
+            ]
+            if found:
+                return found[-1]
+        return None
 
     def halted_since(self, symbol: str, now: int) -> int | None:
         """When the halt that covers ``now`` began, None when the symbol trades."""
@@ -81,7 +94,7 @@ class VenueStates:
     def state(self, symbol: str, now: int, first_print: FirstPrint) -> TradingState | None:
         """What is said of a symbol at ``now``, None where nothing is."""
         halts, bands = self._of(symbol), self._bands.get(symbol)
-        test = self._price_tests.get(symbol, self._price_tests.get(EVERY))
+        test = self._test_at(symbol, now)
         if not halts and not bands and test is None:
             return None
         current = self._at(symbol, now)

@@ -17,6 +17,7 @@ from ...domain.ports import (
     OrderRequest,
     OrderType,
     ReportKind,
+    SellMark,
     Session,
     TimeInForce,
 )
@@ -245,6 +246,7 @@ class Working:
                 order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
                 time_in_force=TimeInForce.IOC if order.tif is Tif.IOC else TimeInForce.DAY,
                 limit_price=limit,
+                sell_mark=SellMark.SHORT if order.position_intent == "sell_to_open" else None,
             ),
             at,
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, time
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
@@ -15,7 +15,9 @@ from ..calendar import ExchangeCalendar
 from ..clocks import SystemClock
 from ..exchange.tape import SymbolDay, load_symbol_day, symbols_on
 from ..exchange.terms import Band, Halt, Terms
+from ..market_data.closes import price_test_since, session_before
 from ..market_data.generated import GeneratedMarket
+from ..market_data.history import BarHistory, Bars
 from .desk import Desk
 from .faults import AT_ONCE, TIMED, Faults, Rule, read_file
 from .history import folder_history, generated_history
@@ -57,7 +59,7 @@ class World:
         self.listeners: list[Callable[[Update], None]] = []
         self._journal = PaperJournal(options.journal)
         resumed = self._journal.resume(self._described())
-        self.desk = self._desk(days)
+        self.desk = self._desk(days, earlier)
         for at, content in self._journal.commands():
             self.desk.again(at, content)
         start = self._start() if resumed is None else resumed
@@ -110,10 +112,8 @@ class World:
     @cached_property
     def day_before(self) -> str:
         """The date of the session before this one."""
-        day = date.fromisoformat(self.session.date)
-        earlier = ((day - timedelta(days=back)).isoformat() for back in range(1, PAST_DAYS_MAX))
-        found = (name for name in earlier if self.calendar.session_on(name) is not None)
-        return next(found, self.session.date)
+        found = session_before(self.calendar, self.session)
+        return self.session.date if found is None else found.date
 
     def _act(self, rule: Rule) -> None:
         now = self.now
@@ -171,7 +171,23 @@ class World:
             raise InvalidInput("session", day, f"a date that {folder} lists")
         return [load_symbol_day(folder, each, day) for each in symbols], folder_history(folder)
 
-    def _desk(self, days: list[SymbolDay]) -> Desk:
+    def _price_tests(
+        self, days: list[SymbolDay], earlier: Mapping[str, MinuteBars]
+    ) -> dict[str, int]:
+        """From when on Rule 201 is in force, by symbol, as prices have it."""
+        bars = {
+            name: Bars(minutes.ts, minutes.volume, minutes.low, minutes.close)
+            for name, minutes in earlier.items()
+        }
+        history, found = BarHistory(bars, self.calendar), {}
+        for day in days:
+            tapes = {self.session.date: day}
+            since = price_test_since(day.symbol, self.session, tapes, history, self.calendar)
+            if since is not None:
+                found[day.symbol] = since
+        return found
+
+    def _desk(self, days: list[SymbolDay], earlier: Mapping[str, MinuteBars]) -> Desk:
         session, account = self.session, self.options.account
         unknown = sorted(set(account.positions) - set(self.tapes.symbols))
         if unknown:
@@ -186,6 +202,7 @@ class World:
             check_buying_power=False,
             short_selling=True,
             hold_in_halt=True,
+            price_tests_from=self._price_tests(days, earlier),
         )
         return Desk(
             account_id=self.account_id,

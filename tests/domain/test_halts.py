@@ -189,3 +189,30 @@ def test_inside_a_band_no_price_is_dearer_than_asked_nor_beyond_the_band(
 def test_without_a_band_nothing_changes() -> None:
     assert inside_band(D("10.00"), 1, None, D("0.01")) == (D("10.00"), False)
     assert inside_band(None, -1, None, D("0.01")).held is False
+
+
+def test_what_the_venue_tells_of_rule_201_comes_before_what_prices_say() -> None:
+    book = HaltBook()
+    book.take_prices("ABC", in_force=False, since=100)
+    assert told(book) is False
+    book.take_status("ABC", "E", "A", 150)
+    book.take_prices("ABC", in_force=False, since=100)
+    assert told(book) is True
+    book.take_status("ABC", "E", "D", 200)
+    book.take_prices("ABC", in_force=True, since=100)
+    assert told(book) is False, "the venue has ended it"
+
+
+def test_a_test_that_the_venue_told_ends_with_the_session_after() -> None:
+    book = HaltBook()
+    book.take_status("ABC", "E", "A", 150)
+    book.take_prices("ABC", in_force=False, since=150)
+    assert told(book) is True, "told in the session before"
+    book.take_prices("ABC", in_force=False, since=151)
+    assert told(book) is False
+
+
+def told(book: HaltBook) -> bool | None:
+    state = book.trading("ABC")
+    assert state is not None
+    return state.price_test

@@ -12,7 +12,13 @@ from fillwright.domain.decision import ExecutionStrategy
 from fillwright.domain.guard import Violation
 from fillwright.domain.market import MarketState, TradingState
 from fillwright.domain.ports import OrderType, SellMark, Side, TimeInForce
-from fillwright.domain.short_sales import above_bid, mark_of, triggers_price_test
+from fillwright.domain.short_sales import (
+    SessionPrices,
+    above_bid,
+    mark_of,
+    price_test_by_prices,
+    triggers_price_test,
+)
 from tests.domain.strategies.cases import market_of, plan_of, view_of
 from tests.domain.test_guard import cross_of, guarded, rest_of
 
@@ -98,3 +104,24 @@ def test_above_the_bid_is_at_least_a_tick_above() -> None:
     assert above_bid(None, quote, D("0.01")) == D("100.00")
     assert above_bid(D("100.50"), quote, D("0.01")) == D("100.50")
     assert above_bid(D("1"), None, D("0.01")) is None
+
+
+@pytest.mark.parametrize(
+    ("today", "before", "in_force"),
+    [
+        (("100", "90.01"), ("100", "90.01"), False),
+        (("100", "90"), ("100", "95"), True),
+        (("100", "95"), ("100", "90"), True),
+        (("100", None), ("100", "95"), False),
+        ((None, "95"), ("100", "95"), None),
+        (("100", "95"), (None, "95"), None),
+        (("100", "90"), (None, None), True),
+    ],
+)
+def test_rule_201_follows_from_today_and_the_session_before(
+    today: tuple[str | None, str | None],
+    before: tuple[str | None, str | None],
+    in_force: bool | None,
+) -> None:
+    sessions = [SessionPrices(*(None if p is None else D(p) for p in s)) for s in (today, before)]
+    assert price_test_by_prices(*sessions) is in_force

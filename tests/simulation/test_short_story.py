@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from fillwright.adapters.simulation import VenueTerms
+import numpy as np
+
+from fillwright.adapters.calendar import ExchangeCalendar
+from fillwright.adapters.market_data.closes import session_before
+from fillwright.adapters.market_data.history import BarHistory, Bars
+from fillwright.adapters.market_data.recorded import RecordedMarketData
+from fillwright.adapters.simulation import VenueTerms, simulate
 from fillwright.domain import events as e
 from fillwright.domain.limits import Limits
-from fillwright.domain.ports import SellMark, TimeInForce
+from fillwright.domain.ports import (
+    NANOS,
+    OrderRequest,
+    OrderType,
+    SellMark,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
 from fillwright.domain.reasons import Reason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
+    START_S,
     Scene,
+    at,
     check_books,
     decision,
     exchange_fills,
     held,
     logged,
+    market,
     of_kind,
     only,
+    play,
     run,
 )
 
@@ -83,3 +102,52 @@ def test_a_locate_stands_for_the_flag(tmp_path: Path) -> None:
     received = of_kind(logged(ran), e.DecisionReceived)[0]
     assert received.decision.locate == "desk:L-77"
     assert only(ran).state is InstructionState.FILLED
+
+
+def test_a_fall_of_the_tape_puts_rule_201_in_force_from_its_print_on(tmp_path: Path) -> None:
+    """The close before makes the low of the first ten minutes a fall of a tenth."""
+    day = next(d for d in market().days() if d.symbol == "AAPL")
+    session = market().sessions[0]
+    inside = day.regular & (day.t_ts >= session.open)
+    early = inside & (day.t_ts < at(START_S))
+    low = float(day.t_px[early].min())
+    falls_at = int(day.t_ts[early & (day.t_px == low)][0])
+    before = session_before(ExchangeCalendar(), session)
+    assert before is not None
+    one = np.array([before.open], dtype=np.int64)
+    close = np.array([round(low / 0.9, 6) + 1e-6])
+    bars = Bars(one, np.array([1.0]), close, close)
+    data = RecordedMarketData(
+        market().days(), history=BarHistory({"AAPL": bars}, ExchangeCalendar())
+    )
+    ran = simulate(
+        market().days(),
+        store=str(tmp_path / "a.db"),
+        venue=VenueTerms(positions={}, short_selling=True),
+        limits=ON,
+        market=data,
+        start_at=at(START_S),
+    )
+    states = [data.state("AAPL", moment).trading for moment in (falls_at - 1, falls_at)]
+    assert [state.price_test for state in states if state is not None] == [False, True]
+    asyncio.run(play(ran, Scene([selling(60, window="15m", must_complete=False)])))
+    short = of_kind(logged(ran), e.OrderIntended)
+    assert short
+    for order in short:
+        assert order.limit_price > order.provenance.market.quote.bid
+    crossing = OrderRequest(
+        client_order_id="x",
+        symbol="AAPL",
+        side=Side.SELL,
+        quantity=D(1),
+        order_type=OrderType.MARKET,
+        time_in_force=TimeInForce.DAY,
+        sell_mark=SellMark.SHORT,
+    )
+    with simulate(
+        market().days(), store=None, venue=VenueTerms(short_selling=True), market=data
+    ) as venue:
+        moment = falls_at + NANOS
+        venue.exchange.handle([SubmitOrder(crossing)], moment)
+        said = [report.text for report in venue.exchange.drain(moment + NANOS)]
+    assert any("Rule 201" in (text or "") for text in said)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.exchange.tape import MarketFolderError, SymbolDay
-from fillwright.adapters.market_data.alpaca import take_print
+from fillwright.adapters.market_data.alpaca_prints import take_print
 from fillwright.adapters.market_data.capture import (
     PRINTS,
     QUOTES,
