@@ -25,6 +25,7 @@ from ..domain.reasons import EndReason, Refusal
 from ..domain.result import ExecutionResult, OuterStatus
 from ..domain.states import InstructionState
 from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
+from ..projections.best_execution.reporter import OWN_FLOW, Reporter
 from .engine import Admitted, Engine
 from .engine.batching import BatchAdmission
 from .views import Telling
@@ -50,6 +51,7 @@ class Application(Telling):
         limits: Limits,
         *,
         thresholds: AlertThresholds = DEFAULT_THRESHOLDS,
+        reporter: Reporter = OWN_FLOW,
         before: Callable[[], Awaitable[None]] | None = None,
         aclose: Sequence[Callable[[], Awaitable[None]]] = (),
         close: Sequence[Callable[[], None]] = (),
@@ -59,7 +61,7 @@ class Application(Telling):
         ``before`` is awaited before each decision; ``aclose`` and ``close`` are called at the end,
         in order. ``close`` is also called when the object is forgotten.
         """
-        super().__init__(engine.desk, thresholds)
+        super().__init__(engine.desk, thresholds, reporter)
         self.engine = engine
         self._configured = limits
         self._before = before
@@ -102,6 +104,7 @@ class Application(Telling):
             parts.engine,
             parts.limits,
             thresholds=parts.thresholds,
+            reporter=parts.reporter,
             before=parts.before,
             aclose=parts.aclose,
             close=parts.close,

@@ -12,6 +12,7 @@ from ..domain.errors import InvalidInput
 from ..domain.limits import Limits
 from ..domain.ports import NANOS, Broker, Calendar, Clock, EventsCalendar, MarketData, Runtime
 from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
+from ..projections.best_execution.reporter import OWN_FLOW, Reporter
 from ..projections.daily_limits import DailyLimits
 from .alpaca_provider import AlpacaProvider
 from .brokers.provider import ProviderBroker
@@ -55,6 +56,7 @@ class Parts:
     engine: Engine
     limits: Limits
     thresholds: AlertThresholds = DEFAULT_THRESHOLDS
+    reporter: Reporter = OWN_FLOW
     before: Callable[[], Awaitable[None]] | None = None
     aclose: Sequence[Callable[[], Awaitable[None]]] = ()
     close: Sequence[Callable[[], None]] = field(default_factory=tuple)
@@ -103,7 +105,9 @@ def is_broker(provider: object) -> bool:
 def _of_simulation(simulation: Simulation, settings: Settings) -> Parts:
     desk = simulation.engine.desk
     limits = desk.account.limits or settings.to_limits()
-    return Parts(simulation.engine, limits, settings.alerts.thresholds())
+    return Parts(
+        simulation.engine, limits, settings.alerts.thresholds(), settings.reporting.reporter
+    )
 
 
 def _of_simulated_broker(
@@ -328,7 +332,8 @@ def _loaded(engine: Engine, settings: Settings, log: Log) -> Parts:
     except BaseException:
         log.close()
         raise
-    return Parts(engine, limits, settings.alerts.thresholds(), close=(log.close,))
+    thresholds, reporter = settings.alerts.thresholds(), settings.reporting.reporter
+    return Parts(engine, limits, thresholds, reporter, close=(log.close,))
 
 
 def _nothing() -> None:

@@ -26,6 +26,7 @@ from ..domain.intake import (
 )
 from ..domain.limits import Limits
 from ..domain.ports import NANOS, Session
+from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from .account_file import StartAccount
 from .calendar import ExchangeCalendar
 from .decisions_file import Row
@@ -73,6 +74,7 @@ class RunTerms:
     latency_ns: int
     fees: Fees
     integrity: IntegritySettings = field(default_factory=IntegritySettings)
+    alerts: AlertThresholds = DEFAULT_THRESHOLDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from .. import __version__
 from ..domain.errors import InvalidInput
 from ..domain.monitoring import ActiveExecutions
 from ..projections.alerts import DEFAULT_THRESHOLDS, Alert, AlertThresholds, current_alerts
+from ..projections.best_execution.reporter import OWN_FLOW, Reporter
 from ..projections.blotter import Blotter, BlotterRow
 from ..projections.canonical import to_json
 from ..projections.daily_limits import DailyLimits
 from ..projections.execution_quality import summarise
-from ..projections.reconciliation import Reconciliation
+from ..projections.reconciliation import Reconciliation, ToldSession, told_sessions
 from ..projections.reports import (
     SIMULATED_NOTE,
     PerformanceReport,
@@ -69,12 +70,13 @@ class Views:
 class Executions:
     """What is being executed: ``active`` instructions, how many are done, limits and alerts.
 
-    ``as_of`` is the engine's time, ns UTC.
+    ``as_of`` is the engine's time, ns UTC; ``sessions`` are preliminary or final.
     """
 
     as_of: int
     active: tuple[BlotterRow, ...]
     done_count: int
+    sessions: tuple[ToldSession, ...]
     limits: SessionLimits
     alerts: tuple[Alert, ...]
 
@@ -82,9 +84,14 @@ class Executions:
 class Telling:
     """Status, limits, alerts and reports of one engine, for people and programs."""
 
-    def __init__(self, desk: Desk, thresholds: AlertThresholds = DEFAULT_THRESHOLDS) -> None:
-        """Tell of ``desk`` from now on."""
-        self._desk, self._thresholds = desk, thresholds
+    def __init__(
+        self,
+        desk: Desk,
+        thresholds: AlertThresholds = DEFAULT_THRESHOLDS,
+        reporter: Reporter = OWN_FLOW,
+    ) -> None:
+        """Tell of ``desk`` from now on; ``reporter`` is in whose name reports are made."""
+        self._desk, self._thresholds, self._reporter = desk, thresholds, reporter
         self._views = Views(desk.log)
 
     @property
@@ -134,11 +141,12 @@ class Telling:
         Raises:
             ProjectionStopped: what is told from the log cannot follow it.
         """
-        blotter, _, _ = self._views.current()
+        blotter, _, reconciliation = self._views.current()
         return Executions(
             self.now,
             blotter.active(),
             len(blotter.done()),
+            told_sessions(reconciliation, lambda date: True),
             self.session_limits(),
             self.alerts_now(),
         )
@@ -151,6 +159,7 @@ class Telling:
             "active_count": len(found.active),
             "active": [_mapping(row) for row in found.active],
             "done_count": found.done_count,
+            "sessions": [one._asdict() for one in found.sessions],
             "limits": _mapping(found.limits),
             "kills": list(found.limits.kills),
             "alerts": [_mapping(alert, message=alert.message) for alert in found.alerts],
@@ -175,6 +184,7 @@ class Telling:
             now=self.now,
             code_version=__version__,
             period_days=period_days,
+            thresholds=self._thresholds,
             note=SIMULATED_NOTE if simulated else "",
         )
 
@@ -197,7 +207,8 @@ class Telling:
         """
         from .reporting.live import live_report
 
-        return live_report(self._desk.log, kind, from_session, to_session)
+        terms = self._reporter, self._thresholds
+        return live_report(self._desk.log, kind, (from_session, to_session), terms)
 
     def _analysis(self, sessions: Sequence[str]) -> dict[str, Any] | None:
         """Cost analysis of the sessions with its id; None where polars is not installed."""

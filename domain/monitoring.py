@@ -121,6 +121,20 @@ class ActiveAlert(TypedDict):
     message: str
 
 
+class SessionTold(TypedDict):
+    """Whether figures of an account's session are ``preliminary`` or ``final``.
+
+    Final is what agrees with the broker's statement or was signed off; ``statement`` is its
+    SHA-256, empty before there is one, and ``breaks`` counts what differed.
+    """
+
+    account: str
+    session_date: str
+    standing: str
+    breaks: int
+    statement: str
+
+
 class ActiveExecutions(TypedDict):
     """What is being executed at ``as_of`` (engine time, ns UTC), with limits, blocks and alerts."""
 
@@ -128,6 +142,7 @@ class ActiveExecutions(TypedDict):
     active_count: int
     active: list[ActiveInstruction]
     done_count: int
+    sessions: list[SessionTold]
     limits: UsedLimits
     kills: list[str]
     alerts: list[ActiveAlert]

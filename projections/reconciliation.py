@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
@@ -22,6 +22,9 @@ SETTLED_BY_AGREEMENT: Final = frozenset(
     }
 )
 """Anomalies that a later reconciliation without a break explains away."""
+
+PRELIMINARY: Final = "preliminary"
+FINAL: Final = "final"
 
 NOTES: Final = frozenset({Anomalous.CURRENT_WEIGHT_DISAGREES, Anomalous.DATA_QUALITY})
 """Anomalies that are only worth knowing; they do not outlive their session."""
@@ -248,10 +251,33 @@ class Reconciliation(Projection):
     ) - HANDLERS.keys()
 
 
-def standing_note(told: Reconciliation, covers: Callable[[str], bool]) -> str:
-    """Whether what is said of the sessions that ``covers`` names is preliminary or final."""
-    within = {key: each for key, each in told.sessions().items() if covers(key[1])}
-    open_still = sorted({date for (_, date), each in within.items() if not each.is_final})
+class ToldSession(NamedTuple):
+    """What figures of an account's session are worth: ``standing`` is preliminary or final.
+
+    Final is what agrees with the broker's statement of the day, or was signed off in spite of its
+    ``breaks``; ``statement`` is the SHA-256 of the last one, empty where there was none yet.
+    """
+
+    account: str
+    session_date: str
+    standing: str
+    breaks: int
+    statement: str
+
+
+def told_sessions(told: Reconciliation, covers: Callable[[str], bool]) -> tuple[ToldSession, ...]:
+    """Each session that ``covers`` names, by date and account, preliminary or final."""
+    found = (
+        ToldSession(account, date, FINAL if one.is_final else PRELIMINARY, one.breaks, one.sha256)
+        for (account, date), one in told.sessions().items()
+        if covers(date)
+    )
+    return tuple(sorted(found, key=lambda one: (one.session_date, one.account)))
+
+
+def standing_note(within: Sequence[ToldSession]) -> str:
+    """Whether what is said of these sessions is preliminary or final, in one line."""
+    open_still = sorted({one.session_date for one in within if one.standing == PRELIMINARY})
     if within and not open_still:
         agreed = "agree with the broker's statements, or are signed off"
         return f"final: all {len(within)} sessions {agreed}"

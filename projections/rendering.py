@@ -25,6 +25,7 @@ from .audit_trail import EXCHANGE_ZONE, AuditEntry
 from .blotter import BlotterRow, OrderRow
 from .canonical import Json, to_json
 from .execution_quality import ExecutionSummary, QualitySummary
+from .reconciliation import ToldSession, standing_note
 from .reports import LimitUse, PerformanceReport, RefusedDecision, SessionLimits
 
 GAUGE_WIDTH: Final = 24
@@ -232,6 +233,11 @@ def alerts_table(alerts: Sequence[Alert], *, zone: tzinfo | None = None) -> Rend
     return _with_rest(table, len(alerts))
 
 
+def standing_line(sessions: Sequence[ToldSession]) -> list[RenderableType]:
+    """Whether what is told of the sessions is preliminary or final; nothing without a session."""
+    return [Text(standing_note(sessions), style="dim")] if sessions else []
+
+
 def report_view(report: PerformanceReport, *, zone: tzinfo | None = None) -> RenderableType:
     """A whole report for the terminal, ending with the part of the log that it was made from."""
     totals = report.totals
@@ -257,6 +263,7 @@ def report_view(report: PerformanceReport, *, zone: tzinfo | None = None) -> Ren
     parts.append(alerts_table(report.alerts, zone=zone))
     if report.commentary:
         parts.append(Panel(Text(report.commentary), title="Commentary"))
+    parts += standing_line(report.standing)
     parts.append(Text(source, style="dim"))
     return Group(*parts)
 

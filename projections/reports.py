@@ -20,7 +20,7 @@ from .daily_limits import DailyLimits
 from .execution_quality import NO_FACTS, EndFacts, ExecutionSummary, summarise
 from .instruction_book import Followed, InstructionBook
 from .over_caps import OverCap
-from .reconciliation import Reconciliation
+from .reconciliation import Reconciliation, ToldSession, told_sessions
 from .runner import RecordedEvent, follow
 
 PERIOD_DAYS_MAX: Final = 3_660
@@ -104,9 +104,10 @@ class RefusedDecision:
 class PerformanceReport:
     """What ``generate_execution_report`` gives.
 
-    ``sessions`` are the exchange sessions covered, ``as_of`` the time (ns UTC) that alerts were
-    judged at. ``note`` labels figures from replayed books. ``commentary`` is a language model's
-    text, never part of what is compared.
+    ``sessions`` are the exchange sessions covered, ``standing`` says of each account's whether it
+    is preliminary or final, ``as_of`` is the time (ns UTC) that alerts were judged at. ``note``
+    labels figures from replayed books. ``commentary`` is a language model's text, never part of
+    what is compared.
     """
 
     period_days: int
@@ -123,6 +124,7 @@ class PerformanceReport:
     ended_by_reason: Mapping[str, int]
     note: str = ""
     commentary: str | None = None
+    standing: tuple[ToldSession, ...] = ()
 
 
 def execution_report(
@@ -188,6 +190,7 @@ def execution_report(
             if entry.instruction.end_reason is not None
         ),
         note=note,
+        standing=told_sessions(reconciliation, lambda date: date in sessions),
     )
 
 

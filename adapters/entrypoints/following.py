@@ -14,11 +14,11 @@ from ...projections.alerts import (
     DEFAULT_THRESHOLDS,
     Alert,
     AlertThresholds,
-    current_alerts,
     stopped_alert,
 )
 from ...projections.blotter import BlotterRow, OrderRow
 from ...projections.canonical import to_json
+from ...projections.reconciliation import told_sessions
 from ...projections.rendering import alerts_table, clock, limits_gauge, number, shares
 from ...projections.reports import session_limits
 from ...projections.runner import ProjectionStopped, follow
@@ -52,10 +52,9 @@ class Followed:
         """
         self._log = Log.open(store, writer=False)
         self._file = LatchFile(store)
-        self._thresholds = thresholds
         self.stopped = ""
         try:
-            self.views: Views = read_views(self._log, store)
+            self.views: Views = read_views(self._log, store, thresholds=thresholds)
         except BaseException:
             self._log.close()
             raise
@@ -90,15 +89,8 @@ class Followed:
 
     def alerts(self) -> tuple[Alert, ...]:
         """What a person should look at now."""
-        views = self.views
         own = (stopped_alert(self.stopped),) if self.stopped else ()
-        return own + current_alerts(
-            views.blotter,
-            views.limits,
-            views.reconciliation,
-            self.now,
-            thresholds=self._thresholds,
-        )
+        return own + self.views.alerts(self.now)
 
     def close(self) -> None:
         """Let go of the store."""
@@ -122,6 +114,7 @@ def snapshot(followed: Followed) -> dict[str, object]:
         ],
         "done": len(views.blotter.done()),
         "limits": to_json([session_limits(views.limits, one) for one in views.limits.accounts()]),
+        "sessions": to_json(told_sessions(views.reconciliation, lambda date: True)),
         "alerts": to_json(followed.alerts()),
     }
 

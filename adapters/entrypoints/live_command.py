@@ -61,7 +61,8 @@ def trade_live(
             execution = settings.execution
             stopping = Stopping(execution.on_stop, execution.stop_seconds_max, output.note)
             outcome = asyncio.run(_work(run, decisions, watch, ages, stopping))
-        return Result(outcome, read_views(run.log, where)), stopping
+        views = read_views(run.log, where, thresholds=settings.alerts.thresholds())
+        return Result(outcome, views), stopping
     finally:
         run.application.close()
 

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from ...domain.limits import Limits
 from ...domain.money import plain
-from ...projections.alerts import Alert, current_alerts
 from ...projections.blotter import BlotterRow
 from ...projections.canonical import to_json
-from ...projections.rendering import alerts_table, clock, limits_gauge, number
+from ...projections.reconciliation import ToldSession, told_sessions
+from ...projections.rendering import alerts_table, clock, limits_gauge, number, standing_line
 from ...projections.reports import PerformanceReport, SessionLimits, session_limits
 from ..storage.location import without_password
 from . import tables
@@ -24,7 +24,7 @@ DONE_SHOWN: Final = 20
 
 
 def status_json(views: Views) -> dict[str, object]:
-    """Active and done instructions, limits used, alerts, and where the log ends."""
+    """Active and done instructions, limits used, sessions, alerts, and where the log ends."""
     return {
         "log": {
             "store": without_password(views.store),
@@ -35,7 +35,8 @@ def status_json(views: Views) -> dict[str, object]:
         "active": views.blotter.active(),
         "done": views.blotter.done(),
         "limits": _used(views),
-        "alerts": _alerts(views),
+        "sessions": _sessions(views),
+        "alerts": views.alerts(),
     }
 
 
@@ -51,7 +52,7 @@ def status_view(views: Views) -> RenderableType:
         parts.append(tables.blotter(shown, title=title))
     parts.append(Text())
     parts += [limits_gauge(used) for used in _used(views)]
-    parts += [alerts_table(_alerts(views)), log_line(views)]
+    parts += [alerts_table(views.alerts()), *standing_line(_sessions(views)), log_line(views)]
     return Group(*parts)
 
 
@@ -92,6 +93,7 @@ def report_view(report: PerformanceReport, views: Views) -> RenderableType:
     parts += [limits_gauge(used) for used in report.limits]
     parts += [
         alerts_table(report.alerts),
+        *standing_line(report.standing),
         log_line(views),
         Text(
             f"positions {report.log.first_position} to {report.log.last_position}, "
@@ -117,8 +119,8 @@ def _used(views: Views) -> list[SessionLimits]:
     return [session_limits(views.limits, account) for account in views.limits.accounts()]
 
 
-def _alerts(views: Views) -> tuple[Alert, ...]:
-    return current_alerts(views.blotter, views.limits, views.reconciliation, views.last_at)
+def _sessions(views: Views) -> tuple[ToldSession, ...]:
+    return told_sessions(views.reconciliation, lambda date: True)
 
 
 def _in_force(limits: Limits) -> RenderableType:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from .options import AsOfOption, JsonOption, StoreOption, store_of
+from .options import AsOfOption, ConfigOption, JsonOption, StoreOption, store_of
 
 EVENT_BYTES_WRITTEN: Final = 1 << 20
 
@@ -22,15 +22,20 @@ IdArgument = Annotated[
 
 
 def status(
-    store: StoreOption = None, as_of: AsOfOption = None, json_output: JsonOption = False
+    store: StoreOption = None,
+    as_of: AsOfOption = None,
+    config: ConfigOption = None,
+    json_output: JsonOption = False,
 ) -> None:
-    """Show what is being worked, what is done, limits used and alerts."""
+    """Show what is being worked, what is done, limits used, alerts, and whether it is final."""
+    from ..settings import Settings
     from . import output
     from .overview import status_json, status_view
     from .views import open_views
 
     output.log_to_stderr()
-    views = open_views(store_of(store), as_of)
+    settings = Settings.read(file=config)
+    views = open_views(store_of(store, settings), as_of, settings.alerts.thresholds())
     if json_output:
         output.print_json(status_json(views))
     else:

@@ -116,7 +116,7 @@ def report(
 
     output.log_to_stderr()
     if kind is None:
-        _summary(store_of(store), period_days, as_of, json_output=json_output)
+        _summary(store, period_days, as_of, config, json_output=json_output)
         return
     _check_installed()
     from .reporting import make, present
@@ -139,12 +139,21 @@ def _check_installed() -> None:
         raise InvalidInput("kind", "a report", "this needs pip install 'fillwright[analysis]'")
 
 
-def _summary(store: str, period_days: int, as_of: str | None, *, json_output: bool) -> None:
+def _summary(
+    store: str | None,
+    period_days: int,
+    as_of: str | None,
+    config: Path | None,
+    *,
+    json_output: bool,
+) -> None:
+    from ..settings import Settings
     from . import output
     from .overview import report_view
     from .views import open_views
 
-    views = open_views(store, as_of)
+    settings = Settings.read(file=config)
+    views = open_views(store_of(store, settings), as_of, settings.alerts.thresholds())
     made = views.report(period_days)
     if json_output:
         output.print_json(made)

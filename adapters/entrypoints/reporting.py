@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,15 +45,17 @@ def make(
         InvalidInput: kind, period or settings.
         StoreError: the store cannot be read.
     """
-    reporter = Settings.read(file=config).reporting.reporter
-    request = Request(kind, *sessions, reporter)
+    settings = Settings.read(file=config)
+    reporter, thresholds = settings.reporting.reporter, settings.alerts.thresholds()
+    request = Request(kind, *sessions, reporter, thresholds=thresholds)
     request.check()
     if kind == "finra5310":
         ops = records.open_ops(store, writer=False)
         if ops is not None:
             with ops:
                 upto = ops.head().position
-                request = Request(kind, *sessions, reporter, records.reviews(ops, upto), upto)
+                seen = records.reviews(ops, upto)
+                request = replace(request, reviews=seen, ops_position=upto)
     position = None if as_of is None else position_at(store, parse_as_of(as_of))
     source = read_source(
         store,

@@ -256,6 +256,7 @@ def _simulated(
         latency_ns=latency_ns(latency_ms),
         fees=fees.rates(base.settings.fees.schedule(), held.date),
         integrity=base.settings.integrity,
+        alerts=base.settings.alerts.thresholds(),
     )
     return terms, file_decisions(rows, held, base.rules)
 

@@ -109,4 +109,4 @@ def trade(
                     "whole, and the same command goes on where it was"
                 )
                 raise typer.Exit(ExitCode.OK) from None
-        return outcome, read_views(simulation.log, terms.store)
+        return outcome, read_views(simulation.log, terms.store, thresholds=terms.alerts)

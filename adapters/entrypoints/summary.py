@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ...domain.reasons import Reason
-from ...projections.rendering import alerts_table, limits_gauge
+from ...projections.rendering import alerts_table, limits_gauge, standing_line
 from ..engine.admission import Admitted
 from ..running import FileDecision, Outcome
 from ..storage.location import is_postgres, parse_location, without_password
@@ -77,7 +77,7 @@ class Result:
         parts.append(tables.quality(report.quality, report.note))
         parts.append(Text())
         parts += [limits_gauge(limits) for limits in report.limits]
-        parts += [alerts_table(report.alerts), log_line(views)]
+        parts += [alerts_table(report.alerts), *standing_line(report.standing), log_line(views)]
         return Group(*parts)
 
     def notes(self) -> Iterator[str]:

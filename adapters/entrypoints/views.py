@@ -8,6 +8,7 @@ from uuid import UUID
 from ... import __version__
 from ...domain import events as e
 from ...domain.errors import InvalidInput
+from ...projections.alerts import DEFAULT_THRESHOLDS, Alert, AlertThresholds, current_alerts
 from ...projections.blotter import Blotter, BlotterRow
 from ...projections.daily_limits import DailyLimits
 from ...projections.reconciliation import Reconciliation
@@ -21,7 +22,10 @@ from ..storage.log import Log
 
 @dataclass(slots=True)
 class Views:
-    """Everything told from one log; ``last_at`` is the record time of its last event (ns UTC)."""
+    """Everything told from one log; ``last_at`` is the record time of its last event (ns UTC).
+
+    ``thresholds`` are what alerts are raised by.
+    """
 
     store: str
     blotter: Blotter
@@ -30,6 +34,7 @@ class Views:
     captured: list[e.MarketDataCaptured]
     started: list[e.EngineStarted]
     last_at: int
+    thresholds: AlertThresholds = DEFAULT_THRESHOLDS
 
     @property
     def position(self) -> int:
@@ -46,6 +51,16 @@ class Views:
         """The seed the log was begun with."""
         return self.started[0].seed if self.started else None
 
+    def alerts(self, now: int | None = None) -> tuple[Alert, ...]:
+        """What a person should look at ``now`` (ns UTC), by default as of the last event."""
+        return current_alerts(
+            self.blotter,
+            self.limits,
+            self.reconciliation,
+            self.last_at if now is None else now,
+            thresholds=self.thresholds,
+        )
+
     def report(self, period_days: int = 1) -> PerformanceReport:
         """The report of the last sessions, bound to the views' position and no other time."""
         path = parse_location(self.store)
@@ -60,6 +75,7 @@ class Views:
             code_version=__version__,
             period_days=period_days,
             facts=facts,
+            thresholds=self.thresholds,
             note=SIMULATED_NOTE if simulated else "",
         )
 
@@ -84,14 +100,19 @@ class Views:
         )
 
 
-def read_views(log: Log, store: str, as_of: AsOf | None = None) -> Views:
+def read_views(
+    log: Log,
+    store: str,
+    as_of: AsOf | None = None,
+    thresholds: AlertThresholds = DEFAULT_THRESHOLDS,
+) -> Views:
     """Fold a log into all views, up to its head now or to an earlier moment.
 
     Raises:
         InvalidInput: nothing was recorded by then, or the position is not there yet.
         ProjectionStopped: the log holds what this code cannot follow.
     """
-    views = Views(store, Blotter(), DailyLimits(), Reconciliation(), [], [], 0)
+    views = Views(store, Blotter(), DailyLimits(), Reconciliation(), [], [], 0, thresholds)
     projections = [views.blotter, views.limits, views.reconciliation]
     head = log.head().position
     records = log.events(upto=head)
@@ -109,7 +130,9 @@ def read_views(log: Log, store: str, as_of: AsOf | None = None) -> Views:
     return views
 
 
-def open_views(store: str, as_of: str | None = None) -> Views:
+def open_views(
+    store: str, as_of: str | None = None, thresholds: AlertThresholds = DEFAULT_THRESHOLDS
+) -> Views:
     """Read a store beside whoever writes it, as it is or as it was.
 
     Raises:
@@ -118,7 +141,7 @@ def open_views(store: str, as_of: str | None = None) -> Views:
     """
     moment = None if as_of is None else parse_as_of(as_of)
     with Log.open(store, writer=False) as log:
-        return read_views(log, store, moment)
+        return read_views(log, store, moment, thresholds)
 
 
 def events_of(store: str, instruction: UUID) -> list[e.DomainEvent]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import polars as pl
@@ -13,14 +13,14 @@ import polars as pl
 from ... import __version__
 from ...domain.errors import InvalidInput
 from ...domain.ops import REPORT_KINDS
-from ...projections.alerts import current_alerts
+from ...projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds, current_alerts
 from ...projections.best_execution import controls, execution, finra5310, regulatory
 from ...projections.best_execution.document import Bound, Report, Table
 from ...projections.best_execution.facts import KEPT, NOT_GIVEN, Facts, facts_of
 from ...projections.best_execution.finra5310 import Review
-from ...projections.best_execution.reporter import Capacity, Reporter, label_for
+from ...projections.best_execution.reporter import OWN_FLOW, Capacity, Reporter, label_for
 from ...projections.instruction_book import Followed
-from ...projections.reconciliation import standing_note
+from ...projections.reconciliation import standing_note, told_sessions
 from ...projections.reports import SIMULATED_NOTE
 from ...projections.tca.analysis import analyse
 from ...projections.tca.tables import Tables
@@ -41,8 +41,6 @@ RULES: Final[Mapping[str, str]] = {
     "rule606": "SEC Rule 606(b)(3)",
     "finra5310": "FINRA Rule 5310",
 }
-OWN_FLOW: Final = Reporter()
-"""Who reports unless configuration says otherwise."""
 FEED_NOTE: Final = (
     "Quotes and prints are those of the feeds named; only on a consolidated feed are they the "
     "NBBO, and VWAP and volume the market's."
@@ -53,7 +51,8 @@ FEED_NOTE: Final = (
 class Request:
     """Which report: its kind, first and last session (None: all of the log), and who reports.
 
-    ``reviews`` are those on record and ``ops_position`` where in the second stream they were read.
+    ``reviews`` are those on record and ``ops_position`` where in the second stream they were read;
+    ``thresholds`` are what alerts are raised by.
     """
 
     kind: str
@@ -62,6 +61,7 @@ class Request:
     reporter: Reporter = OWN_FLOW
     reviews: Sequence[Review] = field(default=())
     ops_position: int = 0
+    thresholds: AlertThresholds = DEFAULT_THRESHOLDS
 
     def check(self) -> None:
         """Raises InvalidInput for a kind that there is not, or a period that is none."""
@@ -93,6 +93,8 @@ class Request:
             }
         if self.kind == "finra5310":
             found["ops_position"] = self.ops_position
+        if self.kind == "exceptions":
+            found["alerts"] = asdict(self.thresholds)
         return found
 
 
@@ -180,11 +182,13 @@ def _tables(
     limits = controls.limits_tables(
         source.limits, _sessions_of(source, request), source.book.instructions().values()
     )
+    standing = controls.standing_table(told_sessions(source.reconciliation, request.covers))
     if request.kind == "limits":
         return limits
     assert facts is not None
     if request.kind == "execution":
-        return [*execution.execution_tables(facts), *limits, controls.refused_table(entries)]
+        tables = execution.execution_tables(facts)
+        return [*tables, *limits, controls.refused_table(entries), standing]
     if request.kind == "best-execution":
         return execution.best_execution_tables(facts)
     if request.kind == "rule605":
@@ -193,14 +197,20 @@ def _tables(
         return regulatory.rule606_tables(facts, request.reporter)
     if request.kind == "finra5310":
         return finra5310.finra5310_tables(facts, request.reviews)
-    alerts = current_alerts(source.book, source.limits, source.reconciliation, source.last_at)
+    alerts = current_alerts(
+        source.book,
+        source.limits,
+        source.reconciliation,
+        source.last_at,
+        thresholds=request.thresholds,
+    )
     reasons = Counter(
         str(entry.instruction.end_reason)
         for entry in entries
         if entry.instruction.end_reason is not None
     )
     found = controls.exceptions_tables(entries, source.reconciliation, alerts, reasons)
-    return [*found, limits[1], execution.outliers_table(facts)]
+    return [*found, limits[1], execution.outliers_table(facts), standing]
 
 
 def _sessions_of(source: Source, request: Request) -> list[str]:
@@ -220,7 +230,7 @@ def _label(request: Request) -> str:
 
 def _notes(source: Source, request: Request, facts: Facts | None) -> list[str]:
     found = [SIMULATED_NOTE] if source.simulated else []
-    found.append(standing_note(source.reconciliation, request.covers))
+    found.append(standing_note(told_sessions(source.reconciliation, request.covers)))
     if facts is not None:
         found.append(FEED_NOTE)
     if request.kind == "rule605":

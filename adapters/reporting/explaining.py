@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
 from ...domain.errors import InvalidInput
 from ...domain.ops import ReportIssued
+from ...projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from ...projections.best_execution.document import (
     Column,
     Key,
@@ -16,11 +18,11 @@ from ...projections.best_execution.document import (
     report_id,
 )
 from ...projections.best_execution.facts import FrameMembers
-from ...projections.best_execution.reporter import Capacity, Reporter
+from ...projections.best_execution.reporter import OWN_FLOW, Capacity, Reporter
 from ...projections.canonical import from_canonical
 from ..storage.ops_log import OpsLog
 from . import records
-from .building import OWN_FLOW, Request, build, build_part
+from .building import Request, build, build_part
 from .source import EventRef, Source, read_source
 
 NO_EVENTS: Final = "this figure is of the whole log and not of single instructions"
@@ -111,7 +113,15 @@ def request_of(record: ReportIssued, ops: OpsLog) -> Request:
         reporter,
         records.reviews(ops, upto) if record.kind == "finra5310" else (),
         upto,
+        _thresholds(given.get("alerts")),
     )
+
+
+def _thresholds(given: Mapping[str, Any] | None) -> AlertThresholds:
+    if given is None:
+        return DEFAULT_THRESHOLDS
+    usual = asdict(DEFAULT_THRESHOLDS)
+    return AlertThresholds(**{name: type(usual[name])(value) for name, value in given.items()})
 
 
 def rebuilt(store: str, record: ReportIssued, ops: OpsLog) -> tuple[Source, Request, Report]:

@@ -6,7 +6,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from ...domain.errors import InvalidInput
+from ...projections.alerts import AlertThresholds
 from ...projections.best_execution.document import Report, fields_of, report_id
+from ...projections.best_execution.reporter import Reporter
 from ..end_facts import SEGMENTS_SUFFIX
 from ..storage.location import parse_location
 from ..storage.log import Log
@@ -18,9 +20,12 @@ def is_installed() -> bool:
 
 
 def live_report(
-    log: Log, kind: str, from_session: str | None = None, to_session: str | None = None
+    log: Log,
+    kind: str,
+    sessions: tuple[str | None, str | None],
+    terms: tuple[Reporter, AlertThresholds],
 ) -> Report:
-    """A report as of the log's head now; it is not put on record.
+    """A report as of the log's head now, from the first session to the last; it is not recorded.
 
     Raises:
         InvalidInput: a kind or period that is not allowed, or polars is not installed.
@@ -32,7 +37,8 @@ def live_report(
 
     path = parse_location(log.name)
     folder = path.with_name(path.name + SEGMENTS_SUFFIX) if path else None
-    request = Request(kind, from_session, to_session)
+    reporter, thresholds = terms
+    request = Request(kind, *sessions, reporter, thresholds=thresholds)
     request.check()
     return build(read_log(log, log.name, folder), request)
 

@@ -168,7 +168,8 @@ def _order(source: Source, id: str) -> Iterator[str]:
     span = max(max(ends) - start, 1)
     side = "Buy" if parent["side"] > 0 else "Sell"
     what = f"{side} {plain(parent['quantity'])} {parent['symbol']}, {parent['strategy']}"
-    title = f"{what}: {len(fills)} fills over bid and ask"
+    counted = "1 fill" if len(fills) == 1 else f"{len(fills)} fills"
+    title = f"{what}: {counted} over bid and ask"
     above = _price(tables.quotes, parent, fills, start, span)
     planned = _planned(source, parent, start, span)
     below = _schedule(parent, fills, planned, start, span)

@@ -10,7 +10,7 @@ from ..alerts import Alert
 from ..canonical import canonical_bytes
 from ..daily_limits import DailyLimits
 from ..instruction_book import Followed
-from ..reconciliation import Reconciliation
+from ..reconciliation import Reconciliation, ToldSession
 from ..reports import RefusedDecision, refused_decision, session_limits
 from .document import Column, Key, Table
 from .facts import RowMembers
@@ -72,6 +72,19 @@ def limits_tables(
         ),
         Table("over_cap", "Over the cap", OVER_COLUMNS, tuple(over), keys=4),
     ]
+
+
+def standing_table(sessions: Sequence[ToldSession]) -> Table:
+    """Whether what is said of each session is preliminary or final."""
+    columns = (
+        Column("account", "account", "text", "account"),
+        Column("session", "session", "text", "exchange session"),
+        Column("standing", "standing", "text", "preliminary, or final: agreed or signed off"),
+        Column("breaks", "breaks", "count", "what differed from the broker's statement"),
+        Column("statement", "statement", "text", "SHA-256 of that statement; empty: none yet"),
+    )
+    rows = tuple((*one[:-1], one.statement or None) for one in sessions)
+    return Table("sessions", "Sessions, preliminary or final", columns, rows, keys=2)
 
 
 OVER_COLUMNS: Final = (

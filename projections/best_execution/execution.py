@@ -54,7 +54,7 @@ INSTRUCTION_MEASURES: Final = (
     Measure("participation", "participation", "ratio", How.RATIO, "executed", "market_volume"),
     Measure("participation_known", "with volume", "count", How.KNOWN, "market_volume"),
     Measure("time_to_fill_ms", "time to fill", "ms", How.MEAN, "time_to_fill_ms", "executed"),
-    Measure("fees", "fees", "usd", How.SUM, "fees"),
+    Measure("fees", "all fees", "usd", How.SUM, "fees"),
     Measure("added_value_bps", "added value", "bps", How.MEAN, "added_value_bps", "notional"),
 )
 

@@ -27,6 +27,9 @@ class Reporter(NamedTuple):
     directed: bool = False
 
 
+OWN_FLOW: Final = Reporter()
+"""Who reports unless configuration says otherwise."""
+
 OWN_FLOW_LABEL: Final = (
     "Statistics on own flow in the form of {rule}: not a regulatory report, since the capacity "
     "configured is own flow, not that of a broker-dealer or market center."

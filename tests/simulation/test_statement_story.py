@@ -192,6 +192,27 @@ def test_reports_say_whether_they_are_preliminary_or_final(
         f"preliminary: 1 of 1 sessions are not reconciled with the broker's statement: {DATE}"
         in (capsys.readouterr().out)
     )
+    assert standings(capsys, store) == [["preliminary"]] * 4
     assert told(capsys, "--store", store, "--statement", str(path))[0] == 0
     assert main(arguments) == 0
     assert "final: all 1 sessions agree" in capsys.readouterr().out
+    assert standings(capsys, store) == [["final"]] * 4
+
+
+def standings(capsys: pytest.CaptureFixture[str], store: str) -> list[list[str]]:
+    """What each way of asking says of the store's sessions."""
+    found = []
+    for arguments, field in (
+        (["status"], "sessions"),
+        (["monitor"], "sessions"),
+        (["report"], "standing"),
+    ):
+        capsys.readouterr()
+        assert main([*arguments, "--store", store, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        found.append([each["standing"] for each in told[field]])
+    capsys.readouterr()
+    assert main(["report", "--kind", "execution", "--store", store, "--json"]) == 0
+    tables = json.loads(capsys.readouterr().out)["tables"]
+    (sessions,) = (each for each in tables if each["name"] == "sessions")
+    return [*found, [row[2] for row in sessions["rows"]]]

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,43 @@ def test_without_what_reports_need_the_command_says_what_to_install(
         assert (done.code, "fillwright[analysis]" in done.err) == (2, True), done.err
     # The summary of the last sessions needs nothing.
     assert cli("report", "--store", store).code == 0
+
+
+def test_alerts_are_judged_by_the_configured_thresholds_everywhere(
+    store: Path, cli: Cli, tmp_path: Path
+) -> None:
+    strict = tmp_path / "fillwright.toml"
+    strict.write_text("[alerts]\nlimit_used_fraction_min = '0.01'\n")
+    with_file = ("--config", str(strict))
+
+    def nearly_used(*command: str) -> list[int]:
+        found = []
+        for more in ((), with_file):
+            told = cli(command[0], "--store", store, *command[1:], *more, "--json").json
+            if "tables" in told:
+                (alerts,) = (t for t in told["tables"] if t["name"] == "alerts")
+                kinds = [row[1] for row in alerts["rows"]]
+            else:
+                kinds = [alert["kind"] for alert in told["alerts"]]
+            found.append(kinds.count("limit_nearly_used"))
+        return found
+
+    for command in (("status",), ("report",), ("report", "--kind", "exceptions")):
+        before, after = nearly_used(*command)
+        assert after > before, command
+
+
+def test_an_exceptions_report_states_its_thresholds_and_is_made_again_by_them(
+    store: Path, cli: Cli, tmp_path: Path
+) -> None:
+    strict = tmp_path / "fillwright.toml"
+    strict.write_text("[alerts]\nslippage_bps_max = '0.5'\n")
+    base = ("report", "--store", store, "--kind", "exceptions", "--json")
+    done = cli(*base, "--config", str(strict))
+    made, id = done.json, sha256(done.out.rstrip(b"\n")).hexdigest()
+    assert id in done.err
+    assert made["parameters"]["alerts"]["slippage_bps_max"] == "0.5"
+    assert cli(*base).out != done.out
+    again = cli("explain", id, "alerts:0:observed", "--store", store, "--json")
+    (alerts,) = (t for t in made["tables"] if t["name"] == "alerts")
+    assert (again.code, again.json["value"]) == (0, alerts["rows"][0][4])
