@@ -7,7 +7,6 @@ import contextlib
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from ..domain.result import ExecutionResult, OuterStatus
 from ..domain.states import InstructionState
 from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from ..projections.best_execution.reporter import OWN_FLOW, Reporter
+from .closing import AsyncClosing
 from .engine import Admitted, Engine
 from .engine.batching import BatchAdmission
 from .views import Telling
@@ -37,7 +37,7 @@ ACTOR: Final = f"api/{__version__}"
 _logger = structlog.get_logger(__name__)
 
 
-class Application(Telling):
+class Application(AsyncClosing, Telling):
     """One account's execution: decisions in, outcomes, status and reports out.
 
     Implements the ``Executor`` port of the domain. Nothing runs until something is awaited. It may
@@ -267,17 +267,6 @@ class Application(Telling):
     def close(self) -> None:
         """Let go of store and journal where no event loop runs."""
         self._finalizer()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     # -- parts -----------------------------------------------------------------------------------
 

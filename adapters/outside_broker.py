@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..domain.errors import InvalidInput, StoreError
 from ..domain.ids import account_stream_id
+from .closing import Closing
 
 if TYPE_CHECKING:
     from ..domain.ports import Broker
@@ -23,7 +24,7 @@ class Where(StrEnum):
     NONE = "none"
 
 
-class OutsideBroker:
+class OutsideBroker(Closing):
     """Connects when it is asked for, and is closed at the end; a context manager.
 
     ``kind`` auto means Alpaca when the store's last engine traded there.
@@ -60,10 +61,8 @@ class OutsideBroker:
             self._provider = AlpacaProvider.of_settings(self._settings, **self._addresses)
         return self._provider.broker
 
-    def __enter__(self) -> OutsideBroker:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Let go of the broker; a second call does nothing."""
         if self._provider is not None:
             self._provider.close()
 

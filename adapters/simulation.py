@@ -20,6 +20,7 @@ from ..projections.daily_limits import DailyLimits
 from .brokers.simulated import DayOver, SimulatedBroker, SimulatedRuntime
 from .calendar import ExchangeCalendar
 from .clocks import VirtualClock
+from .closing import Closing
 from .engine import Desk, Engine, EngineRules
 from .engine.gate import SendGate
 from .engine.session_books import Capture
@@ -63,7 +64,7 @@ class VenueTerms:
 
 
 @dataclass(slots=True)
-class Simulation:
+class Simulation(Closing):
     """One simulated session; close it to let go of the store."""
 
     engine: Engine
@@ -84,12 +85,6 @@ class Simulation:
         """Let go of store and journal."""
         self.journal.close()
         self.log.close()
-
-    def __enter__(self) -> Simulation:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def simulate(

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Final, NamedTuple, NoReturn, Self, TypeVar
+from typing import Final, NamedTuple, NoReturn, TypeVar
 
 from .. import __version__
 from ..domain.errors import InvalidInput, StoreError
@@ -21,6 +20,7 @@ from ..domain.principals import AccessDenied, Principal, Role
 from ..domain.supervision import Moment, Supervision
 from ..domain.supervision.changes import Change
 from .clocks import SystemClock
+from .closing import Closing
 from .storage.location import is_missing
 from .storage.log import Log
 from .storage.ops_log import OpsLog
@@ -86,7 +86,7 @@ def is_supervised(log: Log) -> bool:
         return ops.has("PrincipalsInForce")
 
 
-class Supervisor:
+class Supervisor(Closing):
     """Decides in the name of one caller over one store; close it, or use it as a context."""
 
     def __init__(
@@ -243,17 +243,6 @@ class Supervisor:
     def close(self) -> None:
         """Let go of the store; a second call does nothing."""
         self._ops.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def supervisor_of(store: str | None, caller: Caller | None = None) -> Supervisor | None:

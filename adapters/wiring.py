@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from ..domain import agent as agents
 from ..domain import order_manager as managers
@@ -22,6 +21,7 @@ from .application import Application
 from .assembly import events_of, provider_calendar
 from .brokers.simulated import SimulatedBroker
 from .clocks import SystemClock, VirtualClock
+from .closing import AsyncClosing
 from .market_data.recorded import RecordedMarketData
 from .settings import Settings
 from .simulated_provider import SimulatedProvider, simulated_provider
@@ -81,7 +81,17 @@ class ExecutionTimingEngine(timings.ExecutionTimingEngine):
         )
 
 
-class OrderManager(managers.OrderManager):
+class _OverApplication(AsyncClosing):
+    """What is joined to an application of its own, and closed with it."""
+
+    application: Application
+
+    async def aclose(self) -> None:
+        """Stop and let go of the store; open orders stay and are found again on the next start."""
+        await self.application.aclose()
+
+
+class OrderManager(_OverApplication, managers.OrderManager):
     """Executes trade instructions by plan, and tells what came of them from the log (seed)."""
 
     def __init__(
@@ -100,23 +110,8 @@ class OrderManager(managers.OrderManager):
         )
         super().__init__(self.application)
 
-    async def aclose(self) -> None:
-        """Stop and let go of the store; open orders stay and are found again on the next start."""
-        await self.application.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-
-class TradeExecutionAgent(agents.ExecutionAgent):
+class TradeExecutionAgent(_OverApplication, agents.ExecutionAgent):
     """Executes a portfolio manager's decisions, within limits and on the record (seed).
 
     >>> agent = TradeExecutionAgent(None, simulated_provider(["AAPL"]))  # doctest: +SKIP
@@ -176,21 +171,6 @@ class TradeExecutionAgent(agents.ExecutionAgent):
             bounded=_bounded(COMMENTARY_SECONDS_MAX),
             intake=desk.rules.intake,
         )
-
-    async def aclose(self) -> None:
-        """Stop and let go of the store; open orders stay and are found again on the next start."""
-        await self.application.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 def _settings(config: Settings | Mapping[str, object] | None) -> Settings:

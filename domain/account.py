@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from . import events as e
 from .account_positions import Disagreeing, PositionStanding, position_records
+from .aggregate import Aggregate
 from .corporate import CorporateAction
 from .errors import invariant
 from .ids import account_stream_id
@@ -18,10 +19,8 @@ from .limits import Limits
 from .ports import Account, OtherExecution, Position, Session
 from .reasons import Anomalous
 
-EventT = TypeVar("EventT", bound=e.DomainEvent)
 
-
-class TradingAccount:
+class TradingAccount(Aggregate):
     """One broker account as its events say.
 
     ``limits`` and ``rules`` are those in force, ``kills`` the scopes that are blocked, ``session``
@@ -30,6 +29,7 @@ class TradingAccount:
     """
 
     def __init__(self, id: UUID) -> None:
+        super().__init__()
         self.id = id
         self.version = 0
         self.limits: Limits | None = None
@@ -46,7 +46,6 @@ class TradingAccount:
         self.captured: set[tuple[str, str, int, int]] = set()
         self.foreign: set[str] = set()
         self.starts = 0
-        self._pending: list[e.DomainEvent] = []
 
     @classmethod
     def named(cls, account: str) -> TradingAccount:
@@ -59,8 +58,7 @@ class TradingAccount:
 
     def set_rules(self, stamp: e.Stamp, **fields: Any) -> None:
         """Put rules in force (fields of ``RulesInForce``), if they are not."""
-        current = self.rules
-        if current is None or any(getattr(current, name) != fields[name] for name in fields):
+        if _is_news(self.rules, fields):
             self._record(e.RulesInForce, stamp, **fields)
 
     def open_session(
@@ -88,8 +86,7 @@ class TradingAccount:
 
     def record_status(self, stamp: e.Stamp, **fields: Any) -> None:
         """Record the kind of account and the settlement date, if they are not what was recorded."""
-        current = self.status
-        if current is None or any(getattr(current, name) != fields[name] for name in fields):
+        if _is_news(self.status, fields):
             self._record(e.AccountStatusRecorded, stamp, **fields)
 
     def record_instrument(
@@ -239,8 +236,7 @@ class TradingAccount:
 
     def statement(self, stamp: e.Stamp, **fields: Any) -> None:
         """Record what comparing a statement found, if it is news."""
-        known = self.statements.get(fields["session_date"])
-        if known is None or any(getattr(known, name) != fields[name] for name in fields):
+        if _is_news(self.statements.get(fields["session_date"]), fields):
             self._record(e.StatementReconciled, stamp, **fields)
 
     def sign_off(self, stamp: e.Stamp, name: str, session_date: str, reason: str) -> None:
@@ -332,32 +328,6 @@ class TradingAccount:
         scopes = scopes_covering(symbol, strategy)
         return next((scope for scope in scopes if scope in self.kills), None)
 
-    def _record(self, kind: type[EventT], stamp: e.Stamp, /, **fields: Any) -> EventT:
-        event = kind(
-            originator_id=self.id,
-            originator_version=self.version + 1,
-            record_time=stamp.record_time,
-            actor=stamp.actor,
-            correlation_id=stamp.correlation_id,
-            causation_id=stamp.causation_id,
-            market_time=stamp.market_time,
-            receive_time=stamp.receive_time,
-            **fields,
-        )
-        self.apply(event)
-        self._pending.append(event)
-        return event
-
-    @property
-    def has_news(self) -> bool:
-        """Whether something was recorded since the events were last collected."""
-        return bool(self._pending)
-
-    def collect_events(self) -> list[e.DomainEvent]:
-        """Take the events recorded since the last call."""
-        pending, self._pending = self._pending, []
-        return pending
-
     def apply(self, event: e.DomainEvent) -> None:
         """Bring the state forward by one event."""
         self.version = event.originator_version
@@ -398,3 +368,8 @@ class TradingAccount:
         for event in history:
             record.apply(event)
         return record
+
+
+def _is_news(known: e.DomainEvent | None, fields: Mapping[str, Any]) -> bool:
+    """Whether a field is not what was last recorded, if anything was."""
+    return known is None or any(getattr(known, name) != fields[name] for name in fields)

@@ -7,10 +7,11 @@ reads nothing but the event, so that replay is always possible and always the sa
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 from . import events as e
+from .aggregate import Aggregate
 from .decision import Decision
 from .errors import InvariantBroken, invariant
 from .ids import client_order_id
@@ -24,8 +25,6 @@ from .ports import ExecutionReport, OrderRequest, ReportKind, SellMark, Side
 from .reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .states import InstructionState, InstructionTrigger, next_instruction_state
 from .strategies.contract import Cancel, Place
-
-EventT = TypeVar("EventT", bound=e.DomainEvent)
 
 REPORT_EVENTS: Final[dict[ReportKind, type[e.OrderReported]]] = {
     ReportKind.PENDING_NEW: e.OrderAcknowledged,
@@ -42,12 +41,12 @@ REPORT_EVENTS: Final[dict[ReportKind, type[e.OrderReported]]] = {
 }
 
 
-class Instruction(InstructionRecord):
+class Instruction(InstructionRecord, Aggregate):
     """One instruction with its commands; each checks first and then records what happened."""
 
     def __init__(self, id: UUID) -> None:
-        super().__init__(id)
-        self._pending: list[e.DomainEvent] = []
+        InstructionRecord.__init__(self, id)
+        Aggregate.__init__(self)
 
     def receive(
         self,
@@ -345,29 +344,3 @@ class Instruction(InstructionRecord):
         if self.plan is None:
             raise InvariantBroken("the instruction has no plan")
         return self.plan
-
-    def _record(self, kind: type[EventT], stamp: e.Stamp, /, **fields: Any) -> EventT:
-        event = kind(
-            originator_id=self.id,
-            originator_version=self.version + 1,
-            record_time=stamp.record_time,
-            actor=stamp.actor,
-            correlation_id=stamp.correlation_id,
-            causation_id=stamp.causation_id,
-            market_time=stamp.market_time,
-            receive_time=stamp.receive_time,
-            **fields,
-        )
-        self.apply(event)
-        self._pending.append(event)
-        return event
-
-    @property
-    def has_news(self) -> bool:
-        """Whether something was recorded since the events were last collected."""
-        return bool(self._pending)
-
-    def collect_events(self) -> list[e.DomainEvent]:
-        """Take the events recorded since the last call."""
-        pending, self._pending = self._pending, []
-        return pending

@@ -16,7 +16,7 @@ from ..domain.supervision import Supervision
 from ..domain.supervision.exceptions import ExceptionBook, Held
 from .canonical import to_json
 from .instruction_events import ACCOUNT_EVENTS
-from .raised import PERSON, RaisedExceptions, raised_by_findings, raised_by_records
+from .raised import PERSON, RaisedExceptions, held_fields, raised_by_findings, raised_by_records
 from .runner import Recorded, RecordedEvent, follow
 from .surveillance import Surveillance
 
@@ -259,20 +259,8 @@ def _is_within(held: Held, told: _Told, period: Period) -> bool:
 
 
 def _held(held: Held) -> Row:
-    raised = held.raised
     return {
-        "exception": raised.id,
-        "kind": raised.kind.value,
-        "urgency": raised.urgency.value,
-        "account": raised.account,
-        "subject": raised.subject,
-        "detail": raised.detail,
-        "raised_at": raised.raised_at,
-        "originators": list(raised.originators),
-        "positions": list(raised.positions),
-        "is_settled": raised.is_settled,
-        "owner": held.owner,
-        "due_at": held.due_at,
-        "escalated": held.escalated,
+        **held_fields(held),
+        "is_settled": held.raised.is_settled,
         "disposition": to_json(held.closed),
     }

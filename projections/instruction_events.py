@@ -5,19 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from ..domain import events as e
+from ..domain.instruction_fold import REPORTED
 
-REPORT_EVENTS: Final[tuple[type[e.OrderReported], ...]] = (
-    e.OrderReported,
-    e.OrderAcknowledged,
-    e.OrderRejected,
-    e.OrderFilled,
-    e.OrderCanceled,
-    e.OrderExpired,
-    e.OrderReplaced,
-    e.FillBusted,
-    e.FillCorrected,
-    e.OrderIndeterminate,
-)
+REPORT_EVENTS: Final = REPORTED
 """What a broker said of a child order."""
 
 END_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (

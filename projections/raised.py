@@ -18,7 +18,7 @@ from ..domain.ids import account_stream_id
 from ..domain.ops.exceptions import ExceptionKind
 from ..domain.reasons import Anomalous
 from ..domain.statement import LineBreak
-from ..domain.supervision.exceptions import Raised, Urgency
+from ..domain.supervision.exceptions import Held, Raised, Urgency
 from .instruction_events import ACCOUNT_EVENTS, INSTRUCTION_EVENTS
 from .runner import Handler, Projection
 from .surveillance_terms import Finding
@@ -355,3 +355,22 @@ def _persons(actor: str) -> tuple[str, ...]:
 
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def held_fields(held: Held) -> dict[str, object]:
+    """An exception and whose it is, as plain values; times are ns UTC."""
+    raised = held.raised
+    return {
+        "exception": raised.id,
+        "kind": raised.kind.value,
+        "urgency": raised.urgency.value,
+        "account": raised.account,
+        "subject": raised.subject,
+        "detail": raised.detail,
+        "raised_at": raised.raised_at,
+        "originators": list(raised.originators),
+        "positions": list(raised.positions),
+        "owner": held.owner,
+        "due_at": held.due_at,
+        "escalated": held.escalated,
+    }

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from .export_command import SinceOption, UntilOption
 from .options import (
     AnchorOption,
     ConfigOption,
     JsonOption,
     ProgressOption,
     SigningKeyOption,
+    SinceOption,
     StoreOption,
+    UntilOption,
     VerifierKeyOption,
     store_of,
 )
@@ -48,28 +49,21 @@ def audit_pack(
     document is told again when it is checked. The same store, checkpoint, key and period give the
     same bytes.
     """
-    from ...domain.errors import InvalidInput
     from ..as_of import parse_as_of
     from ..handover.audit_pack import make_pack
     from ..handover.ranges import positions_between
-    from ..integrity.notes import read_signer
     from ..settings import Settings
     from ..storage.log import Log
     from ..storage.ops_log import OpsLog
     from . import output
-    from .evidence_inputs import covering
+    from .evidence_inputs import covering, signer_of, with_given
     from .progress_bar import bar
 
     output.log_to_stderr()
     settings = Settings.of_any_mode(config)
     where = store_of(store, settings)
-    given = {"signing_key": signing_key, "verifier_key": key, "anchor": anchor}
-    terms = settings.integrity.model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
-    if terms.signing_key is None:
-        raise InvalidInput("signing key", "nothing", "--signing-key, or integrity.signing_key")
-    signer = read_signer(terms.signing_key)
+    terms = with_given(settings.integrity, signing_key, key, anchor)
+    signer = signer_of(terms)
     between = (None if text is None else parse_as_of(text) for text in (since, until))
     with (
         Log.open(where, writer=False) as log,

@@ -89,30 +89,24 @@ def checkpoint(
 
     `run` does the same every so many events or seconds when integrity.signing_key is set.
     """
-    from ...domain.errors import InvalidInput
     from ..integrity.checkpointing import Checkpointer, check_place
-    from ..integrity.notes import read_signer
     from ..settings import Settings
     from ..storage.location import parse_location
     from ..storage.log import Log
     from ..storage.ops_log import OpsLog
     from . import output
+    from .evidence_inputs import signer_of, with_given
     from .progress_bar import bar
 
     output.log_to_stderr()
     settings = Settings.read(file=config)
     where = store_of(store, settings)
-    given = {"signing_key": signing_key, "anchor": anchor}
-    terms = settings.integrity.model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
-    place = terms.anchor_or_default
-    if terms.signing_key is None or place is None:
-        raise InvalidInput("signing key", "nothing", "--signing-key, or integrity.signing_key")
+    terms = with_given(settings.integrity, signing_key, None, anchor)
+    # Where there is a key, there is an anchor.
+    key, place = signer_of(terms), str(terms.anchor_or_default)
     path = parse_location(where)
     if path is not None:
         check_place(terms, path)
-    key = read_signer(terms.signing_key)
     with Log.open(where, writer=False) as log, OpsLog.open(where) as ops:
         maker = Checkpointer(log, ops, key, place, time_stamp_url=terms.time_stamp_url)
         with bar(progress, "hashing") as advance:

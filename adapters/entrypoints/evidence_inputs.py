@@ -11,7 +11,7 @@ from ...domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ..integrity.checkpoints import SignedCheckpoint
-    from ..integrity.notes import VerifierKey
+    from ..integrity.notes import SignerKey, VerifierKey
     from ..integrity.terms import IntegritySettings
     from ..integrity.tree import OnProgress
 
@@ -35,6 +35,29 @@ def anchored_checkpoints(
         return checkpoints_at(named)
     except AnchorError as error:
         raise InvalidInput("anchor", named, f"a readable anchor ({error})") from error
+
+
+def with_given(
+    settings: IntegritySettings, signing_key: Path | None, key: Path | None, anchor: str | None
+) -> IntegritySettings:
+    """The settings with what a command's options say instead."""
+    given = {"signing_key": signing_key, "verifier_key": key, "anchor": anchor}
+    return settings.model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+
+
+def signer_of(settings: IntegritySettings) -> SignerKey:
+    """The private key that is configured.
+
+    Raises:
+        InvalidInput: none is, or it is no key that only its owner may read.
+    """
+    from ..integrity.notes import read_signer
+
+    if settings.signing_key is None:
+        raise InvalidInput("signing key", "nothing", "--signing-key, or integrity.signing_key")
+    return read_signer(settings.signing_key)
 
 
 def verifier(key: Path | None, settings: IntegritySettings) -> VerifierKey | None:

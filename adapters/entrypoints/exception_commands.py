@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ...domain.ops.exceptions import Disposition, ExceptionKind
+from ...domain.supervision.exceptions import DUE_HOURS_MAX
 from .options import JsonOption, StoreOption, store_of
 
 if TYPE_CHECKING:
     from ...domain.supervision.exceptions import Held
 
 DUE_HOURS: Final = 24.0
-DUE_HOURS_MAX: Final = 744.0
 
 exceptions_app = typer.Typer(
     name="exceptions",
@@ -145,21 +145,12 @@ def close(
 
 def held_json(held: Held) -> dict[str, Any]:
     """An exception for a program."""
-    raised, closed = held.raised, held.closed
+    from ...projections.raised import held_fields
+
+    closed = held.closed
     return {
-        "exception": raised.id,
-        "kind": raised.kind.value,
-        "urgency": raised.urgency.value,
-        "account": raised.account,
-        "subject": raised.subject,
-        "detail": raised.detail,
-        "raised_at": raised.raised_at,
-        "originators": list(raised.originators),
-        "positions": list(raised.positions),
-        "settled": raised.is_settled,
-        "owner": held.owner,
-        "due_at": held.due_at,
-        "escalated": held.escalated,
+        **held_fields(held),
+        "settled": held.raised.is_settled,
         "escalated_to": held.escalated_to,
         "open": held.is_open,
         "disposition": None if closed is None else closed.disposition.value,

@@ -14,7 +14,9 @@ from .options import (
     JsonOption,
     ProgressOption,
     SigningKeyOption,
+    SinceOption,
     StoreOption,
+    UntilOption,
     VerifierKeyOption,
     store_of,
 )
@@ -30,24 +32,6 @@ OutOption = Annotated[
         "--out",
         metavar="PATH",
         help="A folder that does not exist yet, or with --dossier a file.",
-        show_default=False,
-    ),
-]
-SinceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="TIME|POSITION",
-        help="The first event. Default: the first of the log.",
-        show_default=False,
-    ),
-]
-UntilOption = Annotated[
-    str | None,
-    typer.Option(
-        "--to",
-        metavar="TIME|POSITION",
-        help="The last event. Default: the last of the log.",
         show_default=False,
     ),
 ]
@@ -88,15 +72,13 @@ def export(
     from ..settings import Settings
     from ..storage.log import Log
     from . import output
+    from .evidence_inputs import with_given
     from .progress_bar import bar
 
     output.log_to_stderr()
     settings = Settings.read(file=config)
     where = store_of(store, settings)
-    given = {"signing_key": signing_key, "verifier_key": key, "anchor": anchor}
-    terms = settings.integrity.model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
+    terms = with_given(settings.integrity, signing_key, key, anchor)
     with Log.open(where, writer=False) as log, bar(progress, "exporting") as advance:
         if dossier is not None:
             if since is not None or until is not None:
@@ -145,15 +127,12 @@ def _dossier(
 ) -> dict[str, object]:
     from ..end_facts import SEGMENTS_SUFFIX
     from ..handover.dossier import make_dossier
-    from ..integrity.notes import read_signer
-    from .evidence_inputs import covering, write_document
+    from .evidence_inputs import covering, signer_of, write_document
     from .views import read_views
 
-    if terms.signing_key is None:
-        raise InvalidInput("signing key", "nothing", "--signing-key, or integrity.signing_key")
+    key = signer_of(terms)
     if out.exists():
         raise InvalidInput("out", out, "a file that does not exist yet")
-    key = read_signer(terms.signing_key)
     row = read_views(log, where).one(named)
     mark = covering(None, None, terms, row.last_position)
     path = log.files

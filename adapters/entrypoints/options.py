@@ -80,6 +80,24 @@ AnchorOption = Annotated[
         show_default=False,
     ),
 ]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="TIME|POSITION",
+        help="The first event. Default: the first of the log.",
+        show_default=False,
+    ),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="TIME|POSITION",
+        help="The last event. Default: the last of the log.",
+        show_default=False,
+    ),
+]
 SeedOption = Annotated[
     int | None,
     typer.Option(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
 from ...domain.limits import CounterUpdate
+from ..closing import Closing
 from .application import LogApplication
 from .committer import Committer
 from .filelock import FileLock
@@ -73,7 +73,7 @@ _raw_recorded: Final = partial(tuple.__new__, RawRecorded)
 """A row as a record, in C: called for every event that is read."""
 
 
-class Log:
+class Log(Closing):
     """An append-only log of domain events: in one SQLite file, on PostgreSQL, or in memory.
 
     Use :meth:`open`, and close it or use it as a context manager. All methods may be called from
@@ -373,17 +373,6 @@ class Log:
         self.application.close()
         if self._lock is not None:
             self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _on_postgres(url: str | Path, ownership: Ownership | None, *, writer: bool) -> ChainedRecorder:

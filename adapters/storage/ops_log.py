@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from pydantic_core import from_json, to_json
 from ...domain.errors import StoreDamaged, StoreNewer
 from ...domain.events.upcasting import split_topic
 from ...domain.ops.base import OPS_UPCASTERS, OpsRecord, latest
+from ..closing import Closing
 from .chain import GENESIS, link
 from .codec import Codec
 from .log import Log
@@ -45,7 +45,7 @@ class OpsRecorded(NamedTuple):
     hash: bytes
 
 
-class OpsLog:
+class OpsLog(Closing):
     """An append-only stream of :class:`OpsRecord` beside a store's log.
 
     Use :meth:`open` for a store by its URL, or :meth:`of` for a log that is open (the only way for
@@ -150,17 +150,6 @@ class OpsLog:
     def close(self) -> None:
         """Let go of the store; a second call does nothing."""
         self._place.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def encode_record(record: OpsRecord) -> bytes:
