@@ -383,12 +383,3 @@ class EventsCalendar(Protocol):
     def between(self, symbol: str, start: int, end: int) -> Sequence[ScheduledEvent]:
         """Events that touch ``symbol`` in the half-open span."""
         ...
-
-
-@runtime_checkable
-class LanguageModel(Protocol):
-    """Writes commentary; can never cause, change or block an order."""
-
-    async def complete(self, prompt: str) -> str:
-        """The model's text for a prompt."""
-        ...

@@ -275,12 +275,6 @@ def quality_of_outcome(one: Outcome) -> InstructionQuality | None:
     )
 
 
-def is_success(entry: Followed) -> bool:
-    """Whether at least 99 % executed within the window and the bound in force at each fill."""
-    plan = entry.instruction.plan
-    return plan is not None and shares_in_terms(entry) >= plan.quantity * COMPLETE_FRACTION
-
-
 def shares_in_terms(entry: Followed) -> Decimal:
     """Shares executed within the window and the bound that were in force at each fill."""
     plan, good = entry.instruction.plan, ZERO

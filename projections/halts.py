@@ -66,12 +66,6 @@ class HaltLedger:
         """Instructions that are suspended now."""
         return list(self._open)
 
-    def total_cost(self, instruction_id: UUID) -> Decimal | None:
-        """What all halts of an instruction cost; None where one is not known or there was none."""
-        costs = [row.cost for row in self.rows if row.instruction_id == instruction_id]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known, Decimal(0)) if costs and len(known) == len(costs) else None
-
     def _cost(self, began: e.InstructionSuspended, mid: Decimal | None) -> Decimal | None:
         terms = self._terms.get(began.originator_id)
         if terms is None or mid is None or began.mid is None or began.remaining is None:

@@ -45,7 +45,6 @@ FORMAT: Final = "fillwright dossier 1"
 IN_FORCE: Final = frozenset({"EngineStarted", "SessionOpened", "LimitChanged", "RulesInForce"})
 """Of these the last one before the instruction is what it was decided under."""
 CAPTURED: Final = e.MarketDataCaptured.TOPIC
-SEGMENT_BYTES_MAX: Final = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 from ...domain.errors import FillwrightError, InvalidInput
 
 ED25519: Final = 1
-SIGNATURE_BYTES: Final = 64
 KEY_BYTES: Final = 32
 NOTE_BYTES_MAX: Final = 1 << 20
 _SIGNATURE: Final = re.compile(r"— (?P<name>[^\s+]+) (?P<data>[A-Za-z0-9+/]+={0,2})")

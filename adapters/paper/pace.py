@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from ...domain.ports import NANOS
-
 SPEED_MAX: Final = 10_000.0
 SPEED_MIN: Final = 0.001
 
@@ -35,7 +33,3 @@ class PacedClock:
         """Go on from ``to``; an earlier time than now is ignored."""
         if to > self.now():
             self._start, self._anchor = to, time.monotonic_ns()
-
-    def seconds_until(self, at: int) -> float:
-        """Wall seconds until the market time is ``at``; 0 when it has passed."""
-        return max(at - self.now(), 0) / self.speed / NANOS

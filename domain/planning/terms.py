@@ -20,14 +20,6 @@ from .sizing import Sized
 SEED_MASK: Final = 2**63 - 1
 MINUTE_NS: Final = 60 * NANOS
 COST_STEP: Final = Decimal("0.01")
-OVERRIDES: Final = (
-    "display_fraction",
-    "peg",
-    "improvement_bps",
-    "risk_curvature",
-    "complete_at_deadline",
-)
-"""Strategy parameters that a decision may set by itself, beside the number of slices."""
 SCHEDULED: Final = (ExecutionStrategy.TWAP, ExecutionStrategy.VWAP)
 
 

@@ -7,7 +7,7 @@ Wall time, file names and commentary are no part of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -170,15 +170,6 @@ def report_bytes(report: Report) -> bytes:
 def report_id(report: Report) -> str:
     """The SHA-256 of the report's bytes: what it is called."""
     return hashlib.sha256(report_bytes(report)).hexdigest()
-
-
-def numbers_of(report: Report) -> Iterator[Decimal]:
-    """Every figure of the report."""
-    for table in report.tables:
-        for row in table.rows:
-            for value in row:
-                if isinstance(value, Decimal | int) and not isinstance(value, bool):
-                    yield Decimal(value)
 
 
 def text(value: Value) -> str:

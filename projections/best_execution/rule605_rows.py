@@ -23,7 +23,6 @@ from .rule605_terms import (
 )
 
 Row = dict[str, Any]
-SIZE_ABOVE: Final = SIZE_CODES[-1]
 
 
 ORDERS_AT_ONCE: Final = 1 << 14

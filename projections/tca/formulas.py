@@ -90,65 +90,6 @@ def price_improvement(side: Number, price: Number, bid: Number, ask: Number) -> 
     return side * (far - price)
 
 
-def shortfall_parts(
-    side: Number,
-    *,
-    ordered: Number,
-    executed: Number,
-    notional: Number,
-    decision: Number,
-    arrival: Number,
-    end: Number,
-    fees: Number = 0,
-) -> dict[str, Number]:
-    """Implementation shortfall of one order, money, split after Wagner and after CFA.
-
-    ``notional`` is Σ x_j p_j. Perold (1988): ``side [Σ x_j p_j - x P_d] + side (X - x)(P_n - P_d)
-    + F``. Wagner's delay is on the whole order and opportunity against arrival; CFA's delay is on
-    the executed part and opportunity against the decision. Both add up to ``shortfall``.
-    """
-    unfilled = ordered - executed
-    trading = side * (notional - executed * arrival)
-    return {
-        "execution_cost": side * (notional - executed * decision),
-        "trading_cost": trading,
-        "delay_cost": side * ordered * (arrival - decision),
-        "opportunity_cost": side * unfilled * (end - arrival),
-        "delay_cost_cfa": side * executed * (arrival - decision),
-        "opportunity_cost_cfa": side * unfilled * (end - decision),
-        "fees": fees,
-        "shortfall": side * (notional - executed * decision)
-        + side * unfilled * (end - decision)
-        + fees,
-    }
-
-
-def older_cfa_fractions(
-    side: Number,
-    *,
-    ordered: Number,
-    executed: Number,
-    average: Number,
-    decision: Number,
-    previous_close: Number,
-    cancel: Number,
-    fees: Number,
-) -> dict[str, Number]:
-    """The older CFA split, fractions of the paper value ``ordered · decision``; all add up.
-
-    Explicit ``F / (X B)``, realised ``x/X (p - previous close)/B``, delay
-    ``x/X (previous close - B)/B``, missed ``(X - x)/X (cancel - B)/B``.
-    """
-    share = executed / ordered
-    parts = {
-        "explicit": fees / (ordered * decision),
-        "realised": side * share * (average - previous_close) / decision,
-        "delay": side * share * (previous_close - decision) / decision,
-        "missed": side * (1 - share) * (cancel - decision) / decision,
-    }
-    return {**parts, "total": sum(parts.values())}
-
-
 def market_adjusted_bps(arrival_cost_bps: Number, beta: Number, index_cost_bps: Number) -> Number:
     """Arrival cost less what the market's own move explains, ``beta · index cost``, bps (CFA)."""
     return arrival_cost_bps - beta * index_cost_bps
@@ -196,8 +137,3 @@ def relative_performance(
     """RPM (Kissell): the share of the market's volume, or trades, at a worse price; a ratio."""
     worse = [w for p, w in zip(prices, weights, strict=True) if side * (p - average) > 0]
     return sum(worse) / sum(weights)
-
-
-def time_to_fill(waits: Sequence[Number], quantities: Sequence[Number]) -> Number:
-    """Share-weighted time from receipt to execution, in the unit of ``waits`` (Rule 605)."""
-    return vwap(waits, quantities)

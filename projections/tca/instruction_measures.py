@@ -12,7 +12,7 @@ from .placing import spans_of
 from .preparing import KEY, Prepared
 from .results import BENCHMARKS, BPS_PARTS, INSTRUCTION_RESULTS
 from .schema import HORIZONS_NS, PARTICIPATION_FLAG, PWP_RATES
-from .summing import MEANS, MONEY_COLUMNS
+from .summing import MONEY_COLUMNS
 from .tables import MONEY, conformed, real, reals
 
 ZERO = pl.lit(0).cast(MONEY)
@@ -273,7 +273,3 @@ def _tell(frame: pl.DataFrame, ready: Prepared) -> None:
         for row in about(pl.col("fills_without_quote") > 0, "").iter_rows(named=True):
             detail = f"{row['fills_without_quote']} of {row['fills']} fills"
             problems.add("missing_quotes", "instructions", row["instruction_id"], detail)
-
-
-MEASURED = (*MEANS, *_RATIOS)
-"""Means and ratios that orders and instructions share."""

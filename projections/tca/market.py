@@ -16,7 +16,6 @@ from .tables import MONEY, reals
 
 Int64s = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 UNKNOWN_AT: Final = -(1 << 62)
 """Stands for an unknown time in arrays; no row is at or before it."""
