@@ -25,6 +25,8 @@ SYMBOLS: Final = 40
 SYMBOLS_MAX: Final = 400
 SESSIONS_MAX: Final = 260
 DECISIONS_A_DAY: Final = 12
+MET_BEFORE_NS: Final = 180 * NANOS
+"""So long before a halt or an outage the instruction begins that is to meet it."""
 STRATEGIES: Final = ("market", "limit", "twap", "vwap", "iceberg", "opportunistic")
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -208,14 +210,21 @@ def _day(
         outages=outages if number % 3 == 1 else (),
     )
     restarts = (session.open + length // 2 + 7 * NANOS,) if number % 4 == 1 else ()
-    decisions = _decisions(terms, session, today)
+    met = ((halted, halts[0].start), (today[1 + number % 2].symbol, down))
+    decisions = _decisions(terms, session, today, met)
     return DayPlan(session, tuple(today), effective, decisions, halts, faults, restarts)
 
 
 def _decisions(
-    terms: MonthTerms, session: Session, specs: Sequence[InstrumentSpec]
+    terms: MonthTerms,
+    session: Session,
+    specs: Sequence[InstrumentSpec],
+    met: Sequence[tuple[str, int]],
 ) -> tuple[tuple[int, Mapping[str, object]], ...]:
-    """Buys, sells and closes over the day; the first symbols are traded every day."""
+    """Buys, sells and closes over the day; the first symbols are traded every day.
+
+    The last ones are at work in a symbol when something happens there: ``met`` says where and when.
+    """
     made: list[tuple[int, Mapping[str, object]]] = []
     usable = (session.close - session.open) // NANOS - 3_600
     for number in range(terms.decisions_a_day):
@@ -234,6 +243,10 @@ def _decisions(
             "max_slippage": 40,
             "reasoning": "made up",
         }
-        second = 600 + drawn // 13 % max(usable - 600, 1)
-        made.append((session.open + second * NANOS, fields))
+        at = session.open + (600 + drawn // 13 % max(usable - 600, 1)) * NANOS
+        if number >= terms.decisions_a_day - len(met):
+            symbol, happens = met[terms.decisions_a_day - 1 - number]
+            at = happens - MET_BEFORE_NS
+            fields |= {"symbol": symbol, "action": "BUY", "strategy": "twap", "window": "20m"}
+        made.append((at, fields))
     return tuple(sorted(made, key=lambda each: (each[0], str(each[1]["decision_id"]))))

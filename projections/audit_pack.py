@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 from ..domain import events as e
 from ..domain import ops
@@ -25,145 +24,186 @@ _LEFT_OUT: Final = frozenset(
     {"originator_id", "originator_version", "correlation_id", "raw", "provenance", "sealed_text"}
 )
 """Fields that the events themselves hold and a table has no room for."""
-_KILLS: Final = (e.KillSwitchEngaged, e.KillSwitchReleased)
-_COMPARISONS: Final = (e.Reconciled, e.SessionOpened, e.SessionClosed)
+_HISTORY: Final = (
+    ("limits", (e.LimitChanged,)),
+    ("rules", (e.RulesInForce,)),
+    ("starts", (e.EngineStarted,)),
+)
+"""What a table has from the beginning of the log on."""
+_WITHIN: Final = (
+    ("kills", (e.KillSwitchEngaged, e.KillSwitchReleased)),
+    (
+        "compared",
+        (
+            e.Reconciled,
+            e.SessionOpened,
+            e.SessionClosed,
+            e.StatementReconciled,
+            e.FeesTruedUp,
+            e.SessionSignedOff,
+            e.PositionUnexplained,
+            e.PositionExplained,
+            e.CorporateActionRecorded,
+        ),
+    ),
+)
+"""What a table has of the period."""
 
 
 class Period(NamedTuple):
-    """Positions of the log, both included; ``at`` (ns UTC) is what exceptions are told as of."""
+    """Positions of the log, both included."""
 
     first: int
     last: int
-    at: int
 
     def holds(self, position: int) -> bool:
         """Whether a position of the log is in it."""
         return self.first <= position <= self.last
 
 
-def pack_documents(
-    events: Iterable[RecordedEvent],
-    records: Sequence[tuple[int, ops.OpsRecord]],
-    period: Period,
-) -> dict[str, object]:
-    """Every document of a pack by name.
+class PackTables:
+    """Every document of a pack but its orders, filled as the log is read; both once only.
 
-    Args:
-        events: the log from its beginning to the end of the period.
-        records: the second stream, with positions.
-        period: orders, kills, overrides, exceptions and comparisons are of it; limits, permissions,
-            strategies and the clock have their whole history up to its end.
+    Orders, kills, overrides, exceptions and comparisons are of the period; limits, permissions,
+    strategies and the clock have their whole history up to its end. Instructions of the period are
+    told one by one with :func:`order_row`, so that the log need not fit in memory.
     """
-    told = _Told(period)
-    raised, watched = RaisedExceptions(), Surveillance()
 
-    def each() -> Iterable[Recorded]:
-        for one in events:
-            told.take(one)
-            yield Recorded(one.position, one.event, one.hash)
+    def __init__(self, period: Period) -> None:
+        self._period = period
+        self._kept: dict[str, list[Row]] = {
+            name: [] for name in ("limits", "rules", "kills", "asked", "compared", "starts")
+        }
+        self._planned: dict[str, int] = {}
+        self._first_at: int | None = None
+        self._latest = 0
+        self._raised, self._watched = RaisedExceptions(), Surveillance()
 
-    follow([raised, watched], each())
-    book = ExceptionBook(
-        [
-            *raised.raised(),
-            *raised_by_findings(watched.findings()),
-            *raised_by_records(records),
-        ]
-    )
-    for _, record in records:
-        book.apply(record)
-    exceptions = [_held(one) for one in book.held(period.at) if _is_within(one, told, period)]
-    return {
-        "orders": list(told.orders.values()),
-        "limits": told.limits,
-        "rules": told.rules,
-        "permissions": _permissions(records),
-        "overrides": _overrides(told, records, period),
-        "kills": told.kills,
-        "exceptions": exceptions,
-        "reconciliations": told.comparisons,
-        "strategies": _strategies(told, records),
-        "clock": {
-            "starts": told.starts,
-            "measured": _of(records, (ops.ClockMeasured,)),
-        },
-        "checks": _of(records, (ops.VerificationDone, ops.Anchored)),
-        "reports": _of(records, (ops.ReportIssued, ops.ReviewRecorded)),
-    }
+    def take(self, events: Iterable[RecordedEvent]) -> None:
+        """The log from its beginning to the end of the period."""
+
+        def each() -> Iterable[Recorded]:
+            for one in events:
+                self._take(one)
+                yield Recorded(one.position, one.event, one.hash)
+
+        follow([self._raised, self._watched], each())
+
+    def count(self, order: Row) -> None:
+        """Take note of an instruction of the period, as :func:`order_row` tells it."""
+        for event in order["history"]:
+            if event["event"] == e.InstructionPlanned.TOPIC:
+                name = event["plan"]["strategy"]
+                self._planned[name] = self._planned.get(name, 0) + 1
+
+    def documents(self, records: Sequence[tuple[int, ops.OpsRecord]]) -> dict[str, object]:
+        """Every document by name, with what the second stream says (records with positions).
+
+        Exceptions are told as of the last of all times on record.
+        """
+        kept = self._kept
+        return {
+            "limits": kept["limits"],
+            "rules": kept["rules"],
+            "permissions": _permissions(records),
+            "overrides": [*kept["asked"], *_overrides(records, self._period)],
+            "kills": kept["kills"],
+            "exceptions": self._exceptions(records),
+            "reconciliations": kept["compared"],
+            "strategies": {
+                "approved": _of(records, (ops.StrategyApproved,)),
+                "planned": self._planned,
+            },
+            "clock": {"starts": kept["starts"], "measured": _of(records, (ops.ClockMeasured,))},
+            "checks": _of(records, (ops.VerificationDone, ops.Anchored)),
+            "reports": _of(records, (ops.ReportIssued, ops.ReviewRecorded)),
+        }
+
+    def _take(self, recorded: RecordedEvent) -> None:
+        event, place = recorded.event, recorded.position
+        is_within = self._period.holds(place)
+        self._latest = max(self._latest, event.record_time)
+        if is_within and self._first_at is None:
+            self._first_at = event.record_time
+        name = next((name for name, kinds in _HISTORY if isinstance(event, kinds)), None)
+        if name is None and is_within:
+            name = next((name for name, kinds in _WITHIN if isinstance(event, kinds)), None)
+        if name is not None:
+            self._kept[name].append(_row(event, place))
+        elif is_within and isinstance(event, e.InstructionEndRequested) and _is_person(event):
+            row = {"instruction": str(event.originator_id), **_row(event, place)}
+            self._kept["asked"].append(row)
+
+    def _exceptions(self, records: Sequence[tuple[int, ops.OpsRecord]]) -> list[Row]:
+        book = ExceptionBook(
+            [
+                *self._raised.raised(),
+                *raised_by_findings(self._watched.findings()),
+                *raised_by_records(records),
+            ]
+        )
+        for _, record in records:
+            book.apply(record)
+        at = max([self._latest, *(record.record_time for _, record in records)])
+        return [_held(one) for one in book.held(at) if self._is_within(one)]
+
+    def _is_within(self, held: Held) -> bool:
+        raised = held.raised
+        if raised.positions:
+            return any(self._period.holds(place) for place in raised.positions)
+        return self._first_at is None or raised.raised_at >= self._first_at
 
 
 # -- from the log ----------------------------------------------------------------------------------
 
 
-class _Told:
-    """Tables that are filled as the log is read."""
+def is_of_instruction(event: e.DomainEvent) -> bool:
+    """Whether an event belongs to an instruction, and with it into ``orders``."""
+    return type(event) not in ACCOUNT_EVENTS
 
-    def __init__(self, period: Period) -> None:
-        self._period = period
-        self.orders: dict[UUID, Row] = {}
-        self.limits: list[Row] = []
-        self.rules: list[Row] = []
-        self.kills: list[Row] = []
-        self.asked: list[Row] = []
-        self.comparisons: list[Row] = []
-        self.starts: list[Row] = []
-        self.first_at: int | None = None
-        self._earlier: dict[UUID, Row] = {}
 
-    def take(self, recorded: RecordedEvent) -> None:
-        """One event, in order."""
-        event, place = recorded.event, recorded.position
-        is_within = self._period.holds(place)
-        if is_within and self.first_at is None:
-            self.first_at = event.record_time
-        if type(event) not in ACCOUNT_EVENTS:
-            self._instruction(event, place, is_within=is_within)
-        elif isinstance(event, e.LimitChanged):
-            self.limits.append(_row(event, place))
-        elif isinstance(event, e.RulesInForce):
-            self.rules.append(_row(event, place))
-        elif isinstance(event, e.EngineStarted):
-            self.starts.append(_row(event, place))
-        elif is_within and isinstance(event, _KILLS):
-            self.kills.append(_row(event, place))
-        elif is_within and isinstance(event, _COMPARISONS):
-            self.comparisons.append(_row(event, place))
+def order_row(events: Iterable[RecordedEvent]) -> Row | None:
+    """One instruction with its orders and every message about them; None without a decision.
 
-    def _instruction(self, event: e.DomainEvent, place: int, *, is_within: bool) -> None:
-        id = event.originator_id
+    Args:
+        events: all its events up to the end of the period, in order.
+    """
+    row: Row | None = None
+    for recorded in events:
+        event = recorded.event
         if isinstance(event, e.DecisionReceived):
-            self._earlier[id] = {
-                "instruction": str(id),
-                "decision_id": event.decision_id,
-                "account": event.account,
-                "session_date": event.session_date,
-                "authority": event.actor,
-                "received_at": event.receive_time or event.record_time,
-                "decision": to_json(event.decision),
-                "arrival": to_json(event.arrival),
-                "history": [],
-                "orders": {},
-            }
-        row = self.orders.get(id) or self._earlier.get(id)
-        if row is None:
-            return
-        if is_within:
-            self.orders.setdefault(id, row)
-        if is_within and isinstance(event, e.InstructionEndRequested) and _is_person(event):
-            self.asked.append({"instruction": str(id), **_row(event, place)})
-        self._history(row, event, place)
+            row = _received(event)
+        elif row is not None:
+            _add_to(row, event, recorded.position)
+    return row
 
-    def _history(self, row: Row, event: e.DomainEvent, place: int) -> None:
-        if isinstance(event, e.OrderIntended):
-            row["orders"][event.client_order_id] = {**_row(event, place), "messages": []}
-        elif isinstance(event, e.OrderReported | e.OrderCancelRequested):
-            report = event.report if isinstance(event, e.OrderReported) else None
-            name = report.client_order_id if report else getattr(event, "client_order_id", "")
-            order = row["orders"].get(name)
-            told = order["messages"] if order is not None else row["history"]
-            told.append(_row(event, place))
-        elif not isinstance(event, e.DecisionReceived | e.DecisionAssessed):
-            row["history"].append(_row(event, place))
+
+def _received(event: e.DecisionReceived) -> Row:
+    return {
+        "instruction": str(event.originator_id),
+        "decision_id": event.decision_id,
+        "account": event.account,
+        "session_date": event.session_date,
+        "authority": event.actor,
+        "received_at": event.receive_time or event.record_time,
+        "decision": to_json(event.decision),
+        "arrival": to_json(event.arrival),
+        "history": [],
+        "orders": {},
+    }
+
+
+def _add_to(row: Row, event: e.DomainEvent, place: int) -> None:
+    if isinstance(event, e.OrderIntended):
+        row["orders"][event.client_order_id] = {**_row(event, place), "messages": []}
+    elif isinstance(event, e.OrderReported | e.OrderCancelRequested):
+        report = event.report if isinstance(event, e.OrderReported) else None
+        name = report.client_order_id if report else getattr(event, "client_order_id", "")
+        order = row["orders"].get(name)
+        told = order["messages"] if order is not None else row["history"]
+        told.append(_row(event, place))
+    elif not isinstance(event, e.DecisionAssessed):
+        row["history"].append(_row(event, place))
 
 
 def _row(event: e.DomainEvent, place: int) -> Row:
@@ -221,41 +261,20 @@ def _permissions(records: Sequence[tuple[int, ops.OpsRecord]]) -> Row:
     }
 
 
-def _overrides(
-    told: _Told, records: Sequence[tuple[int, ops.OpsRecord]], period: Period
-) -> list[Row]:
-    """Loosened controls that were used, and ends that persons asked for, in the period."""
+def _overrides(records: Sequence[tuple[int, ops.OpsRecord]], period: Period) -> list[Row]:
+    """Loosened controls that were used in the period."""
     loosened = {
         record.change
         for _, record in records
         if isinstance(record, ops.ChangeProposed) and not record.is_tightening
     }
-    used = [
+    return [
         _record(place, record)
         for place, record in records
         if isinstance(record, ops.ChangeApplied)
         and record.change in loosened
         and period.first - 1 <= record.log_position <= period.last
     ]
-    return [*told.asked, *used]
-
-
-def _strategies(told: _Told, records: Sequence[tuple[int, ops.OpsRecord]]) -> Row:
-    """What is approved to trade live, and what was used in the period."""
-    used: dict[str, int] = {}
-    for row in told.orders.values():
-        for event in row["history"]:
-            if event["event"] == e.InstructionPlanned.TOPIC:
-                name = event["plan"]["strategy"]
-                used[name] = used.get(name, 0) + 1
-    return {"approved": _of(records, (ops.StrategyApproved,)), "planned": used}
-
-
-def _is_within(held: Held, told: _Told, period: Period) -> bool:
-    raised = held.raised
-    if raised.positions:
-        return any(period.holds(place) for place in raised.positions)
-    return told.first_at is None or raised.raised_at >= told.first_at
 
 
 def _held(held: Held) -> Row:

@@ -201,9 +201,10 @@ def check(
     else:
         output.print_line("\n".join(lines))
     if not signed:
-        raise NotAnchored(
-            f"{proof} holds together, but nobody vouches for it: give --key with the public key"
-        )
+        why = "give --key with the public key"
+        if told.get("signed"):
+            why = "its documents have to be told by the version that made them"
+        raise NotAnchored(f"{proof} holds together, but nobody vouches for it: {why}")
 
 
 def _position(log: Log, event: str) -> int:

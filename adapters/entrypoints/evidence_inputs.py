@@ -187,15 +187,18 @@ def check_document(
             if whole.analysis_agrees
             else "its analysis was made by another version of fillwright",
         ]
-    elif format == audit_pack.FORMAT:
+    elif format in (audit_pack.FORMAT, audit_pack.FORMER):
         pack = audit_pack.check_pack(path.parent, document, public, anchored, on_progress)
-        told, signed, outside = asdict(pack), pack.signed, pack.anchored
+        told, outside = asdict(pack), pack.anchored
+        # Whoever signs may say any version: what was not compared nobody vouches for.
+        signed = pack.signed and pack.documents_agree is True
         lines = [
             f"{pack.orders} instructions, {pack.exceptions} exceptions and {pack.records} records "
             f"of events {pack.first} to {pack.last} of {pack.size} in the log {pack.origin}",
             "its documents come out of them again"
             if pack.documents_agree
-            else "its documents were made by another version of fillwright",
+            else f"its documents are not compared: they were made by fillwright "
+            f"{document['code_version']} in form {str(format)[-1]}; check them with that",
         ]
     else:
         known = (proofs.FORMAT, ranges.FORMAT, dossier.FORMAT, audit_pack.FORMAT)

@@ -17,8 +17,7 @@ from typing import Any, Final
 
 from ... import __version__
 from ...domain.errors import FillwrightError, InvalidInput
-from ...domain.ops.base import OpsRecord
-from ...projections.audit_pack import Period, pack_documents
+from ...projections.audit_pack import Period
 from ...projections.canonical import canonical_bytes
 from ..integrity.checkpoints import SignedCheckpoint
 from ..integrity.notes import NoteError, SignerKey, VerifierKey, parse_note
@@ -26,12 +25,14 @@ from ..integrity.proofs import ProofError
 from ..integrity.tree import OnProgress
 from ..storage.chain import GENESIS, link
 from ..storage.log import Log
-from ..storage.mapper import EventMapper
-from ..storage.ops_log import OPS_ORIGINATOR, OpsLog, decode_record
-from ..storage.records import RawRecorded, Recorded
+from ..storage.ops_log import OPS_ORIGINATOR, OpsLog
+from ..storage.records import RawRecorded
 from . import ranges
+from .pack_documents import PackDocuments
 
-FORMAT: Final = "fillwright audit pack 1"
+FORMAT: Final = "fillwright audit pack 2"
+FORMER: Final = "fillwright audit pack 1"
+"""Its comparisons with the broker left out statements; everything else is checked as ever."""
 EVENTS: Final = "events"
 RECORDS: Final = "records.jsonl"
 README: Final = "README.txt"
@@ -101,11 +102,12 @@ def make_pack(
         log, 1, last, ranges.Format.JSONL, folder / EVENTS, checkpoint, on_progress
     )
     _write(folder / RECORDS, b"".join(map(ranges.event_line, raws)))
-    documents = _documents(_events_of(log.raw_events(0, last)), raws, first, last)
-    for name, document in documents.items():
-        _write(folder / f"{name}{DOCUMENT_SUFFIX}", canonical_bytes(document) + b"\n")
+    events = folder / EVENTS / made["file"]
+    for name, pieces in PackDocuments(events, raws, Period(first, last), on_progress):
+        with (folder / f"{name}{DOCUMENT_SUFFIX}").open("xb") as file:
+            file.writelines(pieces)
     origin = checkpoint.checkpoint.origin
-    _write(folder / README, _WORDS.format(origin=origin, first=first, last=last).encode())
+    _write(folder / README, _readme(origin, first, last))
     manifest = {
         "format": FORMAT,
         "code_version": __version__,
@@ -155,7 +157,10 @@ def check_pack(
         raws = _read_records(folder / RECORDS)
         if len(raws) != manifest["records"] or _chain(raws).hex() != manifest["records_hash"]:
             raise ProofError("the second stream in it is not the one that the manifest names")
-        agrees, documents = _check_documents(folder, manifest, raws, inner["file"])
+        told = PackDocuments(
+            folder / EVENTS / inner["file"], raws, Period(first, last), on_progress
+        )
+        agrees = _check_documents(folder, manifest, told)
     except OSError as error:
         raise ProofError(f"{error.filename}: {error.strerror}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -166,8 +171,8 @@ def check_pack(
         found.size,
         found.origin,
         len(raws),
-        len(documents["orders"]),
-        len(documents["exceptions"]),
+        told.orders,
+        told.exceptions,
         found.signed,
         found.anchored,
         agrees,
@@ -177,43 +182,31 @@ def check_pack(
 # -- parts -----------------------------------------------------------------------------------------
 
 
-def _documents(
-    events: Iterator[Recorded], raws: Sequence[RawRecorded], first: int, last: int
-) -> dict[str, Any]:
-    records: list[tuple[int, OpsRecord]] = [
-        (raw.position, decode_record(raw.topic, raw.state, raw.position)) for raw in raws
-    ]
-    listed = list(events)
-    times = [one.event.record_time for one in listed]
-    at = max([*times, *(record.record_time for _, record in records)])
-    return pack_documents(listed, records, Period(first, last, at))
-
-
-def _events_of(raws: Iterator[RawRecorded]) -> Iterator[Recorded]:
-    mapper = EventMapper()
-    for raw in raws:
-        yield Recorded(raw.position, mapper.decode(raw.topic, raw.state, raw.position), raw.hash)
-
-
-def _check_documents(
-    folder: Path, manifest: Mapping[str, Any], raws: Sequence[RawRecorded], events: str
-) -> tuple[bool | None, dict[str, Any]]:
+def _check_documents(folder: Path, manifest: Mapping[str, Any], told: PackDocuments) -> bool | None:
     """Tell every document once more from the two streams, and compare bytes."""
-    rows = ranges.read_jsonl(folder / EVENTS / events)
     try:
-        again = _documents(_events_of(rows), raws, int(manifest["from"]), int(manifest["to"]))
+        differing = [
+            name
+            for name, pieces in told
+            if not _is_file_of(folder / f"{name}{DOCUMENT_SUFFIX}", pieces)
+        ]
+        words = _readme(manifest["origin"], manifest["from"], manifest["to"])
+        if (folder / README).read_bytes() != words:
+            differing.append(README)
     except FillwrightError as error:
         raise ProofError(f"its events cannot be read: {error}") from error
-    differing = [
-        name
-        for name, document in again.items()
-        if (folder / f"{name}{DOCUMENT_SUFFIX}").read_bytes() != canonical_bytes(document) + b"\n"
-    ]
     if not differing:
-        return True, again
-    if manifest["code_version"] != __version__:
-        return None, again
+        return True
+    if manifest["code_version"] != __version__ or manifest["format"] == FORMER:
+        return None
     raise ProofError(f"not what its events and records tell: {', '.join(differing)}")
+
+
+def _is_file_of(path: Path, pieces: Iterator[bytes]) -> bool:
+    """Whether a file is exactly these pieces; all of them are taken in any case."""
+    with path.open("rb") as file:
+        same = [file.read(len(piece)) == piece for piece in pieces]
+        return all(same) and not file.read(1)
 
 
 def _chain(raws: Sequence[RawRecorded]) -> bytes:
@@ -233,8 +226,7 @@ def _read_records(path: Path) -> list[RawRecorded]:
     for line in path.read_bytes().splitlines(keepends=True):
         whole = json.loads(line)
         position = int(whole["position"])
-        # The bytes themselves, not what JSON makes of them, are what the hash covers.
-        state = line[len(b'{"fields":') : line.rindex(b',"hash":"')]
+        state = ranges.state_of_line(line)
         found.append(
             RawRecorded(
                 position,
@@ -246,6 +238,10 @@ def _read_records(path: Path) -> list[RawRecorded]:
             )
         )
     return found
+
+
+def _readme(origin: str, first: int, last: int) -> bytes:
+    return _WORDS.format(origin=origin, first=first, last=last).encode()
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -277,7 +273,7 @@ def _statement(manifest: Mapping[str, Any]) -> str:
     """What is signed: that this is a pack of that log, and its hash without the signature."""
     unsigned = {name: value for name, value in manifest.items() if name != "signature"}
     digest = hashlib.sha256(canonical_bytes(unsigned)).hexdigest()
-    return f"{manifest['origin']}\n{FORMAT}\nsha256 {digest}\n"
+    return f"{manifest['origin']}\n{manifest['format']}\nsha256 {digest}\n"
 
 
 def _check_signature(manifest: Mapping[str, Any], key: VerifierKey | None) -> None:

@@ -253,19 +253,26 @@ def _write_jsonl(path: Path, rows: Iterable[RawRecorded]) -> None:
 def read_jsonl(path: Path) -> Iterator[RawRecorded]:
     """The events of lines as :func:`event_line` writes them."""
     with path.open("rb") as file:
-        for line in file:
-            whole = json.loads(line)
-            fields = whole["fields"]
-            # The bytes themselves, not what JSON makes of them, are what the hash covers.
-            state = line[len(b'{"fields":') : line.rindex(b',"hash":"')]
-            yield RawRecorded(
-                int(whole["position"]),
-                UUID(fields["originator_id"]).hex,
-                int(fields["originator_version"]),
-                str(whole["topic"]),
-                state,
-                bytes.fromhex(whole["hash"]),
-            )
+        yield from map(event_of_line, file)
+
+
+def event_of_line(line: bytes) -> RawRecorded:
+    """The event of a line as :func:`event_line` writes it."""
+    whole = json.loads(line)
+    fields = whole["fields"]
+    return RawRecorded(
+        int(whole["position"]),
+        UUID(fields["originator_id"]).hex,
+        int(fields["originator_version"]),
+        str(whole["topic"]),
+        state_of_line(line),
+        bytes.fromhex(whole["hash"]),
+    )
+
+
+def state_of_line(line: bytes) -> bytes:
+    """The bytes of an event's line that its hash covers: not what JSON makes of them."""
+    return line[len(b'{"fields":') : line.rindex(b',"hash":"')]
 
 
 def _write_csv(path: Path, rows: Iterable[RawRecorded]) -> None:

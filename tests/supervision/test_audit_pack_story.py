@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from fillwright.adapters.entrypoints.cli import main
-from fillwright.adapters.integrity.notes import read_signer
+from fillwright.adapters.handover.audit_pack import check_pack
+from fillwright.adapters.integrity.notes import VerifierKey, read_signer, read_verifier
+from fillwright.adapters.integrity.proofs import ProofError
 from fillwright.projections.canonical import canonical_bytes
 from tests.adapters.entrypoints.conftest import ROOT, Cli, Done, Vouched, vouched
 from tests.supervision.conftest import House
@@ -235,24 +237,116 @@ def test_what_is_changed_in_a_pack_is_named(
     assert named in done.err
 
 
-def test_a_document_is_not_believed_because_it_is_signed(
-    pack: tuple[Vouched, House, Path], cli: Cli
-) -> None:
-    """Whoever has the key and leaves an order out is found out by the events."""
-    vouched_store, _, out = pack
-    orders = document(out, "orders")
-    (out / "orders.json").write_bytes(canonical_bytes(orders[1:]) + b"\n")
-    manifest = document(out, "manifest")
-    digest = hashlib.sha256((out / "orders.json").read_bytes()).hexdigest()
-    manifest["files"]["orders.json"] = digest
+def members(folder: Path) -> list[str]:
+    return sorted(contents(folder))
+
+
+def refused(folder: Path, key: VerifierKey) -> str:
+    """Why a pack does not pass; an empty text when it does."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    try:
+        check_pack(folder, manifest, key)
+    except ProofError as error:
+        return str(error)
+    return ""
+
+
+def sign_again(out: Path, copy: Vouched, **other: object) -> None:
+    """What somebody does who has the key: hashes and signature fit again."""
+    manifest = {**document(out, "manifest"), **other}
+    manifest["files"] = {n: h for n, h in contents(out).items() if n != "manifest.json"}
     unsigned = {name: value for name, value in manifest.items() if name != "signature"}
     whole = hashlib.sha256(canonical_bytes(unsigned)).hexdigest()
     text = f"{manifest['origin']}\n{manifest['format']}\nsha256 {whole}\n"
-    manifest["signature"] = read_signer(vouched_store.keys / "signing.key").sign(text)
+    manifest["signature"] = read_signer(copy.keys / "signing.key").sign(text)
     (out / "manifest.json").write_text(json.dumps(manifest))
-    done = cli("check", out, "--key", vouched_store.keys / "verifier.pub")
+
+
+def test_no_member_can_be_changed_removed_or_swapped(pack: tuple[Vouched, House, Path]) -> None:
+    """Each file in turn: one byte in the middle, gone, another in its place."""
+    copy, _, out = pack
+    key = read_verifier(copy.keys / "verifier.pub")
+    assert refused(out, key) == ""
+    names = members(out)
+    assert len(names) == 17
+    for number, name in enumerate(names):
+        path, other = out / name, out / names[number - 1]
+        before, others = path.read_bytes(), other.read_bytes()
+        middle = len(before) // 2
+        path.write_bytes(before[:middle] + bytes([before[middle] ^ 1]) + before[middle + 1 :])
+        with contextlib.suppress(ValueError):  # a manifest that is no JSON or text any more
+            assert refused(out, key), f"{name} changed"
+        path.unlink()
+        if name != "manifest.json":
+            assert f"{name} is missing" in refused(out, key)
+        path.write_bytes(others)
+        other.write_bytes(before)
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            assert refused(out, key), f"{name} swapped"
+        path.write_bytes(before)
+        other.write_bytes(others)
+    assert refused(out, key) == ""
+
+
+def test_no_document_is_believed_because_it_is_signed(
+    pack: tuple[Vouched, House, Path], cli: Cli
+) -> None:
+    """Whoever has the key and changes a document, or leaves an order out, is found out."""
+    copy, _, out = pack
+    told = [name for name in members(out) if name not in ("manifest.json", "records.jsonl")]
+    told = [name for name in told if not name.startswith("events/")]
+    before = {name: (out / name).read_bytes() for name in told}
+    orders = document(out, "orders")
+    (out / "orders.json").write_bytes(canonical_bytes(orders[1:]) + b"\n")
+    for name in set(told) - {"orders.json"}:
+        (out / name).write_bytes(before[name] + b" ")
+    sign_again(out, copy)
+    done = cli("check", out, "--key", copy.keys / "verifier.pub")
     assert done.code == DIFFERS
-    assert "not what its events and records tell: orders" in done.err
+    named = done.err.partition("not what its events and records tell: ")[2]
+    assert {word.strip(" ,\n") for word in named.split(",")} >= {
+        name.removesuffix(".json") for name in told
+    }
+
+
+def test_to_say_another_version_made_it_does_not_get_a_document_believed(
+    pack: tuple[Vouched, House, Path], cli: Cli
+) -> None:
+    copy, _, out = pack
+    (out / "kills.json").write_bytes(b"[]\n")
+    for other in ({"code_version": "0.0.1"}, {"format": "fillwright audit pack 1"}):
+        sign_again(out, copy, **other)
+        done = cli("check", out, "--key", copy.keys / "verifier.pub")
+        assert done.code == NOT_ANCHORED
+        assert "are not compared" in done.out.decode()
+
+
+@pytest.mark.parametrize("stream", ["events/events.jsonl", "records.jsonl"])
+def test_neither_stream_is_believed_because_it_is_signed(
+    pack: tuple[Vouched, House, Path], stream: str
+) -> None:
+    """A line that is left out, changed or moved breaks the chain, whoever signs it."""
+    copy, _, out = pack
+    key = read_verifier(copy.keys / "verifier.pub")
+    lines = (out / stream).read_bytes().splitlines(keepends=True)
+    changed = lines[2].replace(b'"record_time":1', b'"record_time":2', 1)
+    assert changed != lines[2]
+    for other in (
+        lines[:2] + lines[3:],
+        lines[:-1],
+        [*lines[:2], changed, *lines[3:]],
+        [*lines[:2], lines[3], lines[2], *lines[4:]],
+    ):
+        (out / stream).write_bytes(b"".join(other))
+        sign_range_again(out)
+        sign_again(out, copy)
+        assert refused(out, key)
+
+
+def sign_range_again(out: Path) -> None:
+    manifest = json.loads((out / "events" / "manifest.json").read_bytes())
+    manifest["sha256"] = hashlib.sha256((out / "events" / "events.jsonl").read_bytes()).hexdigest()
+    (out / "events" / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_without_a_key_it_holds_together_but_nobody_vouches(

@@ -1,0 +1,100 @@
+"""The documents of an audit pack, told from its two streams in pieces.
+
+They are told from the file of events in the pack itself, when it is made and when it is checked. Of
+each event only its place in the file is kept, so the log need not fit in memory; the second stream,
+which is small, does.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from ...domain.ops.base import OpsRecord
+from ...projections.audit_pack import PackTables, Period, is_of_instruction, order_row
+from ...projections.canonical import canonical_bytes
+from ..integrity.tree import OnProgress
+from ..storage.mapper import EventMapper
+from ..storage.ops_log import decode_record
+from ..storage.records import RawRecorded, Recorded
+from .ranges import PROGRESS_EVERY, event_of_line
+
+ORDERS: Final = "orders"
+Pieces = Iterator[bytes]
+
+
+class PackDocuments:
+    """Every document of a pack; ``orders`` and ``exceptions`` count what was told."""
+
+    def __init__(
+        self,
+        events: Path,
+        records: Sequence[RawRecorded],
+        period: Period,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """``events`` is the file of the log from its first event to the end of the period."""
+        self.orders = self.exceptions = 0
+        self._path, self._raws = events, records
+        self._period, self._on_progress = period, on_progress
+        self._mapper = EventMapper()
+        self._places: dict[UUID, array[int]] = {}
+        self._within: dict[UUID, None] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, Pieces]]:
+        """Names and their bytes in pieces; take all pieces of one before the next.
+
+        Raises:
+            StoreError: an event or a record is not one that this code knows.
+        """
+        tables = PackTables(self._period)
+        tables.take(self._events())
+        yield ORDERS, self._told(tables)
+        records: list[tuple[int, OpsRecord]] = [
+            (raw.position, decode_record(raw.topic, raw.state, raw.position)) for raw in self._raws
+        ]
+        for name, document in tables.documents(records).items():
+            if isinstance(document, list) and name == "exceptions":
+                self.exceptions = len(document)
+            yield name, iter((canonical_bytes(document), b"\n"))
+
+    def _events(self) -> Iterator[Recorded]:
+        """The log in order; where each event of an instruction stands is kept."""
+        place = 0
+        with self._path.open("rb") as file:
+            for line in file:
+                found = self._read(line)
+                if is_of_instruction(found.event):
+                    id = found.event.originator_id
+                    self._places.setdefault(id, array("q")).append(place)
+                    if self._period.holds(found.position):
+                        self._within.setdefault(id)
+                place += len(line)
+                if self._on_progress is not None and found.position % PROGRESS_EVERY == 0:
+                    self._on_progress(found.position, self._period.last)
+                yield found
+
+    def _told(self, tables: PackTables) -> Pieces:
+        """The instructions of the period, each read again from the places of its events."""
+        yield b"["
+        with self._path.open("rb") as file:
+            for id in self._within:
+                row = order_row(self._at(file, place) for place in self._places[id])
+                if row is None:
+                    continue
+                tables.count(row)
+                yield canonical_bytes(row) if not self.orders else b"," + canonical_bytes(row)
+                self.orders += 1
+        yield b"]\n"
+
+    def _at(self, file: Any, place: int) -> Recorded:
+        file.seek(place)
+        return self._read(file.readline())
+
+    def _read(self, line: bytes) -> Recorded:
+        raw = event_of_line(line)
+        event = self._mapper.decode(raw.topic, raw.state, raw.position)
+        return Recorded(raw.position, event, raw.hash)
