@@ -56,6 +56,7 @@ HIDDEN: Final = frozenset(
         "limits.version",
         "execution.avoid_open_seconds",
         "execution.avoid_close_seconds",
+        "execution.fee_rates",
         "intake.half_by_default",
     }
 )
@@ -309,12 +310,12 @@ class Settings(BaseSettings):
         from .engine.desk import EngineRules  # brings the store along, which reading need not
 
         execution = self.execution
-        planning = PlanningRules(
-            **{name: getattr(execution, name) for name in PlanningRules.model_fields}
-        ).model_copy(
+        given = {name: getattr(execution, name) for name in PlanningRules.model_fields}
+        planning = PlanningRules(**given).model_copy(
             update={
                 "avoid_open_seconds": self.timing.avoid_open_minutes * 60,
                 "avoid_close_seconds": self.timing.avoid_close_minutes * 60,
+                "fee_rates": self.fees.schedule().rates,
             }
         )
         intake = self.intake.model_copy(

@@ -35,6 +35,7 @@ from .statements import read_statement, write_statement
 
 ACTOR: Final = "person:operations"
 ACCOUNT: Final = "month"
+PLANNING: Final = EXACT.model_copy(update={"fee_rates": FeeSchedule().rates})
 LIMITS: Final = Limits(position_pct_max=Decimal(20), turnover_pct_max=Decimal(400))
 
 
@@ -135,7 +136,7 @@ def _build(
         account=ACCOUNT,
         seed=plan.terms.seed,
         venue=venue,
-        rules=EngineRules(planning=EXACT, seed=plan.terms.seed, reconcile_seconds=1_800),
+        rules=EngineRules(planning=PLANNING, seed=plan.terms.seed, reconcile_seconds=1_800),
         limits=LIMITS,
         market=market,
         start_at=start_at,

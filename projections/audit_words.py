@@ -133,6 +133,7 @@ def _planned(event: e.InstructionPlanned) -> Told:
             ("of it half spread bps", guess.half_spread_bps),
             ("of it impact bps", guess.impact_bps),
             ("estimated risk bps", guess.risk_bps),
+            ("expected fees", guess.fees),
         )
     why = "; ".join((*event.timing_rules, *event.notes))
     return Told(what, why, (*_terms(plan), *facts, *_checks(event.checks)))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fillwright.domain import events as e
 from fillwright.domain.corporate import ActionKind, CorporateAction
+from fillwright.domain.fees import Charge, FeeRate
 from fillwright.domain.ids import redaction_id
 from fillwright.domain.instruments import Instrument
 from fillwright.domain.limits import Limits
@@ -147,6 +148,15 @@ def _foreign(own: dict[str, Any]) -> e.DomainEvent:
     )
 
 
+SEC_RATE: Final = FeeRate(
+    charge=Charge.SEC,
+    since="2024-05-22",
+    rate=D("27.80"),
+    source="FINRA information notice 2025-04-24",
+)
+RULES: Final = PlanningRules(fee_rates=(SEC_RATE,))
+
+
 def account_examples() -> list[e.DomainEvent]:
     """One example of every event of an account."""
     own = head(account=True)
@@ -161,7 +171,7 @@ def account_examples() -> list[e.DomainEvent]:
             mode="paper",
             seed=7,
         ),
-        e.RulesInForce(**own, planning=PlanningRules(), switching=SwitchingRules(), rejects_max=3),
+        e.RulesInForce(**own, planning=RULES, switching=SwitchingRules(), rejects_max=3),
         e.SessionOpened(
             **own,
             account=ACCOUNT,

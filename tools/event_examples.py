@@ -260,6 +260,7 @@ PLANNED: Final = e.InstructionPlanned(
         risk_bps=D("28.4605"),
         adv_fraction=D("0.000640"),
         volatility_bps=D("4.5"),
+        fees=D("1.112000"),
     ),
 )
 

@@ -39,7 +39,7 @@ class RulesInForce(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "RulesInForce"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     planning: PlanningRules
     switching: SwitchingRules

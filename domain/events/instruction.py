@@ -64,7 +64,7 @@ class InstructionPlanned(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "InstructionPlanned"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     plan: PlanTerms
     checks: tuple[Check, ...]

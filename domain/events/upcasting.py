@@ -59,6 +59,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
     ("InstructionPlanned", 1): _planned_without_estimate,
     ("InstructionPlanned", 2): _as_it_was,
+    ("InstructionPlanned", 3): _as_it_was,
     ("InstructionReplanned", 1): _as_it_was,
     ("InstructionResumed", 1): _as_it_was,
     ("InstructionSuspended", 1): _as_it_was,
@@ -66,6 +67,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("OrderIntended", 1): _as_it_was,
     ("RulesInForce", 1): _rules_of_three_triggers,
     ("RulesInForce", 2): _as_it_was,
+    ("RulesInForce", 3): _as_it_was,
     ("StrategySwitched", 1): _switched_without_market,
     ("StrategySwitched", 2): _as_it_was,
 }

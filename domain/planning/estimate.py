@@ -14,6 +14,7 @@ from ..strategies.schedule import Window, trajectory_fraction
 
 MINUTE_NS: Final = 60 * NANOS
 STEP: Final = Decimal("0.0001")
+FEE_STEP: Final = Decimal("0.000001")
 PARTS: Final = 120
 """Pieces in which the schedule is summed up; a straight line is exact to 1 in 20,000."""
 
@@ -24,6 +25,8 @@ class Estimate(Record):
     ``cost_bps`` is ``half_spread_bps`` plus ``impact_bps``; ``risk_bps`` is one standard deviation
     of the cost from the market's moves while the schedule is worked. ``adv_fraction`` is the
     quantity over the average day, ``volatility_bps`` the one-minute deviation that both stand on.
+    ``fees`` are the charges expected by the dated table for all of it at the mid, in account
+    currency and before rounding; they are no part of ``cost_bps``.
     """
 
     cost_bps: Decimal
@@ -32,12 +35,17 @@ class Estimate(Record):
     risk_bps: Decimal | None
     adv_fraction: Decimal | None
     volatility_bps: Decimal | None
+    fees: Decimal | None = None
 
 
 def estimate(
-    terms: PlanTerms, market: MarketState, quote: Quote | None, impact_coefficient: Decimal
+    terms: PlanTerms,
+    market: MarketState,
+    quote: Quote | None,
+    impact_coefficient: Decimal,
+    fees: Decimal | None = None,
 ) -> Estimate | None:
-    """The estimate of a plan; None without a quote.
+    """The estimate of a plan; None without a quote. ``fees`` are taken over as they are.
 
     Impact is the square-root law ``k * sigma_day * sqrt(Q / ADV)`` (Grinold and Kahn; Almgren et
     al. 2005). Risk is ``sigma_minute * sqrt(sum x_j^2 * tau_j)`` with ``x_j`` the share still to be
@@ -57,6 +65,7 @@ def estimate(
         risk_bps=None if sigma is None else _step(sigma * _exposed_minutes(terms).sqrt()),
         adv_fraction=None if share is None else share.quantize(Decimal("0.000001")),
         volatility_bps=sigma,
+        fees=None if fees is None else fees.quantize(FEE_STEP),
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ..auctions import BeforeOpen, LateDecision
 from ..decision import ExecutionStrategy, ExecutionUrgency, Style
+from ..fees import FeeRate
 from ..limits import MICRO, Limits, Reservation, Usage
 from ..market import MarketState, Quote, Record
 from ..money import BPS, ONE
@@ -62,7 +63,7 @@ class PlanningRules(Record):
     ``open_auction_adv_share`` and ``close_auction_adv_share`` are the part of the average daily
     volume that an auction is expected to trade, ``auction_participation_max`` the most of that an
     instruction may ask for, and ``auction_margin_seconds`` how long before a venue's cut-off an
-    order must be on its way.
+    order must be on its way. ``fee_rates`` is the dated table that a plan's fees are expected by.
     """
 
     strategy: ExecutionStrategy = ExecutionStrategy.TWAP
@@ -87,6 +88,7 @@ class PlanningRules(Record):
     close_auction_adv_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.08")
     auction_participation_max: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.1")
     auction_margin_seconds: Annotated[int, Field(ge=0, le=3_600)] = 5
+    fee_rates: tuple[FeeRate, ...] = ()
 
     def for_urgency(self, urgency: ExecutionUrgency) -> Urgent:
         """What an urgency does."""

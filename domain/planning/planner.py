@@ -12,8 +12,9 @@ from uuid import UUID
 from ..auctions import Auction, BeforeOpen
 from ..decision import Decision, ExecutionUrgency
 from ..errors import InvariantBroken
+from ..fees import FeeSchedule
 from ..money import plain
-from ..ports import NANOS, Session
+from ..ports import NANOS, Session, Side
 from ..reasons import Anomalous, Reason, Refusal
 from .auctions import before_open, late_decision, times_of, with_auction, with_limit
 from .estimate import estimate
@@ -209,10 +210,30 @@ def _planned(
         position=facts.held,
         price=trial.quote.mid,
         limit_version=facts.limits.version,
-        estimate=estimate(trial.terms, facts.market, trial.quote, facts.rules.impact_coefficient),
+        estimate=estimate(
+            trial.terms,
+            facts.market,
+            trial.quote,
+            facts.rules.impact_coefficient,
+            _expected_fees(trial),
+        ),
         sell_mark=sell_mark(trial),
         notes=tuple(notes),
         anomalies=anomalies,
+    )
+
+
+def _expected_fees(trial: SizedTrial) -> Decimal | None:
+    """By the rates of the session that the plan is for; None where one of them is not known."""
+    facts, terms = trial.facts, trial.terms
+    session = facts.session or facts.next_session
+    if session is None or not facts.rules.fee_rates:
+        return None
+    return FeeSchedule(facts.rules.fee_rates, base=()).expected(
+        date=session.date,
+        is_sell=terms.side is Side.SELL,
+        quantity=terms.quantity,
+        price=trial.quote.mid,
     )
 
 

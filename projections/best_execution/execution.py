@@ -55,6 +55,8 @@ INSTRUCTION_MEASURES: Final = (
     Measure("participation_known", "with volume", "count", How.KNOWN, "market_volume"),
     Measure("time_to_fill_ms", "time to fill", "ms", How.MEAN, "time_to_fill_ms", "executed"),
     Measure("fees", "all fees", "usd", How.SUM, "fees"),
+    Measure("fees_above_expected", "fees above estimate", "usd", How.SUM, "fees_above_expected"),
+    Measure("expected_fees_known", "with estimated fees", "count", How.KNOWN, "expected_fees"),
     Measure("added_value_bps", "added value", "bps", How.MEAN, "added_value_bps", "notional"),
 )
 
@@ -229,6 +231,7 @@ _SHOWN: Final = (
     ("fill_rate", "fill rate", "ratio"),
     ("time_to_fill_ms", "time to fill", "ms"),
     ("fees", "fees", "usd"),
+    ("expected_fees", "expected fees", "usd"),
     ("fills", "fills", "count"),
     ("fills_without_quote", "fills without quote", "count"),
     ("feed", "feed", "text"),

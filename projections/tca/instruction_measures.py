@@ -210,8 +210,12 @@ def _with_slippages(frame: pl.DataFrame) -> pl.DataFrame:
         )
     frame = frame.with_columns(**made)
     estimate = real("expected_cost_bps")
+    # For what executed; a division by nothing is an error where it is not null.
+    expected = pl.col("expected_fees") * pl.col("executed")
+    ordered = pl.when(pl.col("quantity") != 0).then("quantity")
     return frame.with_columns(
         added_value_bps=f.added_value_bps(estimate, pl.col("slippage_arrival_bps")),
+        fees_above_expected=pl.col("fees") - (expected / ordered).cast(MONEY),
     )
 
 

@@ -67,6 +67,7 @@ class TcaRows(InstructionBook):
         super().__init__()
         self._orders: dict[tuple[UUID, str], _Order] = {}
         self._first_plans: dict[UUID, PlanTerms] = {}
+        self._expected_fees: dict[UUID, Decimal | None] = {}
         self._phases: dict[UUID, list[Row]] = {}
         self._sessions: dict[str, tuple[int, int]] = {}
         self._halts = HaltLedger()
@@ -134,6 +135,7 @@ class TcaRows(InstructionBook):
             "end_price": _end_price(entry),
             "limit_price": plan.limit_price,
             "expected_cost_bps": first.expected_slippage_bps,
+            "expected_fees": self._expected_fees.get(id),
             "adv": next((adv for adv in advs if adv), None),
             "first_position": entry.first_position,
             "last_position": entry.last_position,
@@ -166,6 +168,8 @@ class TcaRows(InstructionBook):
         self._note_plan(event)
         self._halts.apply(event)
         self._first_plans.setdefault(event.originator_id, event.plan)
+        fees = event.estimate.fees if event.estimate else None
+        self._expected_fees.setdefault(event.originator_id, fees)
         if event.originator_id not in self._phases:
             self._add_phase(event.originator_id, event.plan, event.record_time, "planned")
 

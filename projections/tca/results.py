@@ -246,6 +246,8 @@ INSTRUCTION_RESULTS: Final = (
     Column("market_adjusted_bps", F, "arrival cost - beta · index cost"),
     Column("expected_cost_bps", F, "pre-trade estimate"),
     Column("added_value_bps", F, "estimate - arrival cost: positive is good"),
+    Column("expected_fees", D, "pre-trade estimate of the fees of the whole order"),
+    Column("fees_above_expected", D, "F - expected fees x / X: what the executed part cost more"),
     *_SPREADS,
     *_horizons(),
     *(

@@ -86,6 +86,7 @@ INSTRUCTIONS: Final = (
     Column("limit_price", D, "worst price the client allows"),
     Column("fees", D, "charges of the whole order that no fill carries"),
     Column("expected_cost_bps", D, "pre-trade estimate of the arrival cost"),
+    Column("expected_fees", D, "pre-trade estimate of the fees of the whole order"),
     Column("adv", D, "average daily volume, shares"),
     Column("beta", D, "sensitivity to the index"),
     Column("index_symbol", T, "index to adjust by; its quotes and prints are among the tables"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,8 +30,12 @@ TABLE = FeeSchedule()
         (Charge.TAF, "2023-12-31", "0.000145"),
         (Charge.TAF, "2024-01-01", "0.000166"),
         (Charge.TAF, "2026-01-01", "0.000195"),
+        (Charge.TAF, "2026-10-01", "0"),
         (Charge.CAT, "2024-08-31", "0"),
         (Charge.CAT, "2024-10-01", "0.000048"),
+        (Charge.CAT, "2025-11-28", "0.0000265"),
+        (Charge.CAT, "2026-04-30", "0"),
+        (Charge.CAT, "2026-05-01", "0.000003"),
         (Charge.COMMISSION, "2024-10-01", "0"),
     ],
 )
@@ -53,9 +58,17 @@ def test_the_cap_of_an_execution_holds() -> None:
 
 
 def test_an_unknown_rate_gives_an_unknown_charge() -> None:
-    found = TABLE.charges(date="2026-06-01", is_sell=True, quantity=D(100), price=D(10))
+    found = TABLE.charges(date="2025-03-03", is_sell=True, quantity=D(100), price=D(10))
     assert found.cat is None
     assert found.sec is not None
+
+
+def test_what_is_expected_is_the_sum_of_the_charges_and_unknown_where_one_is() -> None:
+    terms: dict[str, Any] = {"is_sell": True, "quantity": D(1000), "price": D("50.25")}
+    assert TABLE.expected(date="2024-10-01", **terms) == D("1.39695") + D("0.166") + D("0.048")
+    assert TABLE.expected(date="2025-03-03", **terms) is None, "CAT Fee 2025-1 is not known"
+    assert TABLE.expected(date="2010-01-04", **terms) is None, "the table begins later"
+    assert FeeSchedule(base=()).expected(date="2024-10-01", **terms) is None, "no table"
 
 
 def test_a_date_before_the_table_is_refused_naming_where_it_begins() -> None:
@@ -70,7 +83,7 @@ def test_configuration_adds_rates_and_replaces_those_of_the_same_date() -> None:
                 "commission_per_share": "0.0035",
                 "rounding": "execution",
                 "rates": [
-                    {"charge": "cat", "since": "2026-01-01", "rate": "0.00003"},
+                    {"charge": "cat", "since": "2025-01-01", "rate": "0.00003"},
                     {"charge": "taf", "since": "2024-01-01", "rate": "0.0002"},
                 ],
             }
@@ -78,7 +91,7 @@ def test_configuration_adds_rates_and_replaces_those_of_the_same_date() -> None:
     )
     table = settings.fees.schedule()
     assert settings.fees.rounding is Rounding.EXECUTION
-    assert table.on(Charge.CAT, "2026-06-01").rate == D("0.00003")
+    assert table.on(Charge.CAT, "2025-03-03").rate == D("0.00003")
     assert table.on(Charge.TAF, "2024-06-01").rate == D("0.0002")
     assert table.on(Charge.COMMISSION, "2024-06-01").rate == D("0.0035")
 

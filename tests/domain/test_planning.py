@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillwright.domain.decision import Decision, ExecutionStrategy, ExecutionUrgency, Style
+from fillwright.domain.fees import FeeSchedule
 from fillwright.domain.limits import Limits, SymbolUsage
 from fillwright.domain.market import TradingStatus
 from fillwright.domain.plan import StrategyParameters
@@ -604,3 +605,23 @@ def test_several_on_one_side_are_left_to_the_self_cross_check() -> None:
 def test_a_symbol_without_facts_keeps_its_place() -> None:
     steps = order_batch([other("XYZ", confidence=3), other("IBM", confidence=2)], {})
     assert [step.index for step in steps] == [0, 1]
+
+
+def test_fees_are_expected_by_the_rates_in_force_and_of_the_side() -> None:
+    rates = FeeSchedule().rates
+    rules = PlanningRules(fee_rates=rates)
+    sale = planned(a_decision("SELL", "0", order_size=300), position=D(500), rules=rules)
+    assert (sale.terms.side, sale.price) == (Side.SELL, D(100))
+    charged = FeeSchedule().charges(
+        date="2013-10-08", is_sell=True, quantity=sale.terms.quantity, price=D(100)
+    )
+    assert charged.sec is not None
+    assert charged.taf is not None
+    assert sale.estimate is not None
+    assert sale.estimate.fees == charged.sec + charged.taf
+    buy = planned(a_decision(), rules=rules).estimate
+    assert buy is not None
+    assert buy.fees == 0
+    unknown = planned(a_decision()).estimate
+    assert unknown is not None
+    assert unknown.fees is None, "without rates nothing is expected"

@@ -238,3 +238,20 @@ def test_a_missing_column_and_an_unreadable_value_are_named(tmp_path: Path) -> N
         Tables.of(orders=orders, fills=fills)
     with pytest.raises(InvalidInput, match=r"orders\.side"):
         Tables.of(orders=orders.with_columns(side=pl.lit("hold")), fills=fills)
+
+
+def test_fees_are_held_against_those_expected_of_what_executed() -> None:
+    parents = [
+        instruction(expected_fees=D("1.20"), quantity=D(200)),
+        instruction(instruction_id="j"),
+        instruction(instruction_id="k", expected_fees=D("0.50")),
+    ]
+    fills = [
+        fill("f", fee=D("0.75")),
+        fill("g", instruction_id="j", fee=D("0.10")),
+        fill("h", instruction_id="k", fee=None),
+    ]
+    found, problems = told(parents, fills)
+    above = dict(found.instructions.select("instruction_id", "fees_above_expected").rows())
+    assert above == {"i": D("0.15"), "j": None, "k": None}, "half of it executed"
+    assert problems["unknown_fee"] == ["k"]
