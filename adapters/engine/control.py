@@ -122,7 +122,8 @@ class Control:
 
     def _take_foreign(self) -> None:
         desk = self._desk
-        if not desk.own and desk.log.head().position == desk.seen:
+        desk.seen, desk.own = _joined(desk.seen, desk.own)
+        if desk.log.head().position == desk.seen:
             return
         for recorded in list(desk.log.events(after=desk.seen)):
             if not any(first <= recorded.position <= last for first, last in desk.own):
@@ -203,7 +204,18 @@ class Control:
         if self._file_has_news():
             return True
         try:
-            known = max([desk.seen, *(last for _, last in desk.own)])
-            return desk.log.head().position > known
+            # What is own behind a gap does not hide what another process wrote into the gap.
+            return desk.log.head().position > _joined(desk.seen, desk.own)[0]
         except StoreError:
             return False  # sending asks again, and is refused if it cannot be known
+
+
+def _joined(seen: int, own: list[tuple[int, int]]) -> tuple[int, list[tuple[int, int]]]:
+    """Up to where all is known, with the own ranges that follow at once, and the others."""
+    rest = []
+    for first, last in own:
+        if first == seen + 1:
+            seen = last
+        else:
+            rest.append((first, last))
+    return seen, rest

@@ -37,13 +37,6 @@ class DropCopy:
                 desk.wake(instruction, desk.now)
         return True
 
-    def next_at(self) -> int | None:
-        """When the next one is due by the clock alone; None without open instructions."""
-        seconds = self._desk.rules.reconcile_seconds
-        if not self._desk.active or not seconds:
-            return None
-        return (self._last or self._desk.now) + seconds * NANOS
-
     def _due(self, now: int) -> str | None:
         desk = self._desk
         if isinstance(desk.broker, LossyStream) and desk.broker.take_gap():

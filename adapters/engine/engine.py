@@ -316,10 +316,8 @@ class Engine:
         """What the broker says now; a refusal of a second sending is answered by looking (7)."""
         found, self.desk.withheld = self.desk.withheld, []
         for report in self.desk.broker.drain():
-            if report.kind is ReportKind.REJECTED and report.raw.get("duplicate"):
-                found += await self.desk.broker.reports_since([report.client_order_id])
-            else:
-                found.append(report)
+            is_known = report.kind is ReportKind.REJECTED and report.raw.get("duplicate")
+            found += await self._recovery.look_up(report) if is_known else [report]
         return found
 
     async def _ready(self, instruction: Instruction) -> bool:
@@ -337,10 +335,11 @@ class Engine:
         if self.desk.now < instruction.release_at and not is_killed(self.desk, instruction):
             self.desk.wake(instruction, instruction.release_at)
             return False
-        if await self._try_open_session() is not None:
-            self.desk.wake(instruction, self.desk.now + NANOS)
-            return False
-        await self._admission.check_again(instruction)
+        if await self._try_open_session() is None:
+            with contextlib.suppress(BrokerUnavailable):
+                await self._admission.check_again(instruction)
+                return False
+        self.desk.wake(instruction, self.desk.now + NANOS)
         return False
 
     async def _admit_due(self) -> int:

@@ -8,6 +8,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from ...domain import events as e
 from ...domain.account_positions import Disagreeing
+from ...domain.errors import BrokerUnavailable
 from ...domain.ids import account_stream_id
 from ...domain.instruction import Instruction
 from ...domain.money import ZERO
@@ -153,10 +154,23 @@ class Recovery:
         await desk.market.refresh(sorted({i.plan.symbol for i in desk.active.values() if i.plan}))
         if was_stopped:
             self._give_up_overdue()
-        await self.reconcile("start")
+        try:
+            await self.reconcile("start")
+        except BrokerUnavailable:
+            if was_stopped:
+                raise
+            desk.doubted.update(name for one in desk.active.values() for name in one.live)
         await desk.commit()
         for instruction in desk.active.values():
             look_again(desk, instruction)
+
+    async def look_up(self, refused: ExecutionReport) -> Sequence[ExecutionReport]:
+        """What became of an order that the broker had already when it was sent again."""
+        try:
+            return await self._desk.broker.reports_since([refused.client_order_id])
+        except BrokerUnavailable:
+            self._desk.doubted.add(refused.client_order_id)  # asked about at the next look
+            return ()
 
     def _give_up_overdue(self) -> None:
         """End what nobody worked at its deadline: a stop does not move it (ruling 18).
@@ -358,9 +372,8 @@ class Recovery:
         if opened is None:
             return []
         reported = await desk.broker.positions()
-        accepted = desk.account.standing.accepted
         moved = desk.instructions.moved(opened.session_date)
-        return list(position_breaks(opened, moved, reported, accepted))
+        return list(position_breaks(opened, moved, reported, desk.account.standing.accepted))
 
 
 def _ended(seen: BrokerOrder, now: int) -> ExecutionReport:

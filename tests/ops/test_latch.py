@@ -19,10 +19,13 @@ from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.errors import InvalidInput, StoreError
 from fillwright.domain.killing import read_scope
+from fillwright.domain.reasons import Anomalous, EndReason
+from tests.simulation.test_session_rules import Dumb
 from tests.simulation.world import (
     Scene,
     at,
     build,
+    check_books,
     decision,
     logged,
     of_kind,
@@ -83,6 +86,52 @@ def test_no_intent_and_no_order_comes_behind_a_block_of_another_process(
         assert log.verify().ok
         stored = {key: used for key, used in log.counters().items() if used}
     assert stored == simulation.engine.desk.usage.counters()
+
+
+def test_a_block_in_the_log_alone_is_noticed_although_own_events_came_behind_it(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "log.db"
+    noticed: list[bool] = []
+
+    async def act(simulation: Simulation) -> None:
+        engine, desk = simulation.engine, simulation.engine.desk
+        await KillSwitch(str(store), "sim").kill("account", "race", "person:ann", None)
+        LatchFile(str(store)).remove("sim", "account")  # only the log tells of it
+        for instruction in desk.active.values():
+            stamp = desk.stamp(str(instruction.id), "test")
+            instruction.note(stamp, Anomalous.DATA_QUALITY, "behind the block")
+            desk.touch(instruction)
+        await desk.commit()
+        noticed.append(engine._control.has_news())
+        engine._control.attend(at_once=True)
+        noticed.append(engine._control.has_news())
+
+    run(Scene(twap_and_iceberg(), moments=[(at(630), act)]), store)
+    assert noticed == [True, False]
+
+
+def test_an_engine_that_looks_anew_while_the_broker_is_silent_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "log.db"
+    silence: list[Dumb] = []
+
+    def dumb(inner: Any) -> Dumb:
+        silence.append(Dumb(inner, at(630), at(634)))
+        return silence[0]
+
+    async def act(simulation: Simulation) -> None:
+        desk = simulation.engine.desk
+        await KillSwitch(str(store), "sim").kill("symbol:KO", "race", "person:ann", None)
+        desk.account.note(desk.stamp("account", "test"), Anomalous.DATA_QUALITY, "at once")
+        desk.touch(desk.account)
+
+    scene = Scene(twap_and_iceberg(), moments=[(at(630), act)], broker=dumb)
+    simulation = run(scene, store)
+    check_books(simulation)
+    assert silence[0].refused > 0
+    ends = {i.decision_id: i.end_reason for i in simulation.engine.desk.instructions.values()}
+    assert ends["d-ice"] is EndReason.KILL_SWITCH
+    assert ends["d-twap"] is None
 
 
 @pytest.mark.parametrize("moment", [605, 660])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fillwright.domain import events as e
+from fillwright.domain.errors import BrokerUnavailable
 from fillwright.domain.ports import NANOS
 from fillwright.domain.reasons import EndReason, Reason
 from fillwright.domain.states import InstructionState
@@ -79,6 +80,44 @@ def test_another_restart_before_the_release_does_not_release_early(tmp_path: Pat
     ran = run(later, tmp_path / "a.db")
     assert min(x.record_time for x in of_kind(logged(ran), e.OrderIntended)) >= at(300)
     check_books(ran)
+
+
+class Dumb:
+    """A broker that cannot be asked for a while."""
+
+    def __init__(self, inner: Any, since: int, until: int) -> None:
+        self._inner, self._since, self._until = inner, since, until
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def _answer(self) -> None:
+        if self._since <= self._inner.clock.now() < self._until:
+            self.refused += 1
+            raise BrokerUnavailable("no answer")
+
+    async def positions(self) -> Any:
+        self._answer()
+        return await self._inner.positions()
+
+    async def reports_since(self, client_order_ids: Any) -> Any:
+        self._answer()
+        return await self._inner.reports_since(client_order_ids)
+
+
+def test_a_release_waits_until_the_broker_can_be_asked(tmp_path: Path) -> None:
+    brokers: list[Dumb] = []
+
+    def dumb(inner: Any) -> Dumb:
+        brokers.append(Dumb(inner, at(290), at(320)))
+        return brokers[0]
+
+    ran = run(Scene([decision("market")], arrive_s=30, broker=dumb), tmp_path / "a.db")
+    check_books(ran)
+    assert brokers[0].refused > 0
+    assert only(ran).state is InstructionState.FILLED
+    assert min(x.record_time for x in of_kind(logged(ran), e.OrderIntended)) >= at(320)
 
 
 # -- the end of the session ------------------------------------------------------------------------
