@@ -2,11 +2,14 @@
 
     python -m bench.alpaca [--decisions N] [--working N] [--json]
 
-A paper server on loopback in a process of its own, the unmodified ``alpaca-py`` client before it.
+Paper servers on loopback in processes of their own, the unmodified ``alpaca-py`` client before
+them.
 The first part measures one decision after the other: from handing it over to the answer that the
 broker took its first order, with the decision, the plan and the intent durable before it is sent;
-beside it the bare client sends the same order, in turns. The second part has many instructions
-work at once in one process and tells its share of a core and its memory.
+beside it the bare client sends the same order to the other server, in turns. The first decision in
+each symbol also reads 30 days of its minutes and is told apart. ``stages`` says where the time of
+the others went. The second part has many instructions work at once in one process and tells its
+share of a core and its memory.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from fillwright.adapters.alpaca_api.access import AlpacaAccess
+from fillwright.adapters.alpaca_api.rest import AlpacaRest
 from fillwright.adapters.alpaca_provider import AlpacaProvider
 from fillwright.adapters.application import Application
 from fillwright.domain import events as e
@@ -49,11 +53,16 @@ def server() -> tuple[subprocess.Popen[str], str]:
     return process, json.loads(process.stdout.readline())["trading_url"]
 
 
-def opened(url: str, folder: Path) -> tuple[AlpacaProvider, Application]:
-    """The application over the server, with limits that do not end the benchmark."""
-    access = AlpacaAccess(
+def access_to(url: str) -> AlpacaAccess:
+    """Access that no budget of requests holds up."""
+    return AlpacaAccess(
         SecretStr(KEY), SecretStr(SECRET), trading_url=url, requests_per_minute=1_000_000
     )
+
+
+def opened(url: str, folder: Path) -> tuple[AlpacaProvider, Application]:
+    """The application over the server, with limits that do not end the benchmark."""
+    access = access_to(url)
     provider = AlpacaProvider(access)
     settings = {
         "limits": {
@@ -67,25 +76,71 @@ def opened(url: str, folder: Path) -> tuple[AlpacaProvider, Application]:
     return provider, Application.open(provider, settings, store=str(folder / "log.db"))
 
 
-async def latencies(application: Application, provider: AlpacaProvider, count: int) -> Any:
+class Stages:
+    """When one decision passed each station, in seconds since it was handed over."""
+
+    def __init__(self, application: Application, rest: AlpacaRest) -> None:
+        self.passed: dict[str, float] = {}
+        self.of: dict[str, list[float]] = {}
+        desk = application.engine.desk
+        told, figures, posted = desk.on_event, desk.broker.positions, rest.post
+        sent = desk.broker.send
+
+        def event(one: e.DomainEvent) -> None:
+            if told is not None:
+                told(one)
+            self._pass({e.InstructionPlanned: "planned", e.OrderIntended: "decided"}.get(type(one)))
+            if isinstance(one, e.OrderAcknowledged):
+                self._pass("accepted")
+
+        async def positions() -> Any:
+            found = await figures()
+            self._pass("account and positions asked")
+            return found
+
+        async def send(commands: Any) -> None:
+            self._pass("intent durable")
+            await sent(commands)
+
+        def post(*said: Any) -> Any:
+            answer = posted(*said)
+            self._pass("broker answered")
+            return answer
+
+        desk.on_event = event
+        desk.broker.positions, desk.broker.send = positions, send  # type: ignore[method-assign]
+        rest.post = post  # type: ignore[method-assign]
+
+    def begin(self) -> None:
+        """A decision is handed over now."""
+        self.passed, self._began = {}, time.perf_counter()
+
+    def end(self, *, counts: bool) -> float | None:
+        """Seconds to acceptance, None when there was none; ``counts`` in the sums by stage."""
+        taken = self.passed.get("accepted")
+        if taken is not None and counts:
+            before = 0.0
+            for name, at in sorted(self.passed.items(), key=lambda item: item[1]):
+                self.of.setdefault(name, []).append(at - before)
+                before = at
+        return taken
+
+    def _pass(self, name: str | None) -> None:
+        if name is not None and hasattr(self, "_began"):
+            self.passed.setdefault(name, time.perf_counter() - self._began)
+
+
+async def latencies(
+    application: Application, provider: AlpacaProvider, bare_client: AlpacaRest, count: int
+) -> dict[str, Any]:
     """Seconds from decision to acceptance, and of the bare client's POST, in turns."""
-    accepted: dict[str, float] = {}
-
-    def watch(event: e.DomainEvent) -> None:
-        if isinstance(event, e.OrderAcknowledged):
-            accepted.setdefault(str(event.originator_id), time.perf_counter())
-
-    told = application.engine.desk.on_event
-
-    def both(event: e.DomainEvent) -> None:
-        watch(event)
-        if told is not None:
-            told(event)
-
-    application.engine.desk.on_event = both
-    ours, bare = [], []
+    ours: list[float] = []
+    first: list[float] = []
+    bare: list[float] = []
+    stages = Stages(application, provider.rest)
     loop = asyncio.get_running_loop()
-    for number in range(count):
+    for number in range(count + len(SYMBOLS)):
+        is_first = number < len(SYMBOLS)
         decision = {
             "decision_id": f"bench-{number}",
             "symbol": SYMBOLS[number % 2],
@@ -95,11 +150,11 @@ async def latencies(application: Application, provider: AlpacaProvider, count: i
             "max_slippage": 300,
             "confidence": 5,
         }
-        start = time.perf_counter()
-        outcome = await application.execute({k: v for k, v in decision.items() if v is not None})
-        id = outcome.result.instruction_id if outcome.result else ""
-        if id in accepted:
-            ours.append(accepted[id] - start)
+        stages.begin()
+        await application.execute({k: v for k, v in decision.items() if v is not None})
+        taken = stages.end(counts=not is_first)
+        if taken is not None:
+            (first if is_first else ours).append(taken)
         body = {
             "symbol": SYMBOLS[number % 2],
             "qty": "1",
@@ -110,9 +165,14 @@ async def latencies(application: Application, provider: AlpacaProvider, count: i
             "client_order_id": str(uuid.uuid4()),
         }
         start = time.perf_counter()
-        await loop.run_in_executor(None, provider.rest.post, "/orders", body)
+        await loop.run_in_executor(None, bare_client.post, "/orders", body)
         bare.append(time.perf_counter() - start)
-    return ours, bare
+    return {
+        "decision_to_accepted": points(ours),
+        "first_in_its_symbol_ms": [round(each * 1e3, 1) for each in first],
+        "bare_client_post": points(bare),
+        "stages": {name: points(each) for name, each in stages.of.items()},
+    }
 
 
 def points(seconds: list[float]) -> dict[str, float]:
@@ -170,20 +230,21 @@ def measure(count: int, working: int) -> dict[str, Any]:
     """Both parts, each with a server and a store of its own."""
     found: dict[str, Any] = {}
     for part in ("latency", "many"):
-        process, url = server()
+        servers = [server() for _ in ("ours", "the bare client's")]
+        (_, url), (_, other) = servers
         with tempfile.TemporaryDirectory() as folder:
             provider, application = opened(url, Path(folder))
             try:
                 if part == "latency":
-                    ours, bare = asyncio.run(latencies(application, provider, count))
-                    found["decision_to_accepted"] = points(ours)
-                    found["bare_client_post"] = points(bare)
+                    bare = AlpacaRest(access_to(other))
+                    found |= asyncio.run(latencies(application, provider, bare, count))
                 else:
                     found["many"] = asyncio.run(many(application, working))
             finally:
                 application.close()
-                process.terminate()
-                process.wait(20)
+                for process, _ in servers:
+                    process.terminate()
+                    process.wait(20)
     ratio = found["decision_to_accepted"]["p50_ms"] / found["bare_client_post"]["p50_ms"]
     found["ratio_p50"] = round(ratio, 2)
     return found
@@ -202,7 +263,9 @@ def main() -> None:
         print(json.dumps(found))
         return
     for name, figures in found.items():
-        print(f"{name:24} {figures}")
+        told = figures.items() if name == "stages" else ((name, figures),)
+        for label, each in told:
+            print(f"{label:28} {each}")
 
 
 if __name__ == "__main__":

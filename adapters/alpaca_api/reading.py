@@ -17,7 +17,7 @@ _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)"
 )
 
-__all__ = ["Json", "decoded", "nanos", "number_of", "raw", "text_of"]
+__all__ = ["Json", "decoded", "nanos", "number_of", "raw", "text_of", "whole_second"]
 
 Json = Mapping[str, Any]
 
@@ -43,6 +43,11 @@ def nanos(value: object) -> int | None:
     since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     whole = (since.days * 86_400 + since.seconds) * NANOS
     return whole + int((fraction or "0").ljust(9, "0"))
+
+
+def whole_second(at: int) -> str:
+    """A time in ns UTC as RFC 3339, cut to the second."""
+    return datetime.fromtimestamp(at // NANOS, UTC).isoformat().replace("+00:00", "Z")
 
 
 def raw(message: object) -> dict[str, object]:

@@ -81,7 +81,7 @@ class Admission:
         if known is not None:
             reused = None if known.content_hash == content else _reused(decision_id)
             return Admitted(known, repeated=True, reused=reused)
-        await desk.market.refresh([read.decision.symbol])
+        await self._figures.beside(read.decision.symbol, f"{desk.name}:{decision_id}")
         record_instrument(desk, read.decision.symbol)
         instruction = Instruction(id)
         identified = bool(read.decision_id or arrival.file_id)

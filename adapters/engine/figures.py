@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -38,6 +38,26 @@ class Figures:
             yield
         finally:
             self._is_shared, self._taken = False, None
+
+    async def beside(self, symbol: str, subject: str) -> None:
+        """Ask at once for all that a decision waits for, instead of one thing after the other.
+
+        That is the market data of ``symbol``, the figures, which :meth:`now` then has, and the key
+        of ``subject``'s text on the disk.
+
+        Raises:
+            BrokerUnavailable: the broker cannot be asked for the account or the positions.
+            StoreError: the key cannot be kept.
+        """
+        desk = self._desk
+        asked: list[Awaitable[object]] = [desk.market.refresh([symbol])]
+        if self._is_shared and self._taken is None:
+            asked.append(self.now())
+        if desk.keystore.needs_writing(subject):
+            asked.append(asyncio.to_thread(desk.keystore.prepare, subject))
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def now(self) -> Taken:
         """Account and positions by symbol.

@@ -262,7 +262,9 @@ class Recovery:
         return breaks
 
     async def count_others(self) -> None:
-        """Record what others executed in the account in this session, where the broker tells.
+        """Record what others executed in the account on the session's day, where the broker tells.
+
+        The day begins at midnight at the exchange: what they did before the open is of the session.
 
         Raises:
             BrokerUnavailable: it cannot be asked, so what is used of the limits is not known.
@@ -271,7 +273,8 @@ class Recovery:
         if opened is None or not isinstance(desk.broker, SeesOthers):
             return
         date, news = opened.session_date, False
-        for one in await desk.broker.others.executions(opened.open):
+        midnight = opened.open - desk.calendar.local_minutes(opened.open) * 60 * NANOS
+        for one in await desk.broker.others.executions(midnight):
             stamp = desk.stamp("account", f"execution:{one.execution_id}"[:200], market_time=one.at)
             news |= desk.account.executed_elsewhere(stamp, desk.name, date, one)
         if news:

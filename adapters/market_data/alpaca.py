@@ -19,14 +19,13 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
-from ...domain.errors import InvalidInput
 from ...domain.halts import HaltBook
 from ...domain.instruments import Instrument
 from ...domain.market import MarketState, TradingStatus
 from ...domain.money import ONE, ZERO
 from ...domain.ports import NANOS, Clock, Session
 from ..alpaca_api.access import CONSOLIDATED_FEEDS, AlpacaAccess
-from ..alpaca_api.reading import Json, nanos, number_of
+from ..alpaca_api.reading import Json, nanos, number_of, whole_second
 from ..alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Host
 from ..exchange.tape import SymbolDay
 from .alpaca_asset import instrument_of
@@ -39,7 +38,8 @@ from .live_tape import TICK, LiveTape
 from .minutes import MINUTE_NS
 from .sessions import SessionCalendar
 
-THREADS: Final = 2
+THREADS: Final = 4
+PARTS: Final = ("asset", "bars", "quote", "prices")
 HISTORY_DAYS: Final = 30
 """Calendar days of minutes that the average day and the volume curve are made from."""
 CLOSES_DAYS: Final = 15
@@ -65,9 +65,15 @@ class _Known:
     exchange: str | None = None
     heard_at: float = 0.0
     asked_at: float = 0.0
-    begun: str = ""
     prices: PriceTestWatch | None = None
+    begun: dict[str, str] = field(default_factory=dict)
+    """The date of the session for which a part of what is read once a day was read."""
     problems: list[str] = field(default_factory=list)
+
+    def missing(self, date: str) -> list[str]:
+        """Which parts are still to be read; no others of what is no asset."""
+        parts = PARTS[:1] if self.listed is False else PARTS
+        return [part for part in parts if self.begun.get(part) != date]
 
 
 class AlpacaMarketData:
@@ -86,8 +92,7 @@ class AlpacaMarketData:
         self._halts = HaltBook()
         self._known: dict[str, _Known] = {}
         self._tapes: dict[str, LiveTape] = {}
-        self._bars: dict[str, Bars] = {}
-        self._history = BarHistory({}, calendar)
+        self._histories: dict[str, BarHistory] = {}
         self._pool = ThreadPoolExecutor(THREADS, "alpaca-data")
 
     def use_clock(self, clock: Clock) -> None:
@@ -101,12 +106,9 @@ class AlpacaMarketData:
         loop = asyncio.get_running_loop()
         session = self._session()
         wanted = list(dict.fromkeys(symbols))
-        new = [s for s in wanted if self._known.setdefault(s, _Known()).begun != session.date]
+        new = [s for s in wanted if self._known.setdefault(s, _Known()).missing(session.date)]
         if new:
-            await asyncio.gather(
-                *(loop.run_in_executor(self._pool, self._begin, s, session) for s in new)
-            )
-            self._history = BarHistory(self._bars, self.calendar)
+            await asyncio.gather(*(self._begin(s, session) for s in new))
         self._feed.subscribe(s for s in wanted if self._known[s].listed is not False)
         moment = time.monotonic()
         silent = [s for s in wanted if self._is_silent(self._known[s], moment)]
@@ -140,7 +142,7 @@ class AlpacaMarketData:
             volume=None if volume is None else max(volume, ZERO),
             volatility_bps=numbers[0],
             trend_bps=numbers[1],
-            average_daily_volume=self._history.average_daily_volume(symbol, shown.date),
+            average_daily_volume=self._history(symbol).average_daily_volume(symbol, shown.date),
             session_open=shown.open,
             session_close=shown.close,
             source="; ".join((self.source, *known.problems[-2:]))[:200],
@@ -156,9 +158,13 @@ class AlpacaMarketData:
     def volume_buckets(self, symbol: str, date: str) -> tuple[int, ...]:
         """Relative volumes of equal parts of the session from earlier days; empty: unknown."""
         session = self.calendar.session_on(date)
-        if session is None or self._history.average_daily_volume(symbol, session.date) is None:
+        history = self._history(symbol)
+        if session is None or history.average_daily_volume(symbol, session.date) is None:
             return ()
-        return self._history.volume_buckets(symbol, session)
+        return history.volume_buckets(symbol, session)
+
+    def _history(self, symbol: str) -> BarHistory:
+        return self._histories.get(symbol) or BarHistory({}, self.calendar)
 
     def instrument(self, symbol: str) -> Instrument | None:
         """The asset that the symbol names at the broker, None before it was asked for."""
@@ -236,48 +242,52 @@ class AlpacaMarketData:
         """From when on a quote counts: the open, before it the early market of the same day."""
         return session.open - (EARLY_NS if self._clock.now() < session.open else 0)
 
-    def _begin(self, symbol: str, session: Session) -> None:
-        """Everything that is read once a day; what fails is named and tried again next time."""
-        known = self._known[symbol]
-        tape = LiveTape(symbol, session)
-        self._tapes.setdefault(symbol, tape)
-        if self._tapes[symbol].session.date != session.date:
-            self._tapes[symbol] = tape
-        tape = self._tapes[symbol]
+    async def _begin(self, symbol: str, session: Session) -> None:
+        """What is read once a day, at once; what fails is named and tried again next time."""
+        known, tape = self._known[symbol], self._tapes.get(symbol)
+        if tape is None or tape.session.date != session.date:
+            tape = self._tapes[symbol] = LiveTape(symbol, session)
         known.problems.clear()
-        try:
-            if known.listed is None and not self._is_asset(symbol, known):
-                known.begun = session.date
-                return
-            self._begin_bars(symbol, tape, session)
-            self._begin_quote(symbol, tape, session)
-            self._begin_price_test(symbol, known, session)
-            known.begun = session.date
-        except (ApiRefusal, ApiSilence) as error:
-            known.problems.append(str(error)[:120])
-            _logger.warning("market data", symbol=symbol, problem=str(error)[:200])
+        readers = {
+            "asset": self._begin_asset,
+            "bars": self._begin_bars,
+            "quote": self._begin_quote,
+            "prices": self._begin_price_test,
+        }
+        parts, loop = known.missing(session.date), asyncio.get_running_loop()
+        asked = (loop.run_in_executor(self._pool, readers[p], symbol, tape, session) for p in parts)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        for part, failed in zip(parts, answers, strict=True):
+            if failed is None:
+                known.begun[part] = session.date
+            elif not isinstance(failed, ApiRefusal | ApiSilence):
+                raise failed
+            elif known.listed is not False:
+                known.problems.append(str(failed)[:120])
+                _logger.warning("market data", symbol=symbol, problem=str(failed)[:200])
 
-    def _is_asset(self, symbol: str, known: _Known) -> bool:
+    def _begin_asset(self, symbol: str, _tape: LiveTape, _session: Session) -> None:
+        known = self._known[symbol]
         try:
             asset = self._rest.get(f"/assets/{symbol}")
         except ApiRefusal as refusal:
             if refusal.status != 404:
                 raise
             known.listed = False
-            return False
+            return
         known.listed = True
-        if isinstance(asset, dict):
-            known.exchange = LISTING.get(str(asset.get("exchange")))
-        if isinstance(asset, dict):
-            easy = asset.get("easy_to_borrow", asset.get("borrow_status") == "easy_to_borrow")
-            known.shortable = asset.get("shortable") is True and easy is True
-            known.instrument = instrument_of(asset, symbol)
-        if isinstance(asset, dict) and asset.get("tradable") is False:
+        if not isinstance(asset, dict):
+            return
+        known.exchange = LISTING.get(str(asset.get("exchange")))
+        easy = asset.get("easy_to_borrow", asset.get("borrow_status") == "easy_to_borrow")
+        known.shortable = asset.get("shortable") is True and easy is True
+        known.instrument = instrument_of(asset, symbol)
+        if asset.get("tradable") is False:
             known.problems.append("the broker says that it is not tradable")
-        return True
 
     def _begin_quote(self, symbol: str, tape: LiveTape, session: Session) -> None:
         shot = self._data(f"/stocks/{symbol}/snapshot", {"feed": self._parameter})
+        self._known[symbol].asked_at = time.monotonic()
         quote, trade = _part(shot, "latestQuote"), _part(shot, "latestTrade")
         at = nanos(quote.get("t"))
         if at is not None and at >= self._earliest(session) and tape.quote is None:
@@ -296,20 +306,21 @@ class AlpacaMarketData:
         else:
             tape.begin_volume(ZERO, traded_at)
 
-    def _begin_price_test(self, symbol: str, known: _Known, session: Session) -> None:
+    def _begin_price_test(self, symbol: str, _tape: LiveTape, session: Session) -> None:
         """Whether Rule 201 is in force by prices; only a consolidated feed knows that it is not."""
         asked = {"timeframe": "1Day", "adjustment": "split", "feed": self._parameter}
-        span = {"start": _rfc3339(session.open - CLOSES_DAYS * 86_400 * NANOS)}
+        span = {"start": whole_second(session.open - CLOSES_DAYS * 86_400 * NANOS)}
         bars = self._data(f"/stocks/{symbol}/bars", {**asked, **span, "limit": 100}).get("bars")
         is_all = self._feed_name == CONSOLIDATED
-        known.prices = watch_of(bars or (), session, self.calendar, is_consolidated=is_all)
-        self._halts.take_prices(symbol, known.prices.in_force, known.prices.since)
+        watch = watch_of(bars or (), session, self.calendar, is_consolidated=is_all)
+        self._known[symbol].prices = watch
+        self._halts.take_prices(symbol, watch.in_force, watch.since)
 
     def _begin_bars(self, symbol: str, tape: LiveTape, session: Session) -> None:
         parameters: dict[str, object] = {
             "timeframe": "1Min",
-            "start": _rfc3339(session.open - HISTORY_DAYS * 86_400 * NANOS),
-            "end": _rfc3339(self._clock.now()),
+            "start": whole_second(session.open - HISTORY_DAYS * 86_400 * NANOS),
+            "end": whole_second(self._clock.now()),
             "limit": PAGE_LIMIT,
             "adjustment": "split",
             "feed": self._parameter,
@@ -333,9 +344,8 @@ class AlpacaMarketData:
                 break
             parameters["page_token"] = token
         order = np.argsort(np.array(ts, dtype=np.int64), kind="stable")
-        self._bars[symbol] = Bars(
-            ts=np.array(ts, dtype=np.int64)[order], volume=np.array(volumes)[order]
-        )
+        bars = Bars(ts=np.array(ts, dtype=np.int64)[order], volume=np.array(volumes)[order])
+        self._histories[symbol] = BarHistory({symbol: bars}, self.calendar)
         tape.begin_minutes(closes)
 
     def _poll(self, symbols: list[str]) -> None:
@@ -369,11 +379,3 @@ def _moment(stamp: object) -> int | None:
 def _part(answer: Json, name: str) -> Json:
     part = answer.get(name)
     return part if isinstance(part, dict) else {}
-
-
-def _rfc3339(at: int) -> str:
-    from datetime import UTC, datetime
-
-    if at < 0:
-        raise InvalidInput("time", at, "one after 1970")
-    return datetime.fromtimestamp(at // NANOS, UTC).isoformat().replace("+00:00", "Z")

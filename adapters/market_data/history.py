@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -58,12 +59,12 @@ class Bars:
         return (float(np.nanmin(lows)), float(closes[-1])) if len(closes) else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Day:
     session: Session
     minutes: Float64Array
 
-    @property
+    @cached_property
     def total(self) -> float:
         return float(self.minutes.sum())
 

@@ -70,6 +70,26 @@ class Keystore:
             store._refresh()
         return store
 
+    def needs_writing(self, subject: str) -> bool:
+        """Whether sealing for ``subject`` would first put a new key on the disk."""
+        with self._lock:
+            is_kept = self.path is not None and self._seed is None
+            return is_kept and subject not in self._keys
+
+    def prepare(self, subject: str) -> None:
+        """Have the key of ``subject`` on disk already when :meth:`seal` is called.
+
+        May be called from any thread, so that nobody waits for the disk and for something else one
+        after the other.
+
+        Raises:
+            StoreError: the subject's key was destroyed, or a new one cannot be kept.
+        """
+        _check_subject(subject)
+        with self._lock:
+            if self._key(subject) is None:
+                self._make_key(subject)
+
     def seal(self, subject: str, text: str, context: str) -> str:
         """Encrypt ``text`` for ``subject``; base64.
 
@@ -79,8 +99,7 @@ class Keystore:
         Raises:
             StoreError: the subject's key was destroyed, or a new one cannot be kept.
         """
-        if not 0 < len(subject) <= SUBJECT_MAX:
-            raise StoreError(f"the subject {subject[:40]!r} is not 1 to {SUBJECT_MAX} characters")
+        _check_subject(subject)
         with self._lock:
             key = self._key(subject) or self._make_key(subject)
         sealed = AESSIV(key).encrypt(_padded(text), [context.encode(), subject.encode()])
@@ -254,6 +273,11 @@ class Keystore:
             f"the keystore {self.path} cannot be {what}: {error.strerror or error}. "
             "Check its folder, owner and free space"
         )
+
+
+def _check_subject(subject: str) -> None:
+    if not 0 < len(subject) <= SUBJECT_MAX:
+        raise StoreError(f"the subject {subject[:40]!r} is not 1 to {SUBJECT_MAX} characters")
 
 
 def _padded(text: str) -> bytes:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fillwright.adapters.application import Application
 from fillwright.adapters.entrypoints.views import open_views
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
+from fillwright.domain.ports import NANOS, OtherExecution, Side
+from tests.adapters.application_cases import OPEN, buy, steady_provider
 from tests.ops.engines import command, engine
 from tests.paper.servers import PaperServer, eventually, running
 
@@ -69,3 +73,37 @@ def test_their_executions_count_to_turnover_and_position_and_are_recorded_once(
         assert "daily_turnover" in refused
         checked = command(server, "verify", "--store", str(store), "--counters")
         assert checked.returncode == 0, checked.stderr
+
+
+class EarlyRiser:
+    """Somebody who bought 100 at 08:00, and says from when on that was asked for."""
+
+    def __init__(self) -> None:
+        self.since: list[int] = []
+
+    async def executions(self, since: int) -> tuple[OtherExecution, ...]:
+        self.since.append(since)
+        at = OPEN - 90 * 60 * NANOS
+        one = OtherExecution("theirs", "o-1", "BBB", Side.BUY, D(100), D(50), at)
+        return (one,) if at >= since else ()
+
+
+def test_what_they_executed_before_the_open_counts_to_the_day() -> None:
+    early = EarlyRiser()
+
+    async def play() -> None:
+        async with Application.open(steady_provider(), store="memory:") as app:
+            app.engine.desk.broker.others = early  # type: ignore[attr-defined]
+            outcome = await app.execute(buy())
+            assert outcome.result is not None
+            desk = app.engine.desk
+            (counted,) = [
+                one.event for one in desk.log.events() if isinstance(one.event, e.ForeignExecution)
+            ]
+            assert (counted.session_date, counted.execution_id) == ("2024-06-12", "theirs")
+            own = sum((f.quantity * (f.price or D(0)) for f in outcome.result.fills), D(0))
+            usage = desk.usage.usage(desk.name, "2024-06-12", as_of=desk.now)
+            assert usage.turnover_usd == own + 100 * 50
+
+    asyncio.run(play())
+    assert set(early.since) == {OPEN - (9 * 60 + 30) * 60 * NANOS}

@@ -246,7 +246,9 @@ class AlpacaBroker(Questions):
         if report is None:
             _logger.warning("a trade update cannot be read", message=str(message)[:300])
             self._missed()
-        elif self._is_ours(report.client_order_id):
+            return
+        self.others.learn(report)
+        if self._is_ours(report.client_order_id):
             self._remember(report)
             self._put([report])
         else:

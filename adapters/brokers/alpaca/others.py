@@ -24,15 +24,22 @@ class Others:
     def __init__(self, listing: Listing, clock: Callable[[], Clock], ask: Ask) -> None:
         self._listing, self._clock, self._ask = listing, clock, ask
         self._told: set[str] = set()
+        self._names: dict[str, str] = {}
         self._is_due = True
 
     def note(self) -> None:
         """Something may have executed; the next question is asked of the broker."""
         self._is_due = True
 
+    def learn(self, report: ExecutionReport) -> None:
+        """Know under which client id an order goes, ours or not."""
+        if report.venue_order_id is not None:
+            self._names[report.venue_order_id] = report.client_order_id
+
     def told_of(self, report: ExecutionReport) -> list[ExecutionReport]:
         """What to say of a report that is not ours: the order, once."""
-        self.note()
+        if report.last_qty or report.cum_qty != 0:  # else it moves no limit
+            self.note()
         if report.client_order_id in self._told or len(self._told) >= TOLD_MAX:
             return []
         self._told.add(report.client_order_id)
@@ -55,15 +62,14 @@ class Others:
 
     def _read(self, since: int) -> tuple[OtherExecution, ...]:
         fills = self._listing.all_fills(self._clock().now())
-        if not fills:
-            return ()
-        names = {
-            text_of(row, "id"): text_of(row, "client_order_id")
-            for row in self._listing.listed("all", since - DAY_NS)
-        }
+        if any(id not in self._names for id in fills):
+            for order in self._listing.listed("all", since - DAY_NS):
+                id, name = text_of(order, "id"), text_of(order, "client_order_id")
+                if id is not None and name is not None:
+                    self._names[id] = name
         found = []
         for order_id, rows in fills.items():
-            name = names.get(order_id)
+            name = self._names.get(order_id)
             if name is None or is_own_client_order_id(name):
                 continue  # one that is not listed is looked at again when it is
             found += [one for row in rows if (one := _execution(order_id, row)) is not None]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
 from ....domain.money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
 from ....domain.ports import (
-    NANOS,
     Account,
     AccountKind,
     Algorithm,
@@ -21,7 +19,7 @@ from ....domain.ports import (
     ReportKind,
     Side,
 )
-from ...alpaca_api.reading import Json, nanos, number_of, raw, text_of
+from ...alpaca_api.reading import Json, nanos, number_of, raw, text_of, whole_second
 
 KINDS: Final = {
     "pending_new": ReportKind.PENDING_NEW,
@@ -90,11 +88,6 @@ def _instructions(algorithm: Algorithm) -> dict[str, object]:
         # Rounded down, so that the market is never taken a larger part of.
         told["max_percentage"] = plain(cap.quantize(CAP_STEP, ROUND_DOWN))
     return told
-
-
-def whole_second(at: int) -> str:
-    """A time in ns UTC as RFC 3339, cut to the second."""
-    return datetime.fromtimestamp(at // NANOS, UTC).isoformat().replace("+00:00", "Z")
 
 
 def is_same_order(order: Json, request: OrderRequest) -> bool:

@@ -31,6 +31,22 @@ def test_the_same_text_is_sealed_the_same_way(tmp_path: Path) -> None:
     assert keys.seal(SUBJECT, TEXT, "a") != keys.seal("another", TEXT, "a")
 
 
+def test_a_key_that_was_prepared_is_on_the_disk_and_seals_the_same(tmp_path: Path) -> None:
+    keys = Keystore.open(tmp_path / "keys")
+    assert keys.needs_writing(SUBJECT)
+    keys.prepare(SUBJECT)
+    assert not keys.needs_writing(SUBJECT)
+    kept = (tmp_path / "keys").read_bytes()
+    sealed = keys.seal(SUBJECT, TEXT, "c")
+    assert (tmp_path / "keys").read_bytes() == kept
+    assert Keystore.open(tmp_path / "keys").unseal(SUBJECT, sealed, "c") == TEXT
+    keys.destroy(SUBJECT)
+    with pytest.raises(StoreError, match="destroyed"):
+        keys.prepare(SUBJECT)
+    assert not Keystore.open(tmp_path / "derived", seed=7).needs_writing(SUBJECT)
+    assert not Keystore.open(None).needs_writing(SUBJECT)
+
+
 def test_a_seed_gives_the_same_bytes_in_every_run() -> None:
     sealed = Keystore.open(None, seed=7).seal(SUBJECT, TEXT, "reasoning")
     assert sealed == Keystore.open(None, seed=7).seal(SUBJECT, TEXT, "reasoning")
