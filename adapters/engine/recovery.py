@@ -34,6 +34,8 @@ from .working import Working
 SEALED_EVERY: Final = 2_000
 """After how many events of a rebuild what has ended may leave memory again."""
 RESEND_GRACE_NS: Final = NANOS
+ABSENT_PART: Final = 10
+"""An order that the broker does not have is asked for again after this part of its age."""
 LOOKS_MAX: Final = 3
 """How often positions that disagree are looked at again while fills are on their way."""
 
@@ -219,8 +221,9 @@ class Recovery:
         if name in desk.doubted:
             return True
         plan = instruction.plan
-        if order.is_indeterminate and plan is not None and desk.now <= plan.end_at + NANOS:
-            return True  # it may still be sent again
+        may_go_again = plan is not None and desk.now <= plan.end_at + NANOS
+        if order.is_indeterminate and may_go_again and not instruction.ending:
+            return True
         last = instruction.placed_at[name]
         last = max(last, desk.heard_at.get(name, last), desk.asked_at.get(name, last))
         is_due = (
@@ -231,8 +234,10 @@ class Recovery:
             or (plan is not None and desk.now >= plan.end_at)
         )
         rules = desk.rules
-        patience = rules.silent_answer_seconds if is_due else rules.silent_rest_seconds
-        return desk.now - last >= patience * NANOS
+        patience = (rules.silent_answer_seconds if is_due else rules.silent_rest_seconds) * NANOS
+        if order.is_indeterminate:  # till the close: the longer it did not come, the seldomer
+            patience = max(patience, (desk.now - instruction.placed_at[name]) // ABSENT_PART)
+        return desk.now - last >= patience
 
     async def reconcile(self, trigger: str) -> list[e.Break]:
         """Bring every order that is not proven dead up to date with the broker.

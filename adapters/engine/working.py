@@ -12,6 +12,7 @@ from ...domain.guard import Guarded, constrain
 from ...domain.instruction import Instruction
 from ...domain.market import MarketState, TradingStatus
 from ...domain.money import ZERO
+from ...domain.orders import ChildOrder
 from ...domain.plan import PlanTerms
 from ...domain.ports import (
     NANOS,
@@ -52,6 +53,7 @@ class Working:
         self._desk = desk
         self._budget = budget
         self._watching: dict[UUID, tuple[int, int]] = {}
+        self._refused_cancels: set[str] = set()
 
     # -- reports -------------------------------------------------------------------------------
 
@@ -81,6 +83,7 @@ class Working:
         if report.kind is ReportKind.CANCEL_REJECTED:
             self._doubt(instruction, report.client_order_id)
         if report.client_order_id not in instruction.live:
+            self._refused_cancels.discard(report.client_order_id)
             desk.ended(instruction.requests[report.client_order_id])
             if not instruction.live:
                 self._unwatch(instruction)
@@ -108,6 +111,7 @@ class Working:
         interval = instruction.plan.parameters.interval_ns if instruction.plan else NANOS
         soon = desk.now + interval
         desk.doubted.add(client_order_id)
+        self._refused_cancels.add(client_order_id)
         if desk.wake_of.get(instruction.id, soon + 1) > soon:
             desk.wake(instruction, soon)
 
@@ -233,11 +237,22 @@ class Working:
         desk = self._desk
         if is_locked(instruction, cancel.client_order_id, desk.now):
             return
+        if self._is_absent(instruction.orders[cancel.client_order_id]):
+            return
         stamp = desk.stamp(str(instruction.id), f"step:{desk.now}")
         if instruction.request_cancel(stamp, cancel, rule, provenance):
             order = instruction.orders[cancel.client_order_id]
             desk.commands.append(CancelOrder(order.client_order_id, order.venue_order_id))
             self._budget.spend(desk.now)
+
+    def _is_absent(self, order: ChildOrder) -> bool:
+        """Whether the broker refused to cancel what it does not have; it is asked for, and waits.
+
+        Once it is there after all it has the broker's id.
+        """
+        refused = order.client_order_id in self._refused_cancels
+        can_ask = self._desk.broker.capabilities.lookup_by_client_id
+        return refused and can_ask and order.is_indeterminate and order.venue_order_id is None
 
     def _end(
         self,

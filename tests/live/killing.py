@@ -20,6 +20,8 @@ from tests.live.agreement import Found, compared
 from tests.paper.servers import KEY, SECRET, PaperServer, running
 
 SPEED = 40
+START = "14:30"
+"""Late enough for the close to come soon: till then an order of unknown outcome is waited for."""
 START_HELD = {"KO": 450, "AAPL": 150}
 DECISIONS: list[dict[str, Any]] = [
     {"symbol": "KO", "action": "BUY", "target_weight": 4.5, "strategy": "twap"},
@@ -48,7 +50,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "halt": {"symbol": "*", "seconds": 150},
 }
 """Every fault of the server that orders can meet, at rates under which a run still gets on."""
-HALTED_AT = "10:05"
+HALTED_AT = "14:35"
 SURE: dict[str, Any] = {"probability": 1, "count": 1, "skip": 2}
 """The third occasion is met for sure, whatever chance says of the others."""
 RUN_SECONDS_MAX = 600.0
@@ -99,7 +101,7 @@ def trial(
     decisions.write_text(json.dumps(rows))
     account.write_text(json.dumps({"cash": 945_000, "positions": START_HELD}))
     with running(
-        seed=seed, speed=SPEED, start="10:00", account=account, journal=folder / "paper.db"
+        seed=seed, speed=SPEED, start=START, account=account, journal=folder / "paper.db"
     ) as server:
         for name in faults:
             rule = {"fault": name, **FAULTS[name]}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from fillwright.adapters.exchange.terms import Faults, Outage
-from fillwright.adapters.simulation import VenueTerms
+from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.domain import events as e
-from fillwright.domain.ports import NANOS
+from fillwright.domain.ports import NANOS, BrokerOrder
 from fillwright.domain.reasons import EndReason, Reason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
@@ -19,6 +20,7 @@ from tests.simulation.world import (
     Scene,
     at,
     check_books,
+    closes_at,
     decision,
     duplicates,
     exchange_fills,
@@ -112,6 +114,37 @@ def test_an_order_the_broker_never_got_goes_again_under_the_same_id(tmp_path: Pa
     assert made.state is InstructionState.FILLED
     assert len(made.orders) == 1
     assert [order.client_order_id for order in ran.exchange.orders()] == list(made.orders)
+
+
+def test_an_order_the_broker_does_not_have_is_not_cancelled_over_and_over(tmp_path: Path) -> None:
+    """It stays reserved to the close, as it may still come; till then it is asked for."""
+    looked_up: list[int] = []
+
+    async def stop(simulation: Simulation) -> None:
+        desk = simulation.engine.desk
+        (id,) = desk.active
+        find = desk.broker.find_order
+
+        async def counted(name: str) -> BrokerOrder | None:
+            looked_up.append(desk.now)
+            return await find(name)
+
+        desk.broker.find_order = counted  # type: ignore[method-assign]
+        await simulation.engine.cancel(id, EndReason.USER, "test")
+
+    outage = Outage(at(START_S), at(START_S + 3))
+    scene = Scene(
+        [decision("market")], venue=venue(outages=(outage,)), moments=[(at(START_S + 3), stop)]
+    )
+    ran = run(scene, tmp_path / "a.db")
+    check_books(ran)
+    assert only(ran).end_reason is EndReason.USER
+    assert list(ran.exchange.orders()) == []
+    assert len(of_kind(logged(ran), e.OrderCancelRequested)) == 1
+    assert logged(ran)[-1].record_time >= closes_at()
+    gaps = [after - before for before, after in itertools.pairwise(looked_up)]
+    assert max(gaps) > 300 * NANOS
+    assert len(looked_up) < 150
 
 
 def test_an_order_the_broker_got_is_not_sent_again(tmp_path: Path) -> None:
