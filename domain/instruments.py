@@ -13,6 +13,7 @@ from typing import Annotated, Final, NamedTuple, Protocol, runtime_checkable
 from pydantic import Field
 
 from .market import Record
+from .money import CurrencyCode
 from .order_terms import NotOffered
 from .ports import OrderRequest
 
@@ -23,6 +24,7 @@ class Instrument(Record):
     """An asset as a broker describes it; None where it is silent.
 
     ``asset_id`` is the broker's and identifies it; ``figi`` and ``cusip`` where they are known.
+    ``currency`` (ISO 4217) is that of its prices.
     """
 
     broker: Annotated[str, Field(max_length=ID_MAX)]
@@ -35,6 +37,7 @@ class Instrument(Record):
     fractionable: bool | None = None
     shortable: bool | None = None
     easy_to_borrow: bool | None = None
+    currency: CurrencyCode | None = None
 
 
 @runtime_checkable

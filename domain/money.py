@@ -37,6 +37,8 @@ SignedShares = Annotated[Decimal, _FINITE]
 """A position: positive long, negative short."""
 Money = Annotated[Decimal, _FINITE]
 """An amount in account currency."""
+CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+"""A currency by ISO 4217, such as USD."""
 Bps = Annotated[Decimal, _FINITE]
 """Basis points; positive is a cost."""
 

@@ -198,7 +198,8 @@ class Account:
     """The broker's account record: equity = cash + positions at market.
 
     ``note`` names what the broker did not say and a neutral default stands in for. ``multiplier``
-    is how far buying power goes beyond equity where the broker says it.
+    is how far buying power goes beyond equity where the broker says it; ``currency`` (ISO 4217) is
+    the account's, None where the broker does not name it.
     """
 
     equity: Decimal
@@ -208,6 +209,7 @@ class Account:
     note: str = ""
     kind: AccountKind = AccountKind.UNKNOWN
     multiplier: Decimal | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ def _status(event: e.AccountStatusRecorded) -> Told:
     what = f"{event.account} is a {event.kind.value} account"
     why = f"by the {event.source}'s word" if event.source == "broker" else f"by {event.source}"
     settles = (("trades settle on", event.settles_on),)
-    return Told(what, why, (*settles, *seen))
+    money = () if event.currency is None else (("currency", event.currency),)
+    return Told(what, why, (*settles, *seen, *money))
 
 
 def _instrument(event: e.InstrumentRecorded) -> Told:

@@ -81,6 +81,7 @@ def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
             settles_on="2026-03-03",
             settlement_days=1,
             source="broker",
+            currency="USD",
         ),
         e.InstrumentRecorded(
             **own,
@@ -95,6 +96,7 @@ def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
                 fractionable=True,
                 shortable=True,
                 easy_to_borrow=True,
+                currency="USD",
             ),
         ),
         e.CorporateActionRecorded(

@@ -60,8 +60,8 @@ class EngineRules:
     ``silent_answer_seconds`` is how long an answer that is due (to a new order, a cross or a
     cancel) may stay away, ``silent_rest_seconds`` how long nothing may be heard of a rest, before
     the broker is asked. Own record and broker's are compared every ``reconcile_seconds``, and
-    ``reconcile_before_close_seconds`` before the close; 0 leaves that out. ``account_kind`` stands
-    in for the broker's word on whether the account is a cash or a margin account.
+    ``reconcile_before_close_seconds`` before the close; 0 leaves that out. ``account_kind`` and
+    ``currency`` stand in for the broker's word, the latter only where it does not name one.
     """
 
     planning: PlanningRules = DEFAULT_RULES
@@ -79,6 +79,7 @@ class EngineRules:
     reconcile_before_close_seconds: int = 120
     seed: int | None = None
     account_kind: AccountKind | None = None
+    currency: str = "USD"
 
 
 @dataclass(slots=True)

@@ -98,6 +98,7 @@ def record_status(desk: Desk, account: Account, session: Session) -> None:
         settles_on=settles.on,
         settlement_days=settles.cycle_days,
         source="broker" if desk.rules.account_kind is None else "configuration",
+        currency=account.currency or desk.rules.currency,
     )
     desk.touch(desk.account)
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...domain.instruments import ID_MAX, Instrument
 from ..alpaca_api.reading import Json, text_of
+
+US_EQUITY: Final = "us_equity"
+"""The class of assets whose prices are in US dollars."""
 
 
 def instrument_of(asset: Json, symbol: str) -> Instrument | None:
@@ -22,6 +27,7 @@ def instrument_of(asset: Json, symbol: str) -> Instrument | None:
         fractionable=_flag(asset, "fractionable"),
         shortable=_flag(asset, "shortable"),
         easy_to_borrow=_flag(asset, "easy_to_borrow"),
+        currency="USD" if text_of(asset, "class") == US_EQUITY else None,
     )
 
 

@@ -15,7 +15,7 @@ from ...domain.errors import InvalidInput
 from ...domain.ops import REPORT_KINDS
 from ...projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds, current_alerts
 from ...projections.best_execution import controls, execution, finra5310, regulatory
-from ...projections.best_execution.document import Bound, Report, Table
+from ...projections.best_execution.document import Bound, Report, Table, in_currency
 from ...projections.best_execution.facts import KEPT, NOT_GIVEN, Facts, facts_of
 from ...projections.best_execution.finra5310 import Review
 from ...projections.best_execution.reporter import OWN_FLOW, Capacity, Reporter, label_for
@@ -41,6 +41,8 @@ RULES: Final[Mapping[str, str]] = {
     "rule606": "SEC Rule 606(b)(3)",
     "finra5310": "FINRA Rule 5310",
 }
+SEVERAL: Final = "own currency"
+"""The unit of amounts in rows that are each in a currency of their own."""
 FEED_NOTE: Final = (
     "Quotes and prints are those of the feeds named; only on a consolidated feed are they the "
     "NBBO, and VWAP and volume the market's."
@@ -140,10 +142,19 @@ def _report(
             source.logged.head_hash,
             source.logged.segments,
         ),
-        tables=tuple(_tables(source, request, facts, entries)),
+        tables=tuple(_in_own_currency(_tables(source, request, facts, entries), facts)),
         problems=problems,
         notes=tuple(_notes(source, request, facts)),
     )
+
+
+def _in_own_currency(tables: Sequence[Table], facts: Facts | None) -> Sequence[Table]:
+    """Amounts under the name of their currency; logs that name none are of US equities."""
+    named = [] if facts is None else facts.instructions["currency"].drop_nulls().unique().to_list()
+    if named in ([], ["USD"]):
+        return tables
+    unit = named[0].lower() if len(named) == 1 else SEVERAL
+    return [in_currency(table, unit) for table in tables]
 
 
 def facts_within(source: Source, request: Request, progress: Progress = silent) -> Facts:

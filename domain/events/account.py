@@ -11,7 +11,7 @@ from pydantic import Field
 from ..instruments import Instrument
 from ..limits import Limits
 from ..market import Record
-from ..money import Money, Price, Shares, SignedShares
+from ..money import CurrencyCode, Money, Price, Shares, SignedShares
 from ..planning.facts import PlanningRules
 from ..ports import AccountKind, Side
 from ..reasons import Anomalous
@@ -77,11 +77,13 @@ class AccountStatusRecorded(DomainEvent):
     """What kind of account the broker has, and when trades of the session settle.
 
     ``settles_on`` is an ISO date, ``settlement_days`` business days. ``multiplier`` is the broker's
-    of buying power over equity, None where it does not say. ``source`` is ``broker`` or
-    ``configuration``.
+    of buying power over equity, None where it does not say. ``source`` of the kind is ``broker``
+    or ``configuration``. ``currency`` is the account's, in which all its figures are; None where
+    it was not recorded.
     """
 
     TOPIC: ClassVar[str] = "AccountStatusRecorded"
+    VERSION: ClassVar[int] = 2
 
     account: str
     session_date: str
@@ -90,12 +92,14 @@ class AccountStatusRecorded(DomainEvent):
     settles_on: str
     settlement_days: Annotated[int, Field(ge=1, le=3)]
     source: str
+    currency: CurrencyCode | None = None
 
 
 class InstrumentRecorded(DomainEvent):
     """The asset that a symbol names from this session on, when it is first used or has changed."""
 
     TOPIC: ClassVar[str] = "InstrumentRecorded"
+    VERSION: ClassVar[int] = 2
 
     account: str
     session_date: str

@@ -52,6 +52,7 @@ def _assessed_without_settlement(fields: Fields) -> Fields:
 
 
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
+    ("AccountStatusRecorded", 1): _as_it_was,
     ("DecisionAssessed", 1): _as_it_was,
     ("DecisionAssessed", 2): _assessed_without_settlement,
     ("DecisionReceived", 1): _decided_without_curvature,
@@ -62,6 +63,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("InstructionPlanned", 3): _as_it_was,
     ("InstructionReplanned", 1): _as_it_was,
     ("InstructionResumed", 1): _as_it_was,
+    ("InstrumentRecorded", 1): _as_it_was,
     ("InstructionSuspended", 1): _as_it_was,
     ("OrderCancelRequested", 1): _as_it_was,
     ("OrderIntended", 1): _as_it_was,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -87,6 +87,13 @@ class Table:
         if column not in names:
             raise InvalidInput("column", column, f"a column of {self.name}: {', '.join(names)}")
         return names.index(column)
+
+
+def in_currency(table: Table, currency: str) -> Table:
+    """A table whose amounts are named as US dollars, with the currency that they are in."""
+    units = {"usd": currency, "usd/share": f"{currency}/share"}
+    columns = tuple(each._replace(unit=units.get(each.unit, each.unit)) for each in table.columns)
+    return replace(table, columns=columns)
 
 
 class Bound(NamedTuple):

@@ -120,7 +120,7 @@ KEY_TITLES: Final = {
     "symbol": "symbol",
     "account": "account",
     "session_date": "session",
-    "size": "order size from, USD",
+    "size": "order value from",
     "hour": "hour",
     "venue": "venue",
     "order_type": "order type",

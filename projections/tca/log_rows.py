@@ -61,7 +61,7 @@ class TcaRows(InstructionBook):
     """
 
     name: ClassVar[str] = "tca_rows"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +70,8 @@ class TcaRows(InstructionBook):
         self._expected_fees: dict[UUID, Decimal | None] = {}
         self._phases: dict[UUID, list[Row]] = {}
         self._sessions: dict[str, tuple[int, int]] = {}
+        self._currencies: dict[tuple[str, str], str | None] = {}
+        self._priced_in: dict[tuple[str, str], str | None] = {}
         self._halts = HaltLedger()
         self._plans: dict[UUID, list[PlanInForce]] = {}
         self._captured: list[e.MarketDataCaptured] = []
@@ -94,7 +96,8 @@ class TcaRows(InstructionBook):
             on_fills = ZERO
             for name, order in entry.instruction.orders.items():
                 seen = self._orders[id, name]
-                fills = _fill_rows(id, name, order, seen)
+                currency = self._priced_in.get((entry.instruction.account, entry.symbol))
+                fills = _fill_rows(id, name, order, seen, currency)
                 on_fills += sum((row["fee"] for row in fills), ZERO)
                 found["orders"].append(_order_row(entry, name, order, seen))
                 found["fills"] += fills
@@ -120,6 +123,7 @@ class TcaRows(InstructionBook):
             "symbol": plan.symbol,
             "side": plan.side.sign,
             "quantity": plan.quantity,
+            "currency": self._currencies.get((it.account, entry.session_date)),
             "account": it.account,
             "strategy": first.strategy.value,
             "session_date": entry.session_date,
@@ -250,6 +254,12 @@ class TcaRows(InstructionBook):
     def _opened(self, event: e.SessionOpened) -> None:
         self._sessions[event.session_date] = event.open, event.close
 
+    def _status(self, event: e.AccountStatusRecorded) -> None:
+        self._currencies[event.account, event.session_date] = event.currency
+
+    def _instrument(self, event: e.InstrumentRecorded) -> None:
+        self._priced_in[event.account, event.instrument.symbol] = event.instrument.currency
+
     def _started(self, event: e.EngineStarted) -> None:
         self.is_live = self.is_live or event.mode == "live"
 
@@ -269,12 +279,16 @@ class TcaRows(InstructionBook):
             e.InstructionFilled: _has_ended,
             e.OrderIntended: _order_intended,
             e.EngineStarted: _started,
+            e.AccountStatusRecorded: _status,
+            e.InstrumentRecorded: _instrument,
             e.SessionOpened: _opened,
             e.MarketDataCaptured: _market_data,
         }
     )
     IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(ACCOUNT_EVENTS) - {
         e.EngineStarted,
+        e.AccountStatusRecorded,
+        e.InstrumentRecorded,
         e.SessionOpened,
         e.MarketDataCaptured,
     }
@@ -328,7 +342,9 @@ def _order_row(entry: Followed, name: str, order: ChildOrder, seen: _Order) -> R
     }
 
 
-def _fill_rows(id: UUID, name: str, order: ChildOrder, seen: _Order) -> list[Row]:
+def _fill_rows(
+    id: UUID, name: str, order: ChildOrder, seen: _Order, currency: str | None
+) -> list[Row]:
     rows = []
     for fill_id, fill in order.executions.items():
         if not fill.quantity:
@@ -345,6 +361,7 @@ def _fill_rows(id: UUID, name: str, order: ChildOrder, seen: _Order) -> list[Row
                 "fee": seen.fees.get(fill_id, ZERO),
                 "liquidity": liquidity,
                 "venue": venue,
+                "currency": currency,
                 "derived": fill.derived,
                 "positions": seen.positions.get(fill_id, []),
             }

@@ -151,10 +151,12 @@ def test_an_account_that_may_borrow_nothing_is_a_cash_account_to_the_engine(
         read = account_of(server.raw.get("/account"), 0)
         assert read is not None
         assert (read.kind, read.multiplier) == (kind, Decimal(multiplier))
-    silent = {**server.raw.get("/account"), "multiplier": None}
+        assert read.currency == "USD"
+    silent = {**server.raw.get("/account"), "multiplier": None, "currency": "dollars"}
     unknown = account_of(silent, 0)
     assert unknown is not None
     assert unknown.kind is AccountKind.UNKNOWN
+    assert unknown.currency is None
 
 
 def test_the_calendar_says_when_trades_settle(server: PaperServer) -> None:

@@ -100,6 +100,7 @@ def test_an_account_of_unknown_kind_only_reduces_and_configuration_can_say_what_
     assert instructions(ran)[1].executed == 100
     (status,) = of_kind(logged(ran), e.AccountStatusRecorded)
     assert (status.kind, status.source) == (AccountKind.MARGIN, "configuration")
+    assert status.currency == "USD", "what configuration says, since this venue names none"
 
 
 def test_a_log_is_taken_up_with_the_same_books(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
@@ -55,6 +56,7 @@ CLOSED_STATUSES: Final = frozenset({"filled", "canceled", "expired", "rejected",
 NOTHING_TOLD: Final[Mapping[tuple[str, Decimal], str]] = MappingProxyType({})
 _TRADES: Final = frozenset({ReportKind.TRADE, ReportKind.TRADE_CORRECT, ReportKind.TRADE_BUST})
 _EVENT_TIMES: Final = ("canceled_at", "expired_at", "failed_at", "replaced_at", "updated_at")
+CURRENCY: Final = re.compile("[A-Z]{3}")
 
 
 def order_body(request: OrderRequest) -> dict[str, object]:
@@ -200,7 +202,9 @@ def account_of(answer: Json, at: int) -> Account | None:
     kind = AccountKind.UNKNOWN
     if multiplier is not None and multiplier >= 1:
         kind = AccountKind.CASH if multiplier == 1 else AccountKind.MARGIN
-    return Account(equity, cash, power, at, note, kind, multiplier)
+    currency = text_of(answer, "currency") or ""
+    named = currency if CURRENCY.fullmatch(currency) else None  # else configuration stands in
+    return Account(equity, cash, power, at, note, kind, multiplier, named)
 
 
 def position_of(row: Json) -> Position | None:

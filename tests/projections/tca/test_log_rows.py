@@ -5,11 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import pytest
 
 from fillwright.domain.decision import TradeAction
-from fillwright.domain.ports import ReportKind
+from fillwright.domain.instruments import Instrument
+from fillwright.domain.ports import AccountKind, ReportKind
+from fillwright.projections.tca.analysis import Analysis, analyse
 from fillwright.projections.tca.log_rows import TcaRows
+from fillwright.projections.tca.tables import Tables, from_rows
 from tests.projections.story import D, Story
 
 Row = dict[str, Any]
@@ -102,3 +106,46 @@ def test_sums_over_rows_are_those_of_the_instruction(story: Story) -> None:
     assert sum(fill["quantity"] for fill in fills) == made.executed
     assert sum(fill["quantity"] * fill["price"] for fill in fills) == made.notional
     assert sum((fill["fee"] for fill in fills), Decimal(0)) == made.fees
+
+
+def of_currencies(story: Story, account: str | None, asset: str | None) -> Analysis:
+    """A story of one filled order, in an account and of an asset with these currencies."""
+    story.account.record_status(
+        story.stamp(),
+        account=story.name,
+        session_date=story.date,
+        kind=AccountKind.MARGIN,
+        multiplier=D(2),
+        settles_on="2013-10-11",
+        settlement_days=3,
+        source="broker",
+        currency=account,
+    )
+    named = Instrument(broker="alpaca", asset_id="b0b6dd9d", symbol="BAC", currency=asset)
+    story.account.record_instrument(story.stamp(), story.name, story.date, named)
+    story.take(story.account)
+    made = story.start(100)
+    story.fill(made, story.place(made, 100), 100, "10.01", fee="0.35")
+    return analyse(Tables.of(**{name: from_rows(name, each) for name, each in rows(story).items()}))
+
+
+def test_an_own_log_names_the_currency_of_its_account(story: Story) -> None:
+    found = of_currencies(story, "USD", "USD")
+    assert found.instructions["currency"].to_list() == ["USD"]
+    assert "currency_mix" not in found.problems["problem"].to_list()
+    assert found.instructions["fees"].to_list() == [D("0.35")]
+
+
+def test_an_asset_in_another_currency_than_its_account_is_a_mix(story: Story) -> None:
+    found = of_currencies(story, "EUR", "USD")
+    problems = found.problems.filter(pl.col("problem") == "currency_mix")
+    assert problems.height == 1
+    (row,) = found.instructions.iter_rows(named=True)
+    assert row["executed"] == 100
+    assert row["shortfall"] is row["notional"] is row["fees"] is None
+
+
+def test_where_nothing_names_a_currency_there_is_no_mix(story: Story) -> None:
+    found = of_currencies(story, None, None)
+    assert found.instructions["currency"].to_list() == [None]
+    assert found.instructions["shortfall"].null_count() == 0
