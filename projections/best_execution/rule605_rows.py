@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import polars as pl
 
+from ...domain.instruments import ROUND_LOTS
+from ...domain.ports import NANOS
 from ..tca.tables import MONEY
 from .rule605 import GIVEN, Statistics, classified, measured, ratio, statistics_of
 from .rule605_terms import (
@@ -240,15 +243,32 @@ def _detailed(orders: Mapping[str, Decimal], sums: Mapping[str, Any], kind: str,
 
 
 def _lot() -> pl.Expr:
-    """Round lot or more, odd lot, or fraction of a share; round lots are taken as 100 shares."""
+    """Round lot or more, odd lot, or fraction of a share, by the round lot of the order's day."""
     q = pl.col("quantity")
     return (
         pl.when(q < 1)
         .then(pl.lit("FRAC"))
-        .when(q < 100)
+        .when(q < _round_lot())
         .then(pl.lit("ODD"))
         .otherwise(pl.lit("ROUND"))
     )
+
+
+def _round_lot() -> pl.Expr:
+    """Shares in a round lot by the dated table, at the mid when the order was received.
+
+    The rule takes the average close of a month before, which orders do not tell: a stock close to a
+    tier's edge may be in the next tier on some days.
+    """
+    mid = pl.col("bid") / 2 + pl.col("ask") / 2
+    found = pl.lit(None, MONEY)
+    for dated in sorted(ROUND_LOTS, key=lambda row: row.since):
+        lot = pl.lit(dated.tiers[-1].value, MONEY)
+        for tier in reversed(dated.tiers[:-1]):
+            lot = pl.when(mid <= pl.lit(tier.price_max, MONEY)).then(tier.value).otherwise(lot)
+        begins = int(datetime.fromisoformat(f"{dated.since}T00:00:00+00:00").timestamp()) * NANOS
+        found = pl.when(pl.col("received_at") >= begins).then(lot).otherwise(found)
+    return found
 
 
 def _size_improvement() -> dict[str, pl.Expr]:

@@ -1,5 +1,6 @@
 """Rows of Rule 605 from orders and executions worked out by hand."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillwright.domain.errors import InvalidInput
+from fillwright.domain.instruments import round_lot_on
+from fillwright.domain.ports import NANOS
 from fillwright.projections.best_execution import rule605_terms as terms
 from fillwright.projections.best_execution.rule605 import classified, statistics
 from fillwright.projections.best_execution.rule605_files import detailed_text, summary_csv
@@ -176,3 +179,32 @@ def test_values_outside_every_bucket_are_refused() -> None:
         terms.size_bucket(D(0))
     with pytest.raises(InvalidInput, match="elapsed_ns"):
         terms.time_bucket(-1)
+
+
+def ns(day: str) -> int:
+    """When the session of a day opens, in ns UTC."""
+    return int(datetime.fromisoformat(f"{day}T14:30:00+00:00").timestamp()) * NANOS
+
+
+@pytest.mark.parametrize(
+    ("day", "price", "shares", "lot"),
+    [
+        ("2025-10-31", 300, "99", "ODD"),
+        ("2025-10-31", 300, "100", "ROUND"),
+        ("2025-11-03", 250, "99", "ODD"),
+        ("2025-11-03", 251, "40", "ROUND"),
+        ("2025-11-03", 251, "39", "ODD"),
+        ("2026-02-02", 1_001, "10", "ROUND"),
+        ("2026-02-02", 1_001, "9", "ODD"),
+        ("2026-02-02", 10_001, "1", "ROUND"),
+        ("2026-02-02", 10_001, "0.5", "FRAC"),
+    ],
+)
+def test_an_odd_lot_is_below_the_round_lot_of_its_day_and_price(
+    day: str, price: int, shares: str, lot: str
+) -> None:
+    at, quantity, mid = ns(day), D(shares), D(price)
+    some = orders({"received_at": at, "quantity": quantity, "bid": mid, "ask": mid})
+    (row,) = detailed_rows(some, fills(("o0", shares, str(price), 5, None)), **WHO)
+    assert row["LotSizeFlag"] == lot
+    assert round_lot_on(mid, day) <= quantity or lot != "ROUND"
