@@ -15,11 +15,9 @@ from ...domain.money import ZERO
 from ...domain.orders import ChildOrder
 from ...domain.ports import (
     NANOS,
-    BrokerOrder,
     CancelOrder,
     ExecutionReport,
     OtherExecution,
-    ReportKind,
     SubmitOrder,
     TimeInForce,
 )
@@ -27,6 +25,7 @@ from ...domain.reasons import Anomalous, EndReason
 from ..storage.records import is_of
 from .comparing import gives_positions, position_breaks
 from .desk import Desk
+from .inferred_reports import absent, ended
 from .keeping import Kept, begin
 from .known import is_over
 from .working import Working
@@ -352,7 +351,7 @@ class Recovery:
             request = instruction.requests[order.client_order_id]
             desk.commands.append(SubmitOrder(request, again=True))
         elif desk.broker.capabilities.lists_closed_orders and not self._may_still_trade(order):
-            self._working.take(_absent(order, desk.now))
+            self._working.take(absent(order, desk.now))
 
     async def _settle_known(self, instruction: Instruction, order: ChildOrder) -> None:
         """Believe the broker when it says that an order it once had can trade no more."""
@@ -363,7 +362,7 @@ class Recovery:
                 for report in await desk.broker.reports_since([name]):
                     self._working.take(report)
                 if instruction.orders[name].is_open:
-                    self._working.take(_ended(seen, desk.now))
+                    self._working.take(ended(seen, desk.now))
                 return
         if order.pending_cancel:
             desk.commands.append(CancelOrder(name, order.venue_order_id))
@@ -382,27 +381,3 @@ class Recovery:
         reported = await desk.broker.positions()
         moved = desk.instructions.moved(opened.session_date)
         return list(position_breaks(opened, moved, reported, desk.account.standing.accepted))
-
-
-def _ended(seen: BrokerOrder, now: int) -> ExecutionReport:
-    return ExecutionReport(
-        kind=ReportKind.CANCELED if seen.status == "canceled" else ReportKind.EXPIRED,
-        client_order_id=seen.client_order_id,
-        market_time=now,
-        receive_time=now,
-        venue_order_id=seen.venue_order_id,
-        cum_qty=seen.filled_qty,
-        text=f"the broker has it as {seen.status}, no longer open",
-        derived=True,
-    )
-
-
-def _absent(order: ChildOrder, now: int) -> ExecutionReport:
-    return ExecutionReport(
-        kind=ReportKind.EXPIRED,
-        client_order_id=order.client_order_id,
-        market_time=now,
-        receive_time=now,
-        text="not in the broker's complete list of the day's orders and fills",
-        derived=True,
-    )
