@@ -59,6 +59,7 @@ REPORTS_BEFORE_COMMIT: Final = 64
 """In the simulated day a lost report is given again, so they may share the next order's commit."""
 
 LIMITS: Final = Limits(
+    daily_loss_pct_max=Decimal(100),
     trades_max_per_day=1_000_000,
     turnover_pct_max=Decimal(100_000),
     position_pct_max=Decimal(1_000),

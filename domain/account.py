@@ -11,6 +11,7 @@ from . import events as e
 from .account_positions import Disagreeing, PositionStanding, position_records
 from .aggregate import Aggregate
 from .corporate import CorporateAction
+from .day_loss import DayFigures
 from .errors import invariant
 from .ids import account_stream_id
 from .instruments import Instrument, InstrumentBook
@@ -24,8 +25,8 @@ class TradingAccount(Aggregate):
     """One broker account as its events say.
 
     ``limits`` and ``rules`` are those in force, ``kills`` the scopes that are blocked, ``session``
-    the last one opened, ``status`` the kind of account and when trades settle, and
-    ``closed_sessions`` the dates that were closed.
+    the last one opened, ``day`` what the account was worth before it, ``status`` the kind of
+    account and when trades settle, and ``closed_sessions`` the dates that were closed.
     """
 
     def __init__(self, id: UUID) -> None:
@@ -38,6 +39,7 @@ class TradingAccount(Aggregate):
         self.session: e.SessionOpened | None = None
         self.status: e.AccountStatusRecorded | None = None
         self.standing = PositionStanding()
+        self.day = DayFigures()
         self.instruments = InstrumentBook()
         self.statements: dict[str, e.StatementReconciled] = {}
         self.signed_off: dict[str, str] = {}
@@ -332,6 +334,7 @@ class TradingAccount(Aggregate):
         """Bring the state forward by one event."""
         self.version = event.originator_version
         self.standing.apply(event)
+        self.day.apply(event)
         if isinstance(event, e.LimitChanged):
             self.limits = event.limits
         elif isinstance(event, e.RulesInForce):

@@ -54,15 +54,16 @@ class Limits(Record):
     """The limits of one account; a change is a new record with a higher ``version``.
 
     Percentages are of account equity: turnover of the equity at the session's first account
-    record, positions of the equity now. ``adv_fraction_max`` is a share of average daily volume.
-    ``reducing_*`` is the reserve for orders that only reduce a position once the daily limits are
-    used up. ``restricted`` symbols are never traded.
+    record, positions of the equity now, the day's loss of the equity at the close before.
+    ``adv_fraction_max`` is a share of average daily volume. ``reducing_*`` is the reserve for what
+    only reduces a position once the daily limits are used up. ``restricted`` is never traded.
     """
 
     version: Annotated[int, Field(ge=1)] = 1
     trades_max_per_day: Annotated[int, Field(ge=0, le=1_000_000)] = 50
     turnover_pct_max: Annotated[Decimal, Field(ge=0, le=100_000)] = Decimal(25)
     position_pct_max: Annotated[Decimal, Field(ge=0, le=1_000)] = Decimal(5)
+    daily_loss_pct_max: Annotated[Decimal, Field(gt=0, le=100)] = Decimal(5)
     slippage_bps_max: Annotated[Decimal, Field(gt=0, le=5_000)] = Decimal(500)
     collar_bps_max: Annotated[Decimal, Field(gt=0, le=9_999)] = Decimal(1_000)
     order_value_usd_max: Annotated[Decimal, Field(gt=0, le=Decimal("1e12"))] = Decimal(5_000_000)

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     CLOSING_BUFFER = "closing_buffer"
     DAILY_TRADES = "daily_trades"
     DAILY_TURNOVER = "daily_turnover"
+    DAILY_LOSS = "daily_loss"
     POSITION_SIZE = "position_size"
     MAX_SLIPPAGE = "max_slippage"
     SPREAD_EXCEEDS_BOUND = "spread_exceeds_bound"

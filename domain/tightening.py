@@ -19,6 +19,7 @@ LESS_IS_TIGHTER: Final = frozenset(
         "trades_max_per_day",
         "turnover_pct_max",
         "position_pct_max",
+        "daily_loss_pct_max",
         "slippage_bps_max",
         "collar_bps_max",
         "order_value_usd_max",

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from ...domain import ids
 from ...domain.decision import TEXT_MAX, Decision, TradeAction
 from ...domain.instruction import Instruction
-from ...domain.intake import Intake, read_decision
+from ...domain.intake import Intake
 from ...domain.limits import CounterUpdate, PositionFacts, release, reservation_counters
-from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import ZERO
 from ...domain.planning.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
 from ...domain.planning.inputs import inputs_of, is_recordable
 from ...domain.planning.planner import plan_decision
 from ...domain.planning.sizing import Sized, size_decision
 from ...domain.ports import NANOS, Side
-from ...domain.reasons import EndReason, Reason, Refusal
+from ...domain.reasons import EndReason, Refusal
 from ...domain.timing.rules import assess
 from .corporate_facts import crossed_ex_date, name_facts
 from .desk import Desk
 from .figures import Figures
-from .market_rules import record_instrument, short_facts
+from .incoming import (
+    Arrival,
+    arrival_quote,
+    raw_bytes,
+    read_arrival,
+    refusal_of_reuse,
+    session_date,
+)
+from .market_rules import loss_basis, record_instrument, short_facts
 from .permits import permitted
 from .session_books import record_status
 
@@ -39,14 +45,6 @@ class Admitted:
     instruction: Instruction
     repeated: bool = False
     reused: Refusal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A decision as it came: its raw fields or bytes, and an id that a file gave it."""
-
-    raw: Mapping[str, object] | bytes
-    file_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Admission:
     async def admit(self, arrival: Arrival) -> Admitted:
         """Record a decision and what became of it."""
         desk = self._desk
-        read = _read(arrival, desk)
+        read = read_arrival(arrival, desk)
         if isinstance(read, tuple):
             return self._unreadable(arrival, read)
         decision_id = read.decision_id or arrival.file_id
@@ -79,7 +77,7 @@ class Admission:
         id = ids.instruction_id(desk.name, decision_id)
         known = desk.instructions.get(id)
         if known is not None:
-            reused = None if known.content_hash == content else _reused(decision_id)
+            reused = None if known.content_hash == content else refusal_of_reuse(decision_id)
             return Admitted(known, repeated=True, reused=reused)
         await self._figures.beside(read.decision.symbol, f"{desk.name}:{decision_id}")
         record_instrument(desk, read.decision.symbol)
@@ -142,13 +140,13 @@ class Admission:
         desk, now = self._desk, self._desk.now
         market = desk.market.state(decision.symbol, now)
         session = desk.calendar.session_at(now)
-        quote, _ = _arrival(market, desk)
+        quote, _ = arrival_quote(market, desk)
         account, positions = await self._figures.now()
         status = desk.account.status
         if session is not None and status is not None and status.kind is not account.kind:
             record_status(desk, account, session)
         held = positions.get(decision.symbol)
-        date = session.date if session else _session_date(desk)
+        date = session.date if session else session_date(desk)
         usage = desk.usage.usage(desk.name, date, as_of=account.at)
         if not usage.session_equity_usd:
             usage = replace(usage, session_equity_usd=account.equity)
@@ -171,6 +169,7 @@ class Admission:
             names=name_facts(desk, decision.symbol, date),
             unexplained=desk.account.standing.told(decision.symbol),
             short=short_facts(desk, decision, market),
+            loss_basis_usd=loss_basis(desk),
         )
         return replace(facts, timing=self._timing(facts, decision))
 
@@ -206,7 +205,7 @@ class Admission:
 
     def _receive(self, instruction: Instruction, entry: Entry) -> None:
         desk, facts = self._desk, entry.facts
-        quote, note = _arrival(facts.market, desk)
+        quote, note = arrival_quote(facts.market, desk)
         subject = f"{desk.name}:{entry.decision_id}"
         text = json.dumps(
             {"reasoning": entry.read.reasoning, "risk_factors": list(entry.read.risk_factors)},
@@ -220,7 +219,7 @@ class Admission:
                 receive_time=desk.now,
             ),
             account=desk.name,
-            session_date=facts.session.date if facts.session else _session_date(desk),
+            session_date=facts.session.date if facts.session else session_date(desk),
             decision_id=entry.decision_id,
             content_hash=entry.content,
             decision=entry.read.decision,
@@ -295,7 +294,7 @@ class Admission:
     def _unreadable(self, arrival: Arrival, refusals: tuple[Refusal, ...]) -> Admitted:
         """Record what could not be read as rejected, under an id from its bytes (ruling 10)."""
         desk = self._desk
-        raw = _raw_bytes(arrival.raw)
+        raw = raw_bytes(arrival.raw)
         decision_id = arrival.file_id or f"raw:{hashlib.sha256(raw).hexdigest()}"
         id = ids.instruction_id(desk.name, decision_id)
         known = desk.instructions.get(id)
@@ -308,7 +307,7 @@ class Admission:
         instruction.receive(
             desk.stamp(str(id), f"decision:{decision_id}"[:200], receive_time=desk.now),
             account=desk.name,
-            session_date=session.date if session else _session_date(desk),
+            session_date=session.date if session else session_date(desk),
             decision_id=decision_id,
             content_hash=hashlib.sha256(raw).hexdigest(),
             decision=None,
@@ -347,53 +346,3 @@ class Admission:
             if not is_past and instruction.content_hash == content:
                 return instruction.decision_id
         return None
-
-
-def _read(arrival: Arrival, desk: Desk) -> Intake | tuple[Refusal, ...]:
-    if isinstance(arrival.raw, bytes):
-        # The bytes may hold personal text, so the refusal only says how many there are (ruling 23).
-        observed = f"{len(arrival.raw)} bytes that are no JSON object"
-        return (
-            Refusal(
-                reason=Reason.UNREADABLE,
-                field="decision",
-                observed=observed,
-                allowed="a JSON object",
-                message=f"The decision could not be read: {observed}.",
-            ),
-        )
-    return read_decision(arrival.raw, rules=desk.rules.intake)
-
-
-def _raw_bytes(raw: Mapping[str, object] | bytes) -> bytes:
-    return raw if isinstance(raw, bytes) else json.dumps(raw, sort_keys=True, default=str).encode()
-
-
-def _reused(decision_id: str) -> Refusal:
-    return Refusal(
-        reason=Reason.DECISION_ID_REUSED,
-        field="decision_id",
-        observed=decision_id,
-        allowed="an id that no other decision of this account has had",
-        would_pass="a new decision_id",
-        message=f"decision_id {decision_id!r} belongs to a decision with other content.",
-    )
-
-
-def _arrival(market: MarketState, desk: Desk) -> tuple[Quote | None, str]:
-    """The quote that arrival is measured at, or None with the reason (ruling 2)."""
-    if market.status is not TradingStatus.OPEN:
-        return None, f"symbol is {market.status.value}"
-    quote = market.quote
-    if quote is None:
-        return None, "no quote"
-    if not quote.is_two_sided:
-        return None, "quote locked or crossed"
-    oldest = desk.limits.quote_age_seconds_max * NANOS
-    if market.quote_age_ns is None or market.quote_age_ns > oldest:
-        return None, "quote stale"
-    return quote, ""
-
-
-def _session_date(desk: Desk) -> str:
-    return desk.calendar.next_session(desk.now).date

@@ -18,7 +18,8 @@ from ...domain.planning.facts import Facts, Outcome, Planned
 from ...domain.planning.planner import plan_decision
 from ...domain.planning.terms import choose_strategy
 from ...domain.reasons import Reason, Refusal
-from .admission import Admission, Admitted, Arrival, Entry
+from .admission import Admission, Admitted, Entry
+from .incoming import Arrival
 
 ADVISED = "advised_strategy"
 """The timing rule recorded where a caller's timing engine chose the strategy."""

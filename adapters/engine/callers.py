@@ -10,7 +10,8 @@ from uuid import UUID
 
 from ...domain.instruction import Instruction
 from ...domain.reasons import EndReason
-from .admission import Admitted, Arrival
+from .admission import Admitted
+from .incoming import Arrival
 
 
 class Coming(NamedTuple):

@@ -14,12 +14,13 @@ from ...domain.limits import Limits
 from ...domain.ports import NANOS, ExecutionReport, ReportKind
 from ...domain.reasons import EndReason
 from ..storage.records import Conflict, CounterExceeded
-from .admission import Admitted, Arrival
+from .admission import Admitted
 from .batching import AdvisedArrival, BatchAdmission
 from .callers import Callers, all_of, tell
 from .control import Control
 from .desk import Desk
 from .drop_copy import DropCopy
+from .incoming import Arrival
 from .interruption import end_overdue, is_killed, is_stuck, patience_until, reload
 from .messages import MessageBudget
 from .recovery import Recovery

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from ...domain.decision import Decision, TradeAction
@@ -51,6 +52,18 @@ def short_facts(desk: Desk, decision: Decision, market: MarketState) -> ShortFac
     told = desk.market.shortable(decision.symbol) if isinstance(desk.market, LendsShares) else None
     test = market.trading.price_test if market.trading is not None else None
     return ShortFacts(shortable=told, locate=decision.locate, price_test=test)
+
+
+def loss_basis(desk: Desk) -> Decimal | None:
+    """What the account was worth before the session that is open, None before the first."""
+    figures = desk.account.day
+    ended, opened = figures.close_before, desk.account.session
+    consecutive = (
+        ended is not None
+        and opened is not None
+        and desk.calendar.next_session(ended).date == opened.session_date
+    )
+    return figures.basis_usd(consecutive=consecutive)
 
 
 def record_instrument(desk: Desk, symbol: str) -> None:

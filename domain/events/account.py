@@ -110,6 +110,7 @@ class LimitChanged(DomainEvent):
     """The limits in force from here on, and who set them."""
 
     TOPIC: ClassVar[str] = "LimitChanged"
+    VERSION: ClassVar[int] = 2
 
     limits: Limits
     reason: str

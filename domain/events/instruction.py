@@ -49,7 +49,7 @@ class DecisionAssessed(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "DecisionAssessed"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     inputs: PlanningInputs
 
@@ -94,6 +94,7 @@ class InstructionRejected(DomainEvent):
     """We refused the decision, or the broker refused all of it."""
 
     TOPIC: ClassVar[str] = "InstructionRejected"
+    VERSION: ClassVar[int] = 2
 
     refusals: Annotated[tuple[Refusal, ...], Field(min_length=1)]
     checks: tuple[Check, ...] = ()

@@ -51,21 +51,29 @@ def _assessed_without_settlement(fields: Fields) -> Fields:
     return {**fields, "inputs": inputs}
 
 
+def _limits_without_losses(fields: Fields) -> Fields:
+    """Version 1 had no limit on a day's loss: one that is only reached with nothing left."""
+    return {**fields, "limits": {**fields["limits"], "daily_loss_pct_max": "100"}}
+
+
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("AccountStatusRecorded", 1): _as_it_was,
     ("DecisionAssessed", 1): _as_it_was,
     ("DecisionAssessed", 2): _assessed_without_settlement,
+    ("DecisionAssessed", 3): _as_it_was,
     ("DecisionReceived", 1): _decided_without_curvature,
     ("DecisionReceived", 2): _as_it_was,
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
     ("InstructionPlanned", 1): _planned_without_estimate,
     ("InstructionPlanned", 2): _as_it_was,
     ("InstructionPlanned", 3): _as_it_was,
+    ("InstructionRejected", 1): _as_it_was,
     ("InstructionReplanned", 1): _as_it_was,
     ("InstructionResumed", 1): _as_it_was,
     ("InstrumentRecorded", 1): _as_it_was,
     ("InstructionSuspended", 1): _as_it_was,
     ("OrderCancelRequested", 1): _as_it_was,
+    ("LimitChanged", 1): _limits_without_losses,
     ("OrderIntended", 1): _as_it_was,
     ("RulesInForce", 1): _rules_of_three_triggers,
     ("RulesInForce", 2): _as_it_was,

@@ -154,6 +154,8 @@ class Facts:
     was admitted before and is only checked again at its release. ``volume_curve`` is as in
     ``StrategyParameters``. ``cash`` says what is settled, None where our record does not;
     ``unexplained`` in words how the broker's position differs from ours, empty when it does not.
+    ``loss_basis_usd`` is what the account was worth before the session, None where nobody asked.
+    ``listing`` is the listing market as ``auctions.VENUE_CUTOFFS`` names it, None where unknown.
     """
 
     account_id: str
@@ -176,6 +178,8 @@ class Facts:
     cash: CashFacts | None = None
     names: NameFacts = NO_NAMES
     unexplained: str = ""
+    loss_basis_usd: Decimal | None = None
+    listing: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.volume_curve) > CURVE_BUCKETS_MAX:

@@ -123,6 +123,8 @@ class PlanningInputs(Record):
     former_names: tuple[str, ...] = ()
     renamed_to: str = ""
     unexplained: str = ""
+    loss_basis_usd: Decimal | None = None
+    listing: str | None = None
 
     def decision(self, received: Decision) -> Decision:
         """The decision as it was planned."""
@@ -162,6 +164,8 @@ class PlanningInputs(Record):
             cash=self.cash.facts() if self.cash else None,
             names=NameFacts(self.former_names, self.renamed_to),
             unexplained=self.unexplained,
+            loss_basis_usd=self.loss_basis_usd,
+            listing=self.listing,
         )
 
 
@@ -198,6 +202,8 @@ def inputs_of(
         former_names=facts.names.former,
         renamed_to=facts.names.renamed_to,
         unexplained=facts.unexplained,
+        loss_basis_usd=facts.loss_basis_usd,
+        listing=facts.listing,
     )
 
 

@@ -118,7 +118,7 @@ def _closed(
     early: BeforeOpen,
 ) -> Outcome:
     """The market is closed: wait for the next open if that is wanted, else refuse."""
-    checks = general.checks + unmade_checks(facts.limits.version)
+    checks = general.checks + unmade_checks(facts)
     blocking = tuple(r for name, r in general.refusals if name not in NEEDS_OPEN_MARKET)
     if isinstance(sizing, Refusal):
         blocking = (*blocking, sizing)
@@ -148,7 +148,7 @@ def _opening(
     if facts.now < times.enter_from:
         waiting = tuple(r for name, r in general.refusals if name not in NEEDS_OPEN_MARKET)
         blocking = tuple(r for r in waiting if r.reason is not Reason.MARKET_CLOSED)
-        checks = general.checks + unmade_checks(facts.limits.version)
+        checks = general.checks + unmade_checks(facts)
         if blocking:
             return Refused(blocking, checks, anomalies)
         return Deferred(None, times.enter_from, "waits for the opening auction", checks)
@@ -172,8 +172,7 @@ def _plan(
     anomalies: tuple[Noted, ...],
 ) -> tuple[Planned | None, Findings]:
     """The plan as far as it can be made, with all findings; None without size, price or start."""
-    version = facts.limits.version
-    unmade = Findings(unmade_checks(version), ())
+    unmade = Findings(unmade_checks(facts), ())
     if isinstance(sizing, Refusal):
         return None, merged([general, unmade, Findings((), (("size", sizing),))])
     quote = facts.quote

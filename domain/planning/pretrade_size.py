@@ -16,6 +16,7 @@ from ..ports import SellMark, Side
 from ..reasons import Check, Reason
 from .facts import Facts
 from .pretrade import Failure, Findings, Verdict, conclude, merged
+from .pretrade_loss import daily_loss, keeps_basis
 from .pretrade_settlement import (
     account_status,
     explained_position,
@@ -80,6 +81,8 @@ class SizedCheckSpec:
     name: str
     reason: Reason
     make: Callable[[SizedTrial], Verdict]
+    is_asked: Callable[[Facts], bool] = lambda facts: True
+    """Whether it is made at all: facts of before it was there do not have what it needs."""
 
 
 def sized_trial(decision: Decision, facts: Facts, terms: PlanTerms, quote: Quote) -> SizedTrial:
@@ -114,17 +117,19 @@ def sized_trial(decision: Decision, facts: Facts, terms: PlanTerms, quote: Quote
 
 def sized_checks(trial: SizedTrial) -> Findings:
     """Make every check that needs a quantity."""
-    version = trial.facts.limits.version
-    return merged(
-        [conclude(spec.name, spec.reason, spec.make(trial), version) for spec in SIZED_CHECKS]
-    )
+    facts = trial.facts
+    asked = (spec for spec in SIZED_CHECKS if spec.is_asked(facts))
+    version = facts.limits.version
+    return merged([conclude(spec.name, spec.reason, spec.make(trial), version) for spec in asked])
 
 
-def unmade_checks(version: int) -> tuple[Check, ...]:
+def unmade_checks(facts: Facts) -> tuple[Check, ...]:
     """The sized checks of a decision that has no quantity: recorded as not passed."""
+    version = facts.limits.version
     return tuple(
         Check(name=spec.name, passed=False, limit_version=version, note=NOT_EVALUATED)
         for spec in SIZED_CHECKS
+        if spec.is_asked(facts)
     )
 
 
@@ -346,6 +351,7 @@ SIZED_CHECKS: Final[tuple[SizedCheckSpec, ...]] = (
     SizedCheckSpec("self_cross", Reason.SELF_CROSS, _self_cross),
     SizedCheckSpec("short_sale", Reason.SHORT_SALE, _short_sale),
     SizedCheckSpec("position", Reason.POSITION_SIZE, _position),
+    SizedCheckSpec("daily_loss", Reason.DAILY_LOSS, daily_loss, keeps_basis),
     SizedCheckSpec("explained_position", Reason.UNEXPLAINED_POSITION, explained_position),
     SizedCheckSpec("account_status", Reason.ACCOUNT_STATUS, account_status),
     SizedCheckSpec("buying_power", Reason.BUYING_POWER, _buying_power),

@@ -97,6 +97,7 @@ POV = plan_of(ExecutionStrategy.POV, participation_cap=D("0.1"), quantity=D(1000
 VOLUME = view_of().model_copy(update={"volume_at_start": D(0)})
 BOUND = plan_of(TWAP, bound_price=D("100.05"), bound_bps=D(5))
 MINUTE = (NOON - NANOS,) * 10
+WAS_A_MILLION = {"loss_basis_usd": D(1_000_000), "limits": Limits(daily_loss_pct_max=D(5))}
 SHORT = {"limits": Limits(allow_short=True)}
 
 
@@ -164,6 +165,11 @@ CASES: Final[dict[str, Case]] = {
         admits(Reason.POSITION_SIZE, SIZED, position=D(400)),
         refuses(Reason.POSITION_SIZE, SIZED, position=D(401)),
     ),
+    # What was a million at the close before may lose just less than 5 %.
+    "DAILY_LOSS": Case(
+        admits(Reason.DAILY_LOSS, SIZED, account=an_account("950_000.01"), **WAS_A_MILLION),
+        refuses(Reason.DAILY_LOSS, SIZED, account=an_account("950_000"), **WAS_A_MILLION),
+    ),
     "RESTRICTED_LIST": Case(
         admits(Reason.RESTRICTED, SIZED, limits=Limits(restricted=("BAC",))),
         refuses(Reason.RESTRICTED, SIZED, limits=Limits(restricted=("IBM",))),
@@ -216,7 +222,6 @@ CASES: Final[dict[str, Case]] = {
 }
 
 ELSEWHERE: Final[dict[str, str]] = {
-    "DAILY_LOSS": "there is no limit of losses: turnover and positions are limited",
     "CANCEL_ON_DISCONNECT": "orders are cancelled when the engine is told to stop, and when the "
     "feed has been gone for 30 s; no broker here cancels when its client is gone",
     "MONITOR_ALERT": "alerts are measured from the event on by the monitor's own tests",

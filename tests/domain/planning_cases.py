@@ -78,6 +78,7 @@ def some_facts(**changes: Any) -> Facts:
         "rules": PlanningRules(),
         "next_session": NEXT_SESSION,
         "identified": True,
+        "loss_basis_usd": D(1_000_000),
     }
     return Facts(**{**fields, **changes})
 

@@ -481,7 +481,12 @@ def test_a_quarter_of_equity_is_the_days_turnover(used: str, fits: bool) -> None
 
 def test_turnover_is_measured_against_the_equity_at_the_sessions_start() -> None:
     usage = a_usage(turnover_usd=D(219_970))
-    passes(a_decision(order_size=D(300)), usage=usage, account=an_account(equity="700000"))
+    passes(
+        a_decision(order_size=D(300)),
+        usage=usage,
+        account=an_account(equity="700000"),
+        loss_basis_usd=None,
+    )
     smaller = a_usage(turnover_usd=D(219_970), session_equity_usd=D(999_000))
     refused(a_decision(), Reason.DAILY_TURNOVER, usage=smaller)
 

@@ -23,6 +23,7 @@ from fillwright.domain.switching import SwitchingRules
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("FILLWRIGHT_MARKET_DIR", ROOT.parent / "shared" / "data"))
 LIMITS = Limits(
+    daily_loss_pct_max=Decimal(100),
     turnover_pct_max=Decimal(100_000),
     position_pct_max=Decimal(1_000),
     order_value_usd_max=Decimal("1e12"),

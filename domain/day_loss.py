@@ -1,0 +1,50 @@
+"""What an account has lost since the close before: realised and unrealised, fees included.
+
+The loss is what the account was worth at the close of the session before, with what cash came or
+went overnight, less what it is worth now by the broker's record. Holdings count at the market, so
+that a gap at the open counts too. Cash that comes or goes *within* a session cannot be told from
+a result and counts as one.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from . import events as e
+
+
+class DayFigures:
+    """Folds sessions into what an account was worth before the session that is open."""
+
+    def __init__(self) -> None:
+        self._opened: e.SessionOpened | None = None
+        self._closed: e.SessionClosed | None = None
+        self._before: tuple[e.SessionOpened, e.SessionClosed] | None = None
+
+    @property
+    def close_before(self) -> int | None:
+        """When the last session that is closed on the record ended (ns UTC), None without one."""
+        return None if self._before is None else self._before[0].close
+
+    def basis_usd(self, *, consecutive: bool) -> Decimal | None:
+        """What losses of the open session are counted from, None before the first session.
+
+        That is the equity at the close before, with the cash that came overnight, where
+        ``consecutive`` says that no session lies between; else the equity at its first record.
+        """
+        if self._opened is None:
+            return None
+        if self._before is None or not consecutive:
+            return self._opened.equity
+        closed = self._before[1]
+        return closed.equity + self._opened.cash - closed.cash
+
+    def apply(self, event: e.DomainEvent) -> None:
+        """Bring the figures forward by one event."""
+        if isinstance(event, e.SessionClosed):
+            self._closed = event
+        elif isinstance(event, e.SessionOpened):
+            opened, closed = self._opened, self._closed
+            fits = opened and closed and opened.session_date == closed.session_date
+            self._before = (opened, closed) if fits and opened and closed else None
+            self._opened = event

@@ -1,0 +1,49 @@
+"""The pre-trade check of the day's loss: past the limit no risk is added until the next session."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+from typing import TYPE_CHECKING, Final
+
+from ..money import ZERO, plain
+from .pretrade import Failure, Verdict
+
+if TYPE_CHECKING:
+    from .facts import Facts
+    from .pretrade_size import SizedTrial
+
+HUNDRED: Final = Decimal(100)
+CENT: Final = Decimal("0.01")
+
+
+def loss_usd(basis: Decimal, equity: Decimal) -> Decimal:
+    """The loss since ``basis``, 0 for a gain."""
+    return max(basis - equity, ZERO)
+
+
+def keeps_basis(facts: Facts) -> bool:
+    """Whether it is known what the account was worth before; older records do not say."""
+    return facts.loss_basis_usd is not None
+
+
+def daily_loss(trial: SizedTrial) -> Verdict:
+    """No risk is added once the day's loss has reached the limit; what only reduces passes."""
+    facts, percent = trial.facts, trial.facts.limits.daily_loss_pct_max
+    basis = facts.loss_basis_usd or facts.account.equity
+    loss = loss_usd(basis, facts.account.equity)
+    bound = (basis * percent / HUNDRED).quantize(CENT, rounding=ROUND_DOWN)
+    if loss < bound:
+        return Verdict(loss, bound, "USD")
+    if trial.reducing:
+        return Verdict(loss, bound, "USD", "reached; only reduces the position")
+    failure = Failure(
+        "daily_loss",
+        f"{_usd(loss)} lost since the close before, of {_usd(basis)}",
+        f"less than {_usd(bound)}, {plain(percent)} % of it",
+        "an order that only reduces the position, or the next session",
+    )
+    return Verdict(loss, bound, "USD", "", failure)
+
+
+def _usd(amount: Decimal) -> str:
+    return f"{amount.quantize(CENT):,} USD"
