@@ -1,10 +1,17 @@
-"""What recorded corporate actions say about a decision: other names, and ex-dates crossed."""
+"""What corporate actions, and positions that none explains, say about decisions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+
+from ...domain import events as e
+from ...domain.account_positions import Disagreeing
 from ...domain.corporate import between, name_now, names_before
 from ...domain.instruction import Instruction
+from ...domain.money import ZERO
 from ...domain.planning.facts import NO_NAMES, NameFacts
+from .comparing import gives_positions
 from .desk import Desk
 
 
@@ -25,3 +32,23 @@ def crossed_ex_date(desk: Desk, instruction: Instruction, symbol: str) -> bool:
     known = desk.account.standing.actions.values()
     crossed = between(known, instruction.session_date, session.date)
     return any(symbol in (one.symbol, one.new_symbol) for one in crossed)
+
+
+def hold_breaks(desk: Desk, trigger: str, breaks: Sequence[e.Break]) -> None:
+    """Hold positions that disagree as unexplained until they agree or a person closes them."""
+    stamp = desk.stamp("account", trigger)
+    opened = desk.account.session
+    if opened is None or not gives_positions(desk.broker):
+        return
+    began = {each.symbol: each.quantity for each in opened.positions}
+    found = []
+    for one in breaks:
+        if one.kind == "position" and one.symbol:
+            ours, theirs = Decimal(one.ours), Decimal(one.theirs)
+            start = began.get(one.symbol, ZERO)
+            # Between the session's start and our record the broker may only be behind.
+            if not min(start, ours) <= theirs <= max(start, ours):
+                found.append(Disagreeing(one.symbol, ours, theirs))
+    date, origin = opened.session_date, e.BreakOrigin.SESSION
+    desk.account.positions_agree(stamp, [one.symbol for one in found])
+    desk.account.positions_differ(stamp, desk.name, date, date, found, origin)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Final, Protocol, runtime_checkable
 
 from ...domain import events as e
-from ...domain.account_positions import Disagreeing
 from ...domain.errors import BrokerUnavailable
 from ...domain.ids import account_stream_id
 from ...domain.instruction import Instruction
-from ...domain.money import ZERO
 from ...domain.orders import ChildOrder
 from ...domain.ports import (
     NANOS,
@@ -23,7 +20,8 @@ from ...domain.ports import (
 )
 from ...domain.reasons import Anomalous, EndReason
 from ..storage.records import is_of
-from .comparing import gives_positions, position_breaks
+from .comparing import position_breaks
+from .corporate_facts import hold_breaks
 from .desk import Desk
 from .inferred_reports import absent, ended
 from .keeping import Kept, begin
@@ -261,7 +259,7 @@ class Recovery:
         desk.account.reconciled(
             desk.stamp("account", trigger), trigger, len(open_orders), fills, tuple(breaks)
         )
-        self._take_breaks(trigger, breaks)
+        hold_breaks(desk, trigger, breaks)
         desk.touch(desk.account)
         return breaks
 
@@ -291,25 +289,6 @@ class Recovery:
         is_new = today is not None and opened is not None and opened.session_date != today.date
         if is_new and self.enter is not None:
             await self.enter()
-
-    def _take_breaks(self, trigger: str, breaks: Sequence[e.Break]) -> None:
-        """Hold positions that disagree as unexplained until they agree or a person closes them."""
-        desk, stamp = self._desk, self._desk.stamp("account", trigger)
-        opened = desk.account.session
-        if opened is None or not gives_positions(desk.broker):
-            return
-        began = {each.symbol: each.quantity for each in opened.positions}
-        found = []
-        for one in breaks:
-            if one.kind == "position" and one.symbol:
-                ours, theirs = Decimal(one.ours), Decimal(one.theirs)
-                start = began.get(one.symbol, ZERO)
-                # Between the session's start and our record the broker may only be behind.
-                if not min(start, ours) <= theirs <= max(start, ours):
-                    found.append(Disagreeing(one.symbol, ours, theirs))
-        date, origin = opened.session_date, e.BreakOrigin.SESSION
-        desk.account.positions_agree(stamp, [one.symbol for one in found])
-        desk.account.positions_differ(stamp, desk.name, date, date, found, origin)
 
     async def _lasting_breaks(self, ids: Sequence[str]) -> list[e.Break]:
         """Where positions disagree also after what was on its way meanwhile has been taken in."""
