@@ -51,11 +51,10 @@ class AlpacaProvider:
         self.rest = AlpacaRest(access)
         try:
             self.clock: BrokerClock = market_clock(self.rest)
-        except ApiRefusal as refusal:
-            hint = "; check the key id and the secret key" if refusal.is_of_keys else ""
-            raise BrokerUnavailable(f"{access.trading_url}: {refusal}{hint}") from None
-        except ApiSilence as silence:
-            raise BrokerUnavailable(f"{access.trading_url}: {silence}") from None
+        except (ApiRefusal, ApiSilence) as error:
+            step = error.next_step or "run `fillwright doctor`"
+            seen = f"{access.trading_url}: {error}".rstrip(".")
+            raise BrokerUnavailable(f"{seen}. Nothing was sent or recorded: {step}") from None
         self.exchange = ExchangeCalendar(exchange)
         self.broker: AlpacaBroker = AlpacaBroker(access, self.rest, self.clock)
         self.market: AlpacaMarketData = AlpacaMarketData(

@@ -201,25 +201,23 @@ def _broker(settings: Settings, addresses: Mapping[str, str | None]) -> list[Fin
     try:
         access = access_of(settings, **addresses)
     except InvalidInput as error:
-        return [Finding("keys", Health.FAIL, str(error), "set them; they are never shown")]
+        is_of_keys = error.field == "broker keys"
+        step = "set them; they are never shown" if is_of_keys else "correct the named setting"
+        return [Finding("keys" if is_of_keys else "connectivity", Health.FAIL, str(error), step)]
     except ImportError:
         return [Finding("keys", Health.SKIPPED, "alpaca-py is not installed", MISSING)]
-    from .alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence
+    from .alpaca_api.rest import CHECK_ADDRESS, AlpacaRest, ApiRefusal, ApiSilence
 
     keys = Finding("keys", Health.OK, "a key id and a secret key are set")
     rest = AlpacaRest(access)
     began = time.monotonic()
     try:
         clock = rest.get("/clock")
-    except ApiRefusal as refusal:
-        step = "check key id and secret, and that they are of this mode (paper or live)"
-        text = f"{access.trading_url}: {refusal}"
-        if refusal.is_of_keys:
+    except (ApiRefusal, ApiSilence) as error:
+        text, step = f"{access.trading_url}: {error}", error.next_step or CHECK_ADDRESS
+        if isinstance(error, ApiRefusal) and error.is_of_keys:
             return [Finding("keys", Health.FAIL, text, step)]
-        return [keys, Finding("connectivity", Health.FAIL, text, "check broker.trading_url")]
-    except ApiSilence as silence:
-        text = f"{access.trading_url}: {silence}"
-        return [keys, Finding("connectivity", Health.FAIL, text, "check network and address")]
+        return [keys, Finding("connectivity", Health.FAIL, text, step)]
     finally:
         rest.close()
     seconds = time.monotonic() - began

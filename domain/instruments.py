@@ -16,6 +16,7 @@ from .market import Record
 from .money import CurrencyCode
 from .order_terms import NotOffered
 from .ports import OrderRequest
+from .reasons import Reason, Refusal
 
 ID_MAX: Final = 64
 
@@ -132,6 +133,21 @@ class InstrumentBook:
             for since, asset in history
             if asset == asset_id
         )
+
+
+def not_traded(instrument: Instrument | None, symbol: str) -> Refusal | None:
+    """Why no decision in an asset is taken in that the broker says it does not trade."""
+    if instrument is None or instrument.tradable is not False:
+        return None
+    allowed = "an asset that the broker trades"
+    return Refusal(
+        reason=Reason.ORDER_TERMS,
+        field="symbol",
+        observed=f"{symbol}, which the broker marks as not tradable",
+        allowed=allowed,
+        would_pass="the decision under a new decision_id once the broker trades it again",
+        message=f"The broker marks {symbol} as not tradable, so nothing was sent.",
+    )
 
 
 def not_of_asset(request: OrderRequest, instrument: Instrument | None) -> NotOffered | None:

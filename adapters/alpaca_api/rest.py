@@ -28,6 +28,10 @@ TRIES: Final = 4
 """How often what may be asked twice (a question, a cancel) is asked."""
 TRY_AGAIN_SECONDS: Final = 0.2
 TOO_MANY: Final = 429
+CHECK_KEYS: Final = (
+    "check APCA_API_KEY_ID and APCA_API_SECRET_KEY; paper and live have keys of their own"
+)
+CHECK_ADDRESS: Final = "check APCA_API_BASE_URL (broker.trading_url) and the network"
 
 
 class Host(StrEnum):
@@ -54,9 +58,21 @@ class ApiRefusal(Exception):
         """Whether it is the keys that were refused, and not what was asked."""
         return self.status == 401 or (self.status == 403 and self.code in (None, 40110000))
 
+    @property
+    def next_step(self) -> str:
+        """What a person should look at, empty where the refusal says it."""
+        if self.is_of_keys:
+            return CHECK_KEYS
+        return CHECK_ADDRESS if self.status == 404 and self.code is None else ""
+
 
 class ApiSilence(Exception):
     """No answer that says what happened: a timeout, a lost connection, a failing server."""
+
+    @property
+    def next_step(self) -> str:
+        """What a person should look at where no question is answered at all."""
+        return CHECK_ADDRESS
 
 
 class Withheld(Exception):
@@ -237,5 +253,8 @@ def _nothing() -> None:
     """Nothing keeps an order back."""
 
 
-def _short(error: Exception) -> str:
-    return scrub(str(error))
+def _short(error: BaseException) -> str:
+    """What lies at the bottom of an error that wraps others, without what they put before it."""
+    inner = getattr(error, "reason", None), *error.args
+    nested = next((each for each in inner if isinstance(each, BaseException)), None)
+    return scrub(str(error).rpartition(": ")[2]) if nested is None else _short(nested)

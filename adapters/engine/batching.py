@@ -11,6 +11,7 @@ from ...domain.decision import Decision, ExecutionStrategy
 from ...domain.errors import BrokerUnavailable
 from ...domain.handing_over import cannot_hand_over
 from ...domain.instruction import Instruction
+from ...domain.instruments import DescribesInstruments, not_traded
 from ...domain.intake import Intake, read_decision
 from ...domain.limits import Limits
 from ...domain.planning.batch import BatchStep, order_batch
@@ -89,7 +90,7 @@ class BatchAdmission(Admission):
         facts = await self._facts(read.decision, identified=True)
         if self._desk.account.limits is None:
             facts = replace(facts, limits=limits)
-        refusal = self._cannot_hand_over(read.decision, facts)
+        refusal = self._not_for_broker(read.decision, facts)
         if refusal is not None:
             return (refusal,)
         id = ids.instruction_id(self._desk.name, f"preview:{read.decision.content_hash()}")
@@ -163,8 +164,13 @@ class BatchAdmission(Admission):
         rules = ",".join(rule for rule in (facts.timing.rule, ADVISED) if rule)
         return replace(facts, timing=replace(facts.timing, strategy=self._strategy, rule=rules))
 
-    def _cannot_hand_over(self, decision: Decision, facts: Facts) -> Refusal | None:
-        """Why the broker cannot be given this to work; refused before it is planned."""
+    def _not_for_broker(self, decision: Decision, facts: Facts) -> Refusal | None:
+        """Why the broker cannot be given this; refused before it is planned."""
+        market = self._desk.market
+        if isinstance(market, DescribesInstruments):
+            refusal = not_traded(market.instrument(decision.symbol), decision.symbol)
+            if refusal is not None:
+                return refusal
         capabilities = self._desk.broker.capabilities
         return cannot_hand_over(
             decision,
@@ -185,9 +191,9 @@ class BatchAdmission(Admission):
             return
         if step is not None and step.order_size is not None:
             decision = decision.model_copy(update={"order_size": step.order_size})
-        refusal = self._cannot_hand_over(decision, entry.facts)
+        refusal = self._not_for_broker(decision, entry.facts)
         if refusal is not None:
-            instruction.refuse(self._desk.stamp(str(instruction.id), "style"), (refusal,))
+            instruction.refuse(self._desk.stamp(str(instruction.id), refusal.field), (refusal,))
             self._append(instruction)
             return
         super()._decide(instruction, decision, entry, step.note if step is not None else note)

@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
     DIFFERENCE = 4
     NOT_ANCHORED = 5
     DENIED = 6
+    BROKER = 7
     INTERRUPTED = 130
 
 
@@ -41,6 +42,7 @@ MEANINGS: Final = {
     ExitCode.DIFFERENCE: "verify or replay found a difference and names it",
     ExitCode.NOT_ANCHORED: "consistent, not anchored: nothing outside the store vouches for it",
     ExitCode.DENIED: "not allowed: no role of the caller allows it; that it asked is on the record",
+    ExitCode.BROKER: "the broker cannot be asked: the message names keys, address or connection",
     ExitCode.INTERRUPTED: "interrupted: the same command goes on where it was",
 }
 """Every exit code with its meaning, as help and documentation give it."""
@@ -66,6 +68,8 @@ def exit_code_of(error: BaseException) -> ExitCode:
         return ExitCode.DIFFERENCE
     if _named(error, "projections.runner", "ProjectionStopped"):
         return ExitCode.DIFFERENCE
+    if isinstance(error, BrokerUnavailable):
+        return ExitCode.BROKER
     if _is_of_store(error):
         return ExitCode.STORE
     if isinstance(error, InvalidInput) or _is_usage(error) or _is_market_folder(error):

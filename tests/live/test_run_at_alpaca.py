@@ -145,21 +145,30 @@ def test_the_keys_are_nowhere(fillwright: Fillwright) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "code", "said"),
     [
-        ({"APCA_API_SECRET_KEY": "wrong"}, "check the key id and the secret key"),
-        ({"APCA_API_KEY_ID": ""}, "APCA_API_KEY_ID"),
-        ({"APCA_API_BASE_URL": "http://127.0.0.1:9"}, "127.0.0.1:9"),
-        ({"APCA_API_BASE_URL": "127.0.0.1"}, "trading_url"),
-        ({"FILLWRIGHT_MODE": "live"}, "live"),
+        (
+            {"APCA_API_SECRET_KEY": "wrong"},
+            7,
+            "401: unauthorized. Nothing was sent or recorded: check APCA_API_KEY_ID",
+        ),
+        ({"APCA_API_KEY_ID": ""}, 2, "APCA_API_KEY_ID"),
+        (
+            {"APCA_API_BASE_URL": "http://127.0.0.1:9"},
+            7,
+            "http://127.0.0.1:9: GET /clock: ConnectionError: [Errno 111] Connection refused. "
+            "Nothing was sent or recorded: check APCA_API_BASE_URL",
+        ),
+        ({"APCA_API_BASE_URL": "127.0.0.1"}, 2, "trading_url"),
+        ({"FILLWRIGHT_MODE": "live"}, 2, "live"),
     ],
     ids=["bad key", "no key", "nobody there", "no address", "live without its flag"],
 )
 def test_what_is_wrong_is_named_before_anything_is_recorded(
-    fillwright: Fillwright, environment: dict[str, str], said: str
+    fillwright: Fillwright, environment: dict[str, str], code: int, said: str
 ) -> None:
     ran = fillwright.run([decision()], **environment)
-    assert ran.returncode != 0
+    assert ran.returncode == code
     assert said in ran.stderr
     assert len(ran.stderr.strip().splitlines()) <= 2
     assert SECRET not in ran.stderr
@@ -184,7 +193,10 @@ def test_an_asset_that_may_not_be_traded_is_refused_and_on_the_record(
     row = json.loads(ran.stdout)["blotter"][0]
     assert row["state"] == "rejected"
     assert Decimal(row["executed"]) == 0
-    assert "an asset that the broker trades" in json.dumps(row["refusals"])
+    (refusal,) = row["refusals"]
+    assert "KO, which the broker marks as not tradable" in refusal["observed"]
+    assert refusal["would_pass"]
+    assert server.call("GET", "/v2/orders?status=all").json() == []
 
 
 def test_an_unknown_symbol_is_refused_with_its_name(fillwright: Fillwright) -> None:

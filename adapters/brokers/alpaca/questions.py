@@ -114,8 +114,8 @@ class Questions:
         try:
             return await loop.run_in_executor(pool or self._queries, question)
         except ApiRefusal as refusal:
-            hint = "; check the key id and the secret key" if refusal.is_of_keys else ""
-            raise BrokerUnavailable(f"{what}: {refusal}{hint}") from None
+            hint = f"; {refusal.next_step}" if refusal.is_of_keys else ""
+            raise BrokerUnavailable(f"{what}: {str(refusal).rstrip('.')}{hint}") from None
         except ApiSilence as silence:
             raise BrokerUnavailable(f"{what}: {silence}") from None
         except RuntimeError as error:
