@@ -165,6 +165,9 @@ class Changes:
     def put_in_force(self, change: Change) -> None:
         """Use an approved change that takes effect by itself.
 
+        One that was used by a process which ended before it was on the account's record is put
+        there now.
+
         Raises:
             AccessDenied: it is not approved, or used.
             InvalidInput: what it changes is not any more what it was proposed from.
@@ -174,7 +177,10 @@ class Changes:
             self._supervisor.decide(lambda s, me, w: take_effect(s, me, change, command, w))
         elif change.proposed.kind in LIMIT_KINDS:
             limits_after(self.limits(change.proposed.account), change.proposed)
-            self._supervisor.decide(lambda s, me, w: (s.apply_change(me, change.id, command, w),))
+            if not self._was_cut_off(change):
+                self._supervisor.decide(
+                    lambda s, me, w: (s.apply_change(me, change.id, command, w),)
+                )
             self._record_limits(self._supervisor.state.change(change.id))
         else:
             allowed = "one that takes effect by itself; a command uses this one"
@@ -186,6 +192,15 @@ class Changes:
         """The limits in force by the log, the built-in ones before any were."""
         with Log.open(self._supervisor.store, writer=False) as log:
             return _account(log, account or self.account).limits or Limits()
+
+    def _was_cut_off(self, change: Change) -> bool:
+        """Whether it is used and not on the account's record."""
+        if change.applied_at is None:
+            return False
+        change_cause = cause_of(change.id).rpartition("/")[0]
+        with Log.open(self._supervisor.store, writer=False) as log:
+            own = log.stream(account_stream_id(change.proposed.account))
+            return not any((event.causation_id or "").startswith(change_cause) for event in own)
 
     def _record_limits(self, change: Change) -> None:
         what, approved = change.proposed, change.approved

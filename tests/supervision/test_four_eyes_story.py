@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from fillwright.adapters.changing import Changes
 from fillwright.adapters.entrypoints.cli import app
 from fillwright.adapters.entrypoints.guarding import group_name
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain import events as e
 from fillwright.domain import ops
+from fillwright.domain.errors import StoreError
 from fillwright.domain.principals import COMMANDS
 from tests.supervision.conftest import House, principals_file
 
@@ -62,6 +64,24 @@ def test_a_limit_is_loosened_by_two_persons_and_tightened_by_one(house: House) -
         ).code
         == DENIED
     )
+
+
+def test_a_change_whose_process_ended_before_the_limits_were_on_record_is_put_in_force_by_apply(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.set_up()
+    before = limits(house).limits
+    with monkeypatch.context() as ended:
+        ended.setattr(Changes, "_record_limits", lambda *_: (_ for _ in ()).throw(StoreError("x")))
+        narrowed = ("limits", "--limit", "position_pct_max=2", "--reason", "x")
+        assert house.by("ada", "changes", "propose", *narrowed).code == 3
+    assert limits(house).limits == before
+    (listed,) = house.by("eve", "changes", "list", "--json").json["changes"]
+    done = house.by("ada", "changes", "apply", listed["change"], "--json")
+    assert done.code == 0, done.err
+    assert limits(house).limits.position_pct_max == 2
+    assert house.by("ada", "changes", "apply", listed["change"]).code in (2, DENIED)
+    assert limits(house).limits.version == before.version + 1
 
 
 def test_one_person_with_two_names_is_one_person(house: House) -> None:
