@@ -21,6 +21,8 @@ from tests.paper.servers import KEY, SECRET, PaperServer, running
 SPEED = 60
 HELD = {"KO": 450, "AAPL": 150}
 CLI = [sys.executable, "-W", "ignore", "-m", "fillwright.adapters.entrypoints.cli"]
+SLOW_SECONDS = 300
+pytestmark = pytest.mark.timeout(SLOW_SECONDS)
 AT_ALPACA = ["--broker", "alpaca"]
 
 
@@ -59,7 +61,7 @@ class Fillwright:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=240,
             check=False,
         )
 
@@ -72,6 +74,20 @@ class Fillwright:
 @pytest.fixture
 def fillwright(server: PaperServer, tmp_path: Path) -> Fillwright:
     return Fillwright(server, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def calm() -> Iterator[PaperServer]:
+    """A server that tests share which trade nothing."""
+    with running(speed=1, start="10:00") as one:
+        yield one
+
+
+@pytest.fixture
+def refused(calm: PaperServer, tmp_path: Path) -> Iterator[Fillwright]:
+    """The command line for what nothing is bought by."""
+    yield Fillwright(calm, tmp_path)
+    assert calm.call("GET", "/v2/orders", params={"status": "all"}).json() == []
 
 
 def decision(**fields: Any) -> dict[str, Any]:
@@ -165,51 +181,50 @@ def test_the_keys_are_nowhere(fillwright: Fillwright) -> None:
     ids=["bad key", "no key", "nobody there", "no address", "live without its flag"],
 )
 def test_what_is_wrong_is_named_before_anything_is_recorded(
-    fillwright: Fillwright, environment: dict[str, str], code: int, said: str
+    refused: Fillwright, environment: dict[str, str], code: int, said: str
 ) -> None:
-    ran = fillwright.run([decision()], **environment)
+    ran = refused.run([decision()], **environment)
     assert ran.returncode == code
     assert said in ran.stderr
     assert len(ran.stderr.strip().splitlines()) <= 2
     assert SECRET not in ran.stderr
-    assert not fillwright.store.exists()
+    assert not refused.store.exists()
 
 
-def test_real_money_needs_the_flag_and_the_line(fillwright: Fillwright) -> None:
+def test_real_money_needs_the_flag_and_the_line(refused: Fillwright) -> None:
     live = {"APCA_API_BASE_URL": "https://api.alpaca.markets"}
-    assert "paper address" in fillwright.run([decision()], **live).stderr
-    assert "mode" in fillwright.run([decision()], "--live", **live).stderr
-    assert not fillwright.store.exists()
+    assert "paper address" in refused.run([decision()], **live).stderr
+    assert "mode" in refused.run([decision()], "--live", **live).stderr
+    assert not refused.store.exists()
 
 
 def test_an_asset_that_may_not_be_traded_is_refused_and_on_the_record(
-    fillwright: Fillwright, server: PaperServer
+    refused: Fillwright, calm: PaperServer
 ) -> None:
-    server.fault(fault="forbid", symbol="KO", flag="tradable")
+    calm.fault(fault="forbid", symbol="KO", flag="tradable")
     try:
-        ran = fillwright.run([decision(decision_id="forbidden", target_weight=4.9)], "--json")
+        ran = refused.run([decision(decision_id="forbidden", target_weight=4.9)], "--json")
     finally:
-        server.call("DELETE", "/fillwright/faults")
+        calm.call("DELETE", "/fillwright/faults")
     row = json.loads(ran.stdout)["blotter"][0]
     assert row["state"] == "rejected"
     assert Decimal(row["executed"]) == 0
     (refusal,) = row["refusals"]
     assert "KO, which the broker marks as not tradable" in refusal["observed"]
     assert refusal["would_pass"]
-    assert server.call("GET", "/v2/orders?status=all").json() == []
 
 
-def test_an_unknown_symbol_is_refused_with_its_name(fillwright: Fillwright) -> None:
-    ran = fillwright.run([decision(symbol="NOPE")], "--json")
+def test_an_unknown_symbol_is_refused_with_its_name(refused: Fillwright) -> None:
+    ran = refused.run([decision(symbol="NOPE")], "--json")
     assert ran.returncode == 2
     row = json.loads(ran.stdout)["blotter"][0]
     assert "unknown_symbol" in {refusal["reason"] for refusal in row["refusals"]}
 
 
-def test_after_the_close_a_decision_is_refused(fillwright: Fillwright) -> None:
+def test_after_the_close_a_decision_is_refused(tmp_path: Path) -> None:
     with running(speed=1, start="09:30") as one:
         one.advance(23_400 + 60)
-        closed = Fillwright(one, fillwright.folder)
+        closed = Fillwright(one, tmp_path)
         ran = closed.run([decision(decision_id="late")], "--json")
     said = json.loads(ran.stdout)["blotter"][0] if ran.stdout else {}
     reasons = {refusal["reason"] for refusal in said.get("refusals", [])}
@@ -316,10 +331,8 @@ def test_an_instruction_is_handed_to_the_brokers_algorithm_and_measured_like_our
         assert row["arrival_mid"] is not None
 
 
-def test_without_such_an_account_it_is_refused_with_what_would_pass(
-    fillwright: Fillwright, server: PaperServer
-) -> None:
-    ran = fillwright.run(
+def test_without_such_an_account_it_is_refused_with_what_would_pass(refused: Fillwright) -> None:
+    ran = refused.run(
         [
             decision(decision_id="no-account", **HANDED_OVER),
             decision(decision_id="no-algorithm", **(HANDED_OVER | {"strategy": "iceberg"})),
@@ -331,4 +344,3 @@ def test_without_such_an_account_it_is_refused_with_what_would_pass(
         assert refusal["reason"] == "order_terms"
         assert refusal["field"] == "style"
         assert "smart" in refusal["would_pass"]
-    assert server.call("GET", "/v2/orders", params={"status": "all"}).json() == []

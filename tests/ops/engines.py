@@ -35,7 +35,7 @@ def command(
         env=environment(server, **(env or {})),
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         check=False,
     )
 

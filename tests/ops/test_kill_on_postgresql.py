@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from tests.ops.engines import command, engine, said
 from tests.ops.test_kill_story import accepted, decisions
 from tests.paper.servers import eventually, running
+
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_killed_and_released_by_other_processes_on_a_store_that_they_share(
@@ -17,7 +21,7 @@ def test_killed_and_released_by_other_processes_on_a_store_that_they_share(
     store = ("--store", postgres_url)
     with running(speed=10, start="10:00", journal=tmp_path / "paper.db") as server:
         process = engine(server, tmp_path, decisions()[:2], store=postgres_url)
-        eventually(lambda: any(o["status"] == "new" for o in accepted(server)), 60)
+        eventually(lambda: any(o["status"] == "new" for o in accepted(server)), 120)
 
         killed = command(server, "kill", *store, "--reason", "drill", "--json")
         assert killed.returncode == 0, killed.stderr
@@ -25,7 +29,7 @@ def test_killed_and_released_by_other_processes_on_a_store_that_they_share(
         assert result["proven"]
         assert "log" in result["latched_in"]
         sent = {order["id"] for order in accepted(server)}
-        assert process.wait(60) == 0, (tmp_path / "engine.err").read_text()[-2000:]
+        assert process.wait(120) == 0, (tmp_path / "engine.err").read_text()[-2000:]
         assert {order["id"] for order in accepted(server)} == sent
         assert not any(o["status"] in ("new", "partially_filled") for o in accepted(server))
 
@@ -37,7 +41,7 @@ def test_killed_and_released_by_other_processes_on_a_store_that_they_share(
         assert ends == {"kill_switch"}
 
         later = [decisions()[2] | {"decision_id": "later"}]
-        assert engine(server, tmp_path, later, store=postgres_url).wait(60) == 0
+        assert engine(server, tmp_path, later, store=postgres_url).wait(120) == 0
         with Log.open(postgres_url, writer=False) as log:
             refused = [x.event for x in log.events()]
         reasons = [
@@ -56,6 +60,6 @@ def test_killed_and_released_by_other_processes_on_a_store_that_they_share(
             assert isinstance(last.event, e.KillSwitchReleased)
             assert last.event.actor == "person:ann"
             assert log.verify().ok
-        again = [decisions()[0] | {"decision_id": "after", "window": "2m"}]
-        assert engine(server, tmp_path, again, store=postgres_url).wait(90) == 0
+        again = [decisions()[0] | {"decision_id": "after", "strategy": "market"}]
+        assert engine(server, tmp_path, again, store=postgres_url).wait(120) == 0
         assert len(accepted(server)) > len(sent)

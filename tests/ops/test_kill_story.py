@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from tests.ops.engines import command, engine, said
 from tests.paper.servers import PaperServer, eventually, running
 
+pytestmark = pytest.mark.timeout(300)
 STRATEGIES = ("twap", "iceberg", "opportunistic")
 
 
@@ -47,7 +50,7 @@ def test_killed_from_another_process_nothing_more_is_sent_until_a_person_release
     store = tmp_path / "log.db"
     with running(speed=10, start="10:00", journal=tmp_path / "paper.db") as server:
         process = engine(server, tmp_path, decisions())
-        eventually(lambda: any(o["status"] == "new" for o in accepted(server)), 40)
+        eventually(lambda: any(o["status"] == "new" for o in accepted(server)), 120)
         foreign = server.submit(symbol="KO", qty="5", type="limit", limit_price="1.00")
 
         killed = command(server, "kill", "--store", str(store), "--reason", "test", "--json")
@@ -59,7 +62,7 @@ def test_killed_from_another_process_nothing_more_is_sent_until_a_person_release
         assert result["unknown"] == []
         sent = {order["id"] for order in accepted(server)}
 
-        assert process.wait(30) == 0, (tmp_path / "engine.err").read_text()[-2000:]
+        assert process.wait(120) == 0, (tmp_path / "engine.err").read_text()[-2000:]
         assert {order["id"] for order in accepted(server)} == sent
         assert server.order(foreign["id"])["status"] in ("new", "accepted")
         events = logged(store)
@@ -73,7 +76,7 @@ def test_killed_from_another_process_nothing_more_is_sent_until_a_person_release
         assert [o["venue_order_id"] for o in said(agreed)["foreign"]] == [foreign["id"]]
 
         again = engine(server, tmp_path, [decisions()[0] | {"decision_id": "later"}])
-        again.wait(40)
+        assert again.wait(120) == 0
         refused = [x for x in logged(store) if isinstance(x, e.InstructionRejected)]
         assert [r.reason.value for x in refused for r in x.refusals] == ["killed"]
         assert {order["id"] for order in accepted(server)} == sent | {foreign["id"]}

@@ -30,6 +30,7 @@ KEY, SECRET = "test-key", "test-secret"
 HEADERS = {"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": SECRET}
 SESSION = "20240612"
 START_SECONDS_MAX = 60
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.01, 0.1
 
 
 class PaperServer:
@@ -133,10 +134,11 @@ def running(*options: str, **named: str | int | float | Path) -> Iterator[PaperS
             server.stop()
 
 
-def eventually(holds: Callable[[], Any], seconds: float = 10) -> Any:
-    """What ``holds`` gives as soon as it is true."""
-    end = time.monotonic() + seconds
+def eventually(holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """What ``holds`` gives as soon as it is true; long enough for a machine that is busy."""
+    end, pause = time.monotonic() + seconds, PAUSE_SECONDS_MIN
     while not (found := holds()):
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.5, PAUSE_SECONDS_MAX)
     return found

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.paper.servers import HEADERS, APIError, PaperServer
+from fillwright.adapters.paper.pace import SPEED_MIN
+from tests.paper.servers import HEADERS, APIError, PaperServer, running
 
 
 def refusal(server: PaperServer, **order: Any) -> tuple[int, dict[str, Any]]:
@@ -185,15 +186,16 @@ def test_a_done_order_is_neither_cancelled_nor_replaced(server: PaperServer) -> 
     assert replaced.value.message == "cannot replace order in filled status"
 
 
-def test_a_replacement_that_changes_nothing_is_refused(server: PaperServer) -> None:
-    order = server.submit(type="limit", limit_price="30")
-    with pytest.raises(APIError) as early:
-        server.raw.patch(f"/orders/{order['id']}", {"limit_price": "31"})
-    assert early.value.message == "cannot replace order in pending_new status"
-    server.advance(1)
-    with pytest.raises(APIError) as same:
-        server.raw.patch(f"/orders/{order['id']}", {"limit_price": "30"})
-    assert same.value.message == "order parameters are not changed"
+def test_a_replacement_that_comes_too_early_or_changes_nothing_is_refused() -> None:
+    with running(speed=SPEED_MIN) as server:
+        order = server.submit(type="limit", limit_price="30")
+        with pytest.raises(APIError) as early:
+            server.raw.patch(f"/orders/{order['id']}", {"limit_price": "31"})
+        assert early.value.message == "cannot replace order in pending_new status"
+        server.advance(1)
+        with pytest.raises(APIError) as same:
+            server.raw.patch(f"/orders/{order['id']}", {"limit_price": "30"})
+        assert same.value.message == "order parameters are not changed"
 
 
 @pytest.mark.parametrize(

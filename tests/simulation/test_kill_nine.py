@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -29,6 +31,7 @@ from tests.simulation.world import (
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = range(50 if THOROUGH else 10)
 KILLS_MAX = 4
+LIFE_SECONDS_MAX = 0.3
 
 
 def session() -> Scene:
@@ -47,32 +50,67 @@ def session() -> Scene:
     return Scene(decisions)
 
 
-def child(store: Path | str) -> None:
-    """What the killed process runs; says when it begins to work, and when it is done."""
+def serve() -> None:
+    """Run the session in a new process for each line: its store, and when to kill it (seconds).
+
+    Says how each ended. The processes are forked from one that has made the market already.
+    """
     scaled_days()
     shared_data()
-    print("working", flush=True)
-    run(session(), store)
-    print("done", flush=True)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        store, seconds = json.loads(line)
+        process = os.fork()
+        if process == 0:
+            _work(Path(store))
+        time.sleep(seconds)
+        os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def start(store: Path) -> subprocess.Popen[str]:
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from tests.simulation.test_kill_nine import child\n"
-        "child(Path(sys.argv[1]))\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(store)],
+def _work(store: Path) -> NoReturn:
+    code = 1
+    try:
+        run(session(), store)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+class Victims:
+    """Processes that work the session and are killed."""
+
+    def __init__(self, server: subprocess.Popen[str]) -> None:
+        self._server = server
+
+    def killed_after(self, store: Path, seconds: float) -> int:
+        """How the process ended; 0 when it was done before."""
+        assert self._server.stdin is not None
+        print(json.dumps([str(store), seconds]), file=self._server.stdin, flush=True)
+        return int(self.said())
+
+    def said(self) -> str:
+        assert self._server.stdout is not None
+        return self._server.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def victims() -> Iterator[Victims]:
+    code = "from tests.simulation.test_kill_nine import serve\nserve()\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
         cwd=ROOT,
         env={**os.environ, "COVERAGE_PROCESS_START": ""},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "working\n"
-    return process
+    ) as server:
+        found = Victims(server)
+        assert found.said() == "ready"
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -85,20 +123,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killing_the_process_changes_nothing_in_the_end(
-    seed: int, whole: dict[str, Any], tmp_path: Path
+    seed: int, whole: dict[str, Any], victims: Victims, tmp_path: Path
 ) -> None:
     store, drawn = tmp_path / "a.db", random.Random(seed)
-    killed = 0
     for _ in range(KILLS_MAX):
-        process = start(store)
         # How long it lives is drawn; what it had done by then differs, what must hold does not.
-        time.sleep(drawn.uniform(0.0, 0.3))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
-        killed += process.returncode == -signal.SIGKILL
-        assert process.returncode in (0, -signal.SIGKILL), errors
-        if process.returncode == 0:
+        code = victims.killed_after(store, drawn.uniform(0.0, LIFE_SECONDS_MAX))
+        assert code in (0, -signal.SIGKILL)
+        if code == 0:
             break
     last = run(session(), store)
     check_books(last)
