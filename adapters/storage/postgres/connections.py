@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import Connection, sql
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ....domain.errors import StoreError
 from ..location import PostgresAddress
@@ -125,8 +125,12 @@ class Readers:
         if not self._is_open:
             self._pool.open()
             self._is_open = True
-        with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            return cursor.execute(statement.encode(), parameters).fetchall()
+        try:
+            with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+                return cursor.execute(statement.encode(), parameters).fetchall()
+        except PoolTimeout:
+            connect(self._address).close()  # says why there is none
+            raise
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import psycopg
 from psycopg import errors as pg
+from psycopg.pq import ConnStatus
 from psycopg_pool import PoolTimeout
 
 from ....domain.errors import StoreBusy, StoreDamaged, StoreError
@@ -35,16 +37,6 @@ _ADVICE: Final[
         "access is denied. Give the role the rights that docs/postgresql.md names",
     ),
     (
-        (pg.InvalidCatalogName,),
-        StoreError,
-        "there is no such database. Create it, or name another",
-    ),
-    (
-        (pg.InvalidPassword, pg.InvalidAuthorizationSpecification),
-        StoreError,
-        "the server refuses user or password",
-    ),
-    (
         (pg.DataCorrupted, pg.IndexCorrupted),
         StoreDamaged,
         "its files are damaged. Keep them as evidence and go back to the last good copy",
@@ -66,6 +58,55 @@ _ADVICE: Final[
         "the server cannot be reached. Check that it runs and the URL is right",
     ),
 )
+
+# Before there is a connection the client library has the server's text only, not its code. A server
+# that speaks another language is told from one that is away where it asked for a password.
+_REFUSED: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (
+        re.compile(r"no password supplied"),
+        "authentication failed: the server asks for a password and none was given. "
+        "Name it in PGPASSWORD or a password file",
+    ),
+    (
+        re.compile(r"role \".*\" does not exist|is not permitted to log in"),
+        "authentication failed: the server has no such user. Check the user in the URL",
+    ),
+    (
+        re.compile(r"authentication failed"),
+        "authentication failed: the server refuses user or password. Check both",
+    ),
+    (
+        re.compile(r"database \".*\" does not exist"),
+        "there is no such database. Create it, or name another",
+    ),
+    (
+        re.compile(r"permission denied for database"),
+        "access is denied. Give the role the right to CONNECT to the database",
+    ),
+    (
+        re.compile(r"pg_hba\.conf.*no encryption"),
+        "the server does not let this user in from here without SSL. Ask for it "
+        "(sslmode=require), or have the server's pg_hba.conf allow the user",
+    ),
+    (
+        re.compile(r"pg_hba\.conf"),
+        "the server does not let this user in from here. Have its pg_hba.conf allow the user",
+    ),
+    (
+        re.compile(r"server does not support SSL"),
+        "SSL is asked for and the server has none. Turn it on there, or ask for another sslmode",
+    ),
+    (
+        re.compile(r"certificate verify failed|root certificate file|SSL error|server certificate"),
+        "no SSL connection can be made. Check sslmode, sslrootcert and the server's certificate",
+    ),
+    (
+        re.compile(r"invalid (?:URI query parameter|\w+ value|integer value|connection option)"),
+        "a part of the URL is wrong",
+    ),
+)
+_PASSWORD_REFUSED: Final = "authentication failed, or access to the database is denied"
+
 # The last: this process stood still, and its transaction was ended meanwhile.
 _ENDED: Final = (
     pg.AdminShutdown,
@@ -82,12 +123,29 @@ def explain(error: BaseException, store: str) -> StoreError:
     """The StoreError that says what an error of PostgreSQL means for ``store``."""
     told = str(error).strip().splitlines()
     first = told[0] if told else type(error).__name__
+    refused = _refusal(error)
+    if refused is not None:
+        return StoreError(f"{store}: {refused} ({first})")
     for kinds, kind, advice in _ADVICE:
         if isinstance(error, kinds):
             return kind(f"{store}: {advice} ({first})")
-    # A missing database or wrong password is told by the server before there is a connection, and
-    # the client library then knows the text only.
     return StoreError(f"{store}: the database refused ({first})")
+
+
+def _refusal(error: BaseException) -> str | None:
+    """Why there will be no connection however often it is asked for; None when there may be."""
+    if not isinstance(error, psycopg.Error) or error.sqlstate is not None:
+        return None
+    if not isinstance(error, psycopg.OperationalError | psycopg.ProgrammingError):
+        return None
+    text = str(error)
+    for pattern, advice in _REFUSED:
+        if pattern.search(text):
+            return advice
+    made = error.pgconn
+    # A server that starts, stops or is full says so before it asks for a password.
+    asked = made is not None and made.status == ConnStatus.BAD and made.used_password
+    return _PASSWORD_REFUSED if asked and "FATAL" in text else None
 
 
 def is_connection_lost(error: BaseException) -> bool:
@@ -97,6 +155,8 @@ def is_connection_lost(error: BaseException) -> bool:
     """
     if isinstance(error, _ENDED):
         return True
+    if _refusal(error) is not None:
+        return False
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return error.sqlstate.startswith(_CONNECTION_CLASS)
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout)
