@@ -115,7 +115,7 @@ def verify_log(
     found.tree = walk.tree
     found.root = walk.tree.root()
     if found.ok:
-        _check_filing(log, found)
+        _check_places(log, found)
     if on_progress is not None:
         on_progress(found.size, found.size)
     return found
@@ -150,16 +150,15 @@ def _cut(size: int, anchored: int) -> str:
     )
 
 
-def _check_filing(log: Log, found: Verification) -> None:
+def _check_places(log: Log, found: Verification) -> None:
     try:
-        misfiled = log.first_misfiled(found.size)
+        misplaced = log.first_misplaced(found.size)
     except StoreError as error:
         found.what = f"cannot be looked up: {error}"
         return
-    if misfiled is not None:
-        found.first_bad_position = misfiled
-        found.good = misfiled - 1
-        found.what = "altered: it is filed under another aggregate than its own"
+    if misplaced is not None:
+        found.first_bad_position, found.what = misplaced
+        found.good = found.first_bad_position - 1
 
 
 # -- pieces ----------------------------------------------------------------------------------------

@@ -357,10 +357,12 @@ class Log(Closing):
         """
         return verify_chain(self, progress)
 
-    def first_misfiled(self, upto: int) -> int | None:
-        """The first position whose event is filed under another aggregate than its own, if any."""
+    def first_misplaced(self, upto: int) -> tuple[int, str] | None:
+        """The first position that the rest of the store gainsays, and what is wrong there."""
         rows = self._recorder.fetch(_SELECT_MISFILED, (upto,))
-        return rows[0][0] if rows else None
+        if rows:
+            return rows[0][0], "altered: it is filed under another aggregate than its own"
+        return self._recorder.head_fault()
 
     def close(self) -> None:
         """Finish what was submitted and close the file; a second call does nothing."""

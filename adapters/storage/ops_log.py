@@ -136,7 +136,7 @@ class OpsLog(Closing):
         """Whether a record of this name is there, of any version."""
         return bool(self._fetch(_ANY, (f"{topic}.v%",)))
 
-    def first_misfiled(self, upto: int) -> int | None:
+    def first_misplaced(self, upto: int) -> tuple[int, str] | None:
         """There is one stream only: nothing can be filed under another."""
         return None
 

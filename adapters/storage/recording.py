@@ -66,6 +66,10 @@ class ChainedRecorder(ApplicationRecorder):
     def check_owner(self) -> None:
         """Check that nobody else can own the account within one request; raises StoreBusy."""
 
+    def head_fault(self) -> tuple[int, str] | None:
+        """Where a head that is kept apart from the events differs from the last, and how."""
+        return None
+
     # -- writing -------------------------------------------------------------------------------
 
     def insert_events(

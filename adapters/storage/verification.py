@@ -26,8 +26,8 @@ class ReadableLog(Protocol):
         """Stored events in order, read ``batch`` at a time."""
         ...
 
-    def first_misfiled(self, upto: int) -> int | None:
-        """The first position that is not found under its own aggregate."""
+    def first_misplaced(self, upto: int) -> tuple[int, str] | None:
+        """The first position that the rest of the store gainsays, and what is wrong there."""
         ...
 
 
@@ -50,12 +50,12 @@ def verify_chain(
     if what:
         return VerifyResult(False, check.count, check.count + 1, what)
     try:
-        misfiled = log.first_misfiled(check.count)
+        misplaced = log.first_misplaced(check.count)
     except StoreError as error:
         return VerifyResult(False, 0, 1, f"cannot be looked up: {error}")
-    if misfiled is not None:
-        what = "altered: it is filed under another aggregate than its own"
-        return VerifyResult(False, misfiled - 1, misfiled, what)
+    if misplaced is not None:
+        position, what = misplaced
+        return VerifyResult(False, position - 1, position, what)
     if progress is not None:
         progress(check.count, check.count)
     return VerifyResult(True, check.count)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from eventsourcing.persistence import ApplicationRecorder, Subscription
@@ -14,15 +14,24 @@ from psycopg import Connection
 
 from ....domain.errors import StoreError
 from ..appending import Outcome
+from ..chain import GENESIS
 from ..group_commit import WriteJob
 from ..location import PostgresAddress
 from ..recording import ChainedRecorder
 from ..records import is_of
+from ..schema import EVENTS_TABLE
 from . import connections
 from .appending import LOCK_HEAD, Fence, HeadMovedError, PostgresAppender, Prepared
 from .connections import Readers, check_writer, connect
 from .faults import explain, is_connection_lost
 from .leases import Lease
+
+HEAD_AND_LAST: Final = f"""
+SELECT h.position, h.hash, coalesce(e.position, 0), coalesce(e.hash, ?)
+FROM head AS h LEFT JOIN (
+  SELECT position, hash FROM {EVENTS_TABLE} ORDER BY position DESC LIMIT 1
+) AS e ON true"""
+"""In one statement, which sees one moment: appends go on beside it."""
 
 
 class PostgresRecorder(ChainedRecorder):
@@ -219,6 +228,20 @@ class PostgresRecorder(ChainedRecorder):
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
         """Rows of a read of its own; raises StoreError when it cannot be read."""
         return self._readers.fetch(translated(statement), parameters)
+
+    def head_fault(self) -> tuple[int, str] | None:
+        """Where the row that appends go on from differs from the last event, and how."""
+        rows = self.fetch(HEAD_AND_LAST, (GENESIS,))
+        if not rows:
+            return 1, "the row that says where the log ends is missing"
+        position, hash, last, last_hash = rows[0]
+        if (position, hash) == (last, last_hash):
+            return None
+        at = f"the log ends at {last}, and the row that says where it ends names "
+        if position == last:
+            return last, f"altered: {at}another hash there"
+        fault = "missing: its end was cut off" if position > last else "added by somebody else"
+        return min(position, last) + 1, f"{fault}; {at}{position}"
 
     def close(self) -> None:
         """Finish what was accepted and refuse the rest; give the account back."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fillwright.adapters.mirror.segments import MANIFEST
 from fillwright.adapters.storage.copying import copy_store
 from fillwright.adapters.storage.location import postgres_address
 from tests.adapters.storage.test_postgres import raw
@@ -106,19 +107,29 @@ CHANGES = {
     "order": "UPDATE stored_events SET topic = 'EngineStarted.v9' WHERE position = 51",
     "records": "UPDATE ops_records SET topic = 'Anchored.v2' WHERE position = 1",
     "counters": "UPDATE counters SET used = used + 1 WHERE key LIKE 'turnover:%%'",
+    "head": "UPDATE head SET position = position - 1",
 }
+REPLAYED = {"tail": 4, "event": 3, "order": 3, "counters": 4, "records": 0, "head": 0}
+"""How a replay ends after each: it folds nothing from the second stream and the head's row."""
 
 
 def test_what_somebody_changes_in_the_database_is_found_and_named(
     copied: OnServer, cli: Cli
 ) -> None:
-    where = {"records": "second stream's record at position 1", "counters": "counter turnover:main"}
+    where = {
+        "records": "second stream's record at position 1",
+        "counters": "counter turnover:main",
+        "head": "added by somebody else",
+    }
     for change, statement in CHANGES.items():
         raw(copied.store, statement)
         done = cli("verify", *copied.here, "--counters")
         assert done.code == 4, change
         assert where.get(change, "position 51") in done.err, change
-        for table in ("stored_events", "ops_records", "counters"):
+        again = cli("replay", "--store", copied.store)
+        assert again.code == REPLAYED[change], (change, again.err)
+        assert again.err.count("\n") == (again.code > 0), again.err
+        for table in ("stored_events", "ops_records", "counters", "head"):
             (kept,) = raw(copied.store, f"SELECT count(*) FROM {copied.kept}.{table}")
             assert kept[0] > 0
             raw(copied.store, f"DELETE FROM {table}")
@@ -197,6 +208,33 @@ def test_it_is_mirrored_asked_and_the_mirror_is_checked(
     assert sorted(alone, key=str) == sorted(from_log, key=str)
     checked = cli("mirror", "--store", ran.store, "--dir", folder, "--verify", "--json").json
     assert (checked["ok"], checked["against_log"]) == (True, True)
+
+
+def test_mirror_and_what_if_find_their_place_beside_the_store(
+    copied: OnServer, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``files`` there, and by default in the working folder under database and schema."""
+    store = copied.store
+    done = cli("mirror", "--store", store, "--json")
+    assert done.code == 0, done.err
+    assert done.json["folder"] == f"{postgres_address(store).files}.mirror"
+    assert cli("query", EXECUTED, "--store", store, "--format", "json").code == 0
+    told = cli("replay", "--store", store, "--what-if", "market", "--json")
+    assert told.code == 0, told.err
+    plain = store.partition("&files=")[0]
+    work = copied.folder / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    assert cli("mirror", "--store", plain).code == 0
+    assert (work / f"postgres.{copied.schema}.mirror" / MANIFEST).exists()
+    missing = cli("replay", "--store", plain, "--what-if", "market")
+    assert (missing.code, missing.err.count("\n")) == (2, 1), missing.err
+    assert "no market data was captured for it" in missing.err
+    market = postgres_address(store).files.name + ".market"
+    shutil.copytree(copied.folder / "store" / market, work / f"postgres.{copied.schema}.market")
+    again = cli("replay", "--store", plain, "--what-if", "market", "--json")
+    assert again.code == 0, again.err
+    assert again.json | {"store": ""} == told.json | {"store": ""}
 
 
 def test_it_is_backed_up_restored_on_a_server_and_compacted(

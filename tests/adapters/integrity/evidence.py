@@ -130,6 +130,7 @@ def put_in_place(other: Path | str, store: Path | str) -> None:
             for row in rows:
                 marks = ", ".join("?" * len(row))
                 target.execute(f"INSERT INTO {table} VALUES ({marks})", row)
+        fit_head(store, target)
 
 
 def change_state(store: Path | str, table: str, position: int, old: bytes, new: bytes) -> None:
@@ -161,6 +162,15 @@ def rewrite(store: Path | str, change: Callable[[list[list[Any]]], None], *, reh
         connection.execute("DELETE FROM stored_events")
         for row in rows:
             connection.execute("INSERT INTO stored_events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        fit_head(store, connection)
+
+
+def fit_head(store: Path | str, connection: Direct) -> None:
+    """Have the row of a server that says where the log ends name its last event."""
+    if is_postgres(store):
+        last = "SELECT position, hash FROM stored_events ORDER BY position DESC LIMIT 1"
+        row = connection.execute(last).fetchone() or (0, GENESIS)
+        connection.execute("UPDATE head SET position = ?, hash = ?", row)
 
 
 def _fit(rows: list[list[Any]]) -> None:

@@ -1,6 +1,7 @@
 """Every way of changing a log is found, and named, on either database."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fillwright.adapters.integrity.checkpointing import Checkpointer
+from fillwright.adapters.integrity.verifying import verify_log
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain.errors import StoreDamaged
@@ -20,6 +22,7 @@ from tests.adapters.integrity.evidence import (
     Evidence,
     anchored,
     change_state,
+    fit_head,
     opened,
     put_in_place,
     rewrite,
@@ -87,6 +90,7 @@ def test_a_removed_middle_event_is_found(evidence: Evidence) -> None:
 def test_a_removed_tail_is_found_by_the_checkpoint_outside(evidence: Evidence) -> None:
     with opened(evidence.store) as connection:
         connection.execute("DELETE FROM stored_events WHERE position > 5")
+        fit_head(evidence.store, connection)
     with Log.open(evidence.store, writer=False) as log:
         assert log.verify().ok  # the chain alone cannot tell
     found = evidence.verify()
@@ -94,6 +98,30 @@ def test_a_removed_tail_is_found_by_the_checkpoint_outside(evidence: Evidence) -
     assert "a checkpoint of 7 events was left outside; its end was cut off" in found.what
     later = evidence.verify(incremental=True)
     assert (later.outcome, later.first_bad_position) == ("failed", 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "position", "said"),
+    [
+        ("DELETE FROM stored_events WHERE position > 5", 6, "its end was cut off; .* ends at 5"),
+        ("DELETE FROM stored_events", 1, "its end was cut off; the log ends at 0"),
+        ("UPDATE head SET position = 8", 9, "added by somebody else; .* ends at 10.* names 8"),
+        ("UPDATE head SET position = 12", 11, "its end was cut off; .* ends at 10.* names 12"),
+        ("UPDATE head SET hash = decode(repeat('ab', 32), 'hex')", 10, "names another hash there"),
+        ("DELETE FROM head", 1, "the row that says where the log ends is missing"),
+    ],
+)
+def test_an_end_that_is_not_where_the_servers_head_row_has_it_is_found_without_a_checkpoint(
+    change: str, position: int, said: str, tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    evidence = anchored(tmp_path, server=postgres_server)
+    with opened(evidence.store) as connection:
+        connection.execute(change)
+    with Log.open(evidence.store, writer=False) as log:
+        for found in (log.verify(), verify_log(log)):
+            assert (found.ok, found.first_bad_position) == (False, position)
+            assert re.search(said, found.what), found.what
+    assert not evidence.verify(incremental=True).ok
 
 
 def test_a_removed_aggregate_is_found(evidence: Evidence) -> None:
@@ -209,6 +237,7 @@ def test_two_checkpoints_that_disagree_are_found(evidence: Evidence, tmp_path: P
     with opened(thief.store) as connection:
         connection.execute("DELETE FROM ops_records")
         connection.execute("DELETE FROM stored_events WHERE position > 7")
+        fit_head(thief.store, connection)
     thief.checkpoint()
     both = Evidence(evidence.store, thief.anchor, KEY)
     found = both.verify()
