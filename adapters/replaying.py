@@ -25,7 +25,7 @@ from ..projections.runner import Difference, Projection, compare, compare_values
 from .collector import without_collector
 from .deciding_again import Decided, decide_again
 from .engine.keeping import Kept
-from .engine.start_cache import Unusable, read
+from .engine.start_cache import read_all
 from .lean_reading import lean_events
 from .storage.log import Log
 from .storage.records import Recorded
@@ -112,10 +112,10 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
     found.seconds = time.perf_counter() - started
     rebuilt = views.projections()
     fed = projections()
-    if (kept := _kept_for_starts(log)) is not None:
+    for kept in read_all(log):
         _feed_in_pieces(fed, log, kept.position, on_progress, total)
-        limits = fed[0]
-        found.kept = _differing_sums(kept, log, limits) if isinstance(limits, DailyLimits) else None
+        if isinstance(limits := fed[0], DailyLimits):
+            found.kept = (*(found.kept or ()), *_differing_sums(kept, log, limits))
     _feed_in_pieces(fed, log, head.position, on_progress, total)
     for live, one in zip(fed, rebuilt, strict=True):
         data = one.to_bytes()
@@ -186,14 +186,6 @@ def _feed_in_pieces(
             return
         position = follow(fed, batch)
         on_progress(total // 3 + position, total)
-
-
-def _kept_for_starts(log: Log) -> Kept | None:
-    """What a start of today's code would go on from, None where it would read the whole log."""
-    try:
-        return read(log)
-    except Unusable:
-        return None
 
 
 def _differing_sums(kept: Kept, log: Log, limits: DailyLimits) -> tuple[Difference, ...]:

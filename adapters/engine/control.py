@@ -135,7 +135,8 @@ class Control:
         desk, event = self._desk, recorded.event
         is_own = event.originator_id == desk.account.id
         if not is_own and event.originator_id not in desk.instructions:
-            return  # of another account that shares the log
+            desk.in_order = False  # nothing of another account that shares the log is folded
+            return
         if not is_own or event.originator_version != desk.account.version + 1:
             raise Conflict(
                 f"position {recorded.position} was written by another process while this one "

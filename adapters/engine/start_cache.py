@@ -12,6 +12,7 @@ the truth: ``fillwright replay`` compares what is kept here with a rebuild.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from ... import __version__
+from ..storage.location import is_postgres
 from ..storage.log import Log
 from .keeping import Kept
 
@@ -51,14 +53,19 @@ def code_digest() -> str:
     return f"{__version__}+{digest.hexdigest()}"
 
 
-def path_of(log: Log) -> Path | None:
-    """Where the file of a log is; None for one in memory or on a server."""
-    where = log.files
-    return None if log.in_memory or where == Path("memory:") else where.with_name(_name(where))
+def path_of(log: Log, account: str) -> Path | None:
+    """Where the file of a log is; None for one in memory.
+
+    On a server several engines share a log, and each keeps the sums of its own account.
+    """
+    if log.in_memory:
+        return None
+    return log.files.with_name(_name(log, account))
 
 
-def _name(store: Path) -> str:
-    return store.name + SUFFIX
+def _name(log: Log, account: str) -> str:
+    shared = f".{account}" if is_postgres(log.url) else ""
+    return log.files.name + shared + SUFFIX
 
 
 def write(log: Log, account: str, kept: Kept) -> bool:
@@ -66,8 +73,8 @@ def write(log: Log, account: str, kept: Kept) -> bool:
 
     A disk that cannot take it holds up nothing: the next start reads more of the log.
     """
-    path, head = path_of(log), log.head()
-    if path is None or head.position != kept.position:
+    path, hash = path_of(log, account), _hash_at(log, kept.position)
+    if path is None or not hash:
         return False
     body = _adapter().dump_json(kept)
     header = {
@@ -75,7 +82,7 @@ def write(log: Log, account: str, kept: Kept) -> bool:
         "code": code_digest(),
         "account": account,
         "position": kept.position,
-        "hash": head.hash.hex(),
+        "hash": hash,
     }
     whole = {**header, "sha256": _digest(header, body)}
     partial = path.with_name(f"{path.name}.{os.getpid()}")
@@ -89,17 +96,38 @@ def write(log: Log, account: str, kept: Kept) -> bool:
     return True
 
 
-def read(log: Log, account: str | None = None) -> Kept:
-    """The state to go on from, of any account where none is named.
+def read(log: Log, account: str) -> Kept:
+    """The state to go on from.
 
     Raises:
         Unusable: there is none, or it is not of this log, account or code, or not as written.
     """
-    path = path_of(log)
+    path = path_of(log, account)
     try:
-        header, body = _parts(path.read_bytes() if path is not None else b"")
+        header, kept = _read(log, path.read_bytes() if path is not None else b"")
     except OSError as error:
         raise Unusable(f"there is none: {error.strerror}") from error
+    if header.get("account") != account:
+        raise Unusable(f"it is of account {header.get('account')}")
+    return kept
+
+
+def read_all(log: Log) -> list[Kept]:
+    """What a start could go on from, whichever the account, the earliest position first."""
+    if log.in_memory:
+        return []
+    found = []
+    for path in log.files.parent.glob(f"{glob.escape(log.files.name)}*{SUFFIX}"):
+        with contextlib.suppress(Unusable, OSError):
+            header, kept = _read(log, path.read_bytes())
+            if path.name == _name(log, str(header.get("account"))):
+                found.append(kept)
+    return sorted(found, key=lambda kept: kept.position)
+
+
+def _read(log: Log, data: bytes) -> tuple[dict[str, Any], Kept]:
+    """The header and the state, where they are of this log and code and as they were written."""
+    header, body = _parts(data)
     claimed = header.pop("sha256", None)
     if header.get("format") != FORMAT:
         raise Unusable("another version of fillwright wrote it")
@@ -107,10 +135,8 @@ def read(log: Log, account: str | None = None) -> Kept:
         raise Unusable("it is not as it was written")
     if header.get("code") != code_digest():
         raise Unusable("other code wrote it")
-    if account is not None and header.get("account") != account:
-        raise Unusable(f"it is of account {header.get('account')}")
     position = header["position"]
-    if dict(log.hashes(position - 1, position)).get(position, b"").hex() != header["hash"]:
+    if _hash_at(log, position) != header["hash"]:
         raise Unusable(f"the log at position {position} is not the one that it was written from")
     try:
         kept = _adapter().validate_json(body)
@@ -118,7 +144,12 @@ def read(log: Log, account: str | None = None) -> Kept:
         raise Unusable("it is not as it was written") from error
     if not kept.position == kept.limits.position == kept.books.position == position:
         raise Unusable("its parts are of different positions")
-    return kept
+    return header, kept
+
+
+def _hash_at(log: Log, position: int) -> str:
+    """The chain's hash at a position, empty where the log has none."""
+    return dict(log.hashes(position - 1, position)).get(position, b"").hex()
 
 
 def _parts(data: bytes) -> tuple[dict[str, Any], bytes]:
