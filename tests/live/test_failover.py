@@ -22,6 +22,8 @@ import pytest
 
 from fillwright.adapters.storage.copying import copy_store
 from fillwright.adapters.storage.log import Log
+from fillwright.adapters.storage.ownership import Ownership
+from fillwright.adapters.storage.postgres import connections, leases
 from fillwright.adapters.storage.upkeep import store_info
 from tests.adapters.storage.test_postgres import raw
 from tests.live.agreement import compared
@@ -31,10 +33,19 @@ from tests.paper.servers import KEY, SECRET, PaperServer, eventually, running
 THOROUGH = os.environ.get("FILLWRIGHT_THOROUGH") == "1"
 TAKEN_OVER_SECONDS_MAX = 3.0
 """From a freeze or kill until another owns the account; looked at when nothing else runs beside."""
+UNDER_WAY_SECONDS = 0.5
+"""So long a renewal that was sent before the signal may still be on its way."""
 SPEED = 20
 WINDOWS = ("20m", "18m", "18m")
 """A minute of work, so that a slow machine has no part of it done before it is to be taken over."""
 REQUEST_SECONDS = 1
+LEASE_SECONDS = Ownership(request_seconds=REQUEST_SECONDS).lease_seconds
+
+
+def test_a_lease_and_a_pause_between_two_asks_are_shorter_than_a_takeover_may_take() -> None:
+    assert leases.LOCK_SECONDS + leases.WAIT_SECONDS + LEASE_SECONDS < TAKEN_OVER_SECONDS_MAX
+    # One that froze with locks is out before its lease is.
+    assert connections.FROZEN_SECONDS < LEASE_SECONDS * (1 - 1 / leases.RENEWALS_PER_LEASE)
 
 
 @contextmanager
@@ -90,6 +101,13 @@ WITNESS = (
     CREATE TABLE takings (
       epoch bigint, owner text, run_out_at timestamptz, taken_at timestamptz
     )""",
+    "CREATE TABLE asks (owner text, asked_at timestamptz)",
+    """
+    CREATE FUNCTION asked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO asks VALUES (new.owner, clock_timestamp());
+      RETURN new;
+    END $$""",
+    "CREATE TRIGGER asked BEFORE INSERT ON leases FOR EACH ROW EXECUTE FUNCTION asked()",
     """
     CREATE FUNCTION taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       INSERT INTO takings VALUES (new.epoch, new.owner, old.expires_at, clock_timestamp());
@@ -100,7 +118,7 @@ WITNESS = (
     WHEN (new.epoch <> old.epoch) EXECUTE FUNCTION taken()""",
     *(f"CREATE ROLE {name} LOGIN SUPERUSER" for name in NAMES),
 )
-"""What the database is to note of its own: who wrote each event, and when leases were taken."""
+"""What the database notes by itself: who wrote each event, asked for the account, and took it."""
 
 
 class Taking(NamedTuple):
@@ -119,8 +137,23 @@ def taking(store: str, epoch: int, engines: Sequence[Engine]) -> Taking:
     except AssertionError as error:
         at_work = "SELECT usename, state, wait_event, query FROM pg_stat_activity"
         told = [f"{one.name} {one.process.poll()}: {one.said[-2000:]}" for one in engines]
-        leases, doing = raw(store, "SELECT * FROM leases"), raw(store, at_work)
-        raise AssertionError("\n".join([*told, str(leases), *map(str, doing)])) from error
+        held, doing = raw(store, "SELECT * FROM leases"), raw(store, at_work)
+        raise AssertionError("\n".join([*told, str(held), *map(str, doing)])) from error
+
+
+def check_no_delay(store: str, signalled_at: datetime, taken: Taking) -> None:
+    """The account was without an owner for no longer than the lease and one pause of a standby.
+
+    By the database's own notes, which a slow machine does not change: the lease ran out one lease
+    after the last renewal, and whoever asked first after that was not refused.
+    """
+    lasted = (taken.run_out_at - signalled_at).total_seconds()
+    assert lasted <= LEASE_SECONDS + UNDER_WAY_SECONDS
+    asked = "SELECT owner, count(*) FROM asks WHERE asked_at BETWEEN %s AND %s GROUP BY owner"
+    asks = dict(raw(store, asked, taken.run_out_at, taken.taken_at))
+    # One of two that ask at once waits for the other's transaction and is refused then.
+    assert set(asks.values()) == {1}, asks
+    assert taken.owner in asks
 
 
 def server_time(store: str) -> datetime:
@@ -182,11 +215,12 @@ def test_a_frozen_and_a_killed_owner_are_followed_and_nothing_is_sent_twice(
 
         first = owner_of(engines, taking(postgres_url, 2, engines))
         eventually(lambda: first.process.poll() is not None or orders_at(server) >= 2, 60)
-        at = server_time(postgres_url)
         first.process.send_signal(signal.SIGSTOP)
+        at = server_time(postgres_url)
         after_freeze = taking(postgres_url, 3, engines)
         second = owner_of(engines, after_freeze)
         frozen_for = (after_freeze.taken_at - at).total_seconds()
+        check_no_delay(postgres_url, at, after_freeze)
         before = orders_at(server)
         eventually(lambda: orders_at(server) > before or second.process.poll() == 0, 60)
         first.process.send_signal(signal.SIGCONT)
@@ -194,11 +228,12 @@ def test_a_frozen_and_a_killed_owner_are_followed_and_nothing_is_sent_twice(
         assert "owns the account" in first.said or "ran out" in first.said
 
         assert second.process.poll() is None, second.said
-        at = server_time(postgres_url)
         second.process.kill()
+        at = server_time(postgres_url)
         after_kill = taking(postgres_url, 4, engines)
         third = owner_of(engines, after_kill)
         killed_for = (after_kill.taken_at - at).total_seconds()
+        check_no_delay(postgres_url, at, after_kill)
         assert third.process.wait(120) == 0, third.said
 
         copy_store(postgres_url, str(tmp_path / "log.db"))

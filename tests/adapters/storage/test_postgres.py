@@ -1,6 +1,7 @@
 """On PostgreSQL: outcomes stay exact whatever happens to the server, and readers miss nothing."""
 
 import multiprocessing
+import re
 import signal
 import threading
 import time
@@ -19,6 +20,7 @@ from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.adapters.storage.ownership import Ownership
 from fillwright.adapters.storage.postgres import appending, connections
 from fillwright.adapters.storage.postgres.opening import migrate_postgres
+from fillwright.adapters.storage.postgres.schema import TABLES, VIEWS
 from fillwright.adapters.storage.records import Appended, Conflict, CounterExceeded, Job
 from fillwright.domain.errors import StoreBusy, StoreError, StoreNewer
 from fillwright.domain.limits import CounterUpdate
@@ -109,11 +111,42 @@ def test_sql_users_read_the_views_and_cannot_write(
     assert rows == [(1, "InstructionSuspended", 2, "news", head.hash.hex())]
     (used,) = raw(theirs, "SELECT used FROM limit_counters")[0]
     assert used == 2.5
-    for statement in ("DELETE FROM events", "SELECT * FROM stored_events"):
+    with OpsLog.open(postgres_url) as ops:
+        ops.append(record(1))
+    assert raw(theirs, "SELECT record, version, fields ->> 'outcome' FROM records") == [
+        ("VerificationDone", 1, record(1).outcome)
+    ]
+    with Log.open(postgres_url, ownership=Ownership("a")):
+        assert raw(theirs, "SELECT epoch, is_owned FROM owners WHERE account = 'a'") == [(1, True)]
+    assert raw(theirs, "SELECT is_owned FROM owners WHERE account = 'a'") == [(False,)]
+    # All that docs/postgresql.md names, and nothing but it.
+    assert set(documented_views()) == set(VIEWS)
+    for view, columns in documented_views().items():
+        assert columns_of(theirs, view) == columns
+    writes = [f"DELETE FROM {view}" for view in VIEWS]
+    reads = [f"SELECT * FROM {table}" for table in (*TABLES, "schema_version")]
+    for statement in (*writes, *reads):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             raw(theirs, statement)
     with pytest.raises(StoreError, match="rights"):
         Log.open(theirs)
+
+
+def documented_views() -> dict[str, list[str]]:
+    """The views of docs/postgresql.md, each with its columns."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "postgresql.md").read_text()
+    section = page.partition("## For SQL users")[2].partition("```")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)
+    return {view: re.findall(r"`(\w+)`", columns) for view, columns in rows}
+
+
+def columns_of(url: str, view: str) -> list[str]:
+    """What a user sees of a view."""
+    asked = (
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s "
+        "AND table_schema = current_schema() ORDER BY ordinal_position"
+    )
+    return [name for (name,) in raw(url, asked, view)]
 
 
 def test_an_engine_needs_no_right_to_change_an_event(postgres_url: str) -> None:
