@@ -17,6 +17,12 @@ from .market import Record
 from .money import Price, Quantity
 from .ports import NANOS, Session, TimeInForce
 
+OPENING_CONDITIONS: Final = ("Q", "O")
+"""Sale conditions (CTA, UTP) of the opening auction: the market center's official open, and its
+opening print."""
+CLOSING_CONDITIONS: Final = ("M", "6")
+"""Those of the closing auction likewise."""
+
 
 class Auction(StrEnum):
     """Which auction of the session."""

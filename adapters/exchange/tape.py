@@ -1,9 +1,10 @@
 """One symbol-day of recorded market data, and how to read it from a market folder.
 
 A market folder holds ``instruments.json`` (a list of symbol-days with ``symbol``, ``date``,
-``tick``, ``levels``, ``ext_level_size``, ``queue_share`` and, optionally, ``dir`` and ``lot``) and
-the files ``quotes_<SYMBOL>_<DATE>.parquet`` and ``trades_<SYMBOL>_<DATE>.parquet``, beside it or in
-the folder that ``dir`` names.
+``tick``, ``levels``, ``ext_level_size``, ``queue_share`` and, optionally, ``dir``, ``lot``,
+``official_open``, ``official_close`` and ``listed_on``, the exchange as prints name it) and the
+files ``quotes_<SYMBOL>_<DATE>.parquet`` and ``trades_<SYMBOL>_<DATE>.parquet``, beside it or in the
+folder that ``dir`` names.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import takewhile
 from pathlib import Path
@@ -19,6 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ...domain.auctions import CLOSING_CONDITIONS, OPENING_CONDITIONS
+from .conditions import Marked, conditions_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,6 +129,19 @@ class SymbolDay:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
+    def with_marked(
+        self, conditions: NDArray[np.object_] | None, listed_on: str | None
+    ) -> SymbolDay:
+        """The day with the official prices that sale conditions mark, where none is given."""
+        if conditions is None:
+            return self
+        marked = Marked(conditions, self.t_px, self.t_sz, self.venue)
+        return replace(
+            self,
+            official_open=self.official_open or marked.official(OPENING_CONDITIONS, listed_on),
+            official_close=self.official_close or marked.official(CLOSING_CONDITIONS, listed_on),
+        )
+
     def quote_index(self, at: int) -> int:
         """Row of the book state valid at ``at`` (quotes stamped ``at`` count), -1 before all."""
         return int(self.q_ts.searchsorted(at, side="right")) - 1
@@ -176,7 +193,7 @@ def load_symbol_day(folder: str | Path, symbol: str, date: str) -> SymbolDay:
             official_open=_official(entry, "official_open", where),
             official_close=_official(entry, "official_close", where),
             **sides,
-        )
+        ).with_marked(conditions_of(trades), entry.get("listed_on"))
     except MarketFolderError as error:
         raise MarketFolderError(f"{root}: {error}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...domain.auctions import CLOSING_CONDITIONS, OPENING_CONDITIONS
 from ...domain.money import ZERO
 from ..alpaca_api.reading import Json, number_of
 from .live_tape import LiveTape
@@ -11,10 +12,6 @@ from .live_tape import LiveTape
 IRREGULAR: Final = frozenset("BCGHLMNOPQRTUVWZ4567 89".replace(" ", ""))
 """Sale conditions of auctions, late, out-of-sequence, derived or extended-hours prints (CTA, UTP);
 they do not count as regular volume."""
-OPENING: Final = ("Q", "O")
-"""Conditions of the opening auction: the market center's official open, and its opening print."""
-CLOSING: Final = ("M", "6")
-"""Conditions of the closing auction likewise."""
 LISTING: Final = {
     "NYSE": "N",
     "NASDAQ": "Q",
@@ -39,9 +36,10 @@ def take_print(tape: LiveTape, at: int, message: Json, listed_on: str | None = N
         return False
     conditions = [str(c) for c in message.get("c") or ()]
     regular = not any(c in IRREGULAR for c in conditions)
-    for codes in (OPENING, CLOSING):
+    for codes in (OPENING_CONDITIONS, CLOSING_CONDITIONS):
         for code in set(codes).intersection(conditions):
             rank = (message.get("x") == listed_on, code == codes[0])
-            tape.add_official(is_open=codes is OPENING, price=price, size=size, rank=rank)
+            is_open = codes is OPENING_CONDITIONS
+            tape.add_official(is_open=is_open, price=price, size=size, rank=rank)
     tape.add_print(at, price, size, regular=regular)
     return regular

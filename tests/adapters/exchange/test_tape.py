@@ -118,6 +118,49 @@ def test_symbols_of_a_date_are_listed(tmp_path: Path) -> None:
     assert symbols_on(tmp_path, "20240103") == []
 
 
+def conditioned(*prints: tuple[str | None, float, float, str]) -> dict[str, list[Any]]:
+    """Prints by their conditions, price, size and exchange."""
+    count = len(prints)
+    conditions, prices, sizes, venues = (list(each) for each in zip(*prints, strict=True))
+    return {
+        "ts_ns": list(range(15, 15 + count)),
+        "px": prices,
+        "sz": sizes,
+        "aggressor": [0] * count,
+        "lit": [True] * count,
+        "regular": [True] * count,
+        "ex": venues,
+        "conditions": conditions,
+    }
+
+
+def test_official_prices_are_those_that_sale_conditions_mark(tmp_path: Path) -> None:
+    tape = conditioned(
+        ("@ O", 10.00, 900, "N"),
+        ("@,Q", 10.01, 100, "P"),
+        ("Q", 10.02, 50, "N"),
+        (None, 10.03, 5_000, "N"),
+        ("6", 10.10, 7_000, "N"),
+        ("@6X", 10.11, 8_000, "N"),
+    )
+    day = load(write(tmp_path, t=tape, entry={**ENTRY, "listed_on": "N"}))
+    assert day.official_open == Decimal("10.02"), "the listing exchange's official open"
+    assert day.official_close == Decimal("10.11"), "the larger of the listing exchange's prints"
+    elsewhere = load(write(tmp_path, t=tape))
+    assert elsewhere.official_open == Decimal("10.01"), "without it the larger official print"
+    given = load(write(tmp_path, t=tape, entry={**ENTRY, "official_open": 9.5}))
+    assert given.official_open == Decimal("9.5"), "what the folder states goes before"
+
+
+def test_without_marked_prints_official_prices_stay_unknown(tmp_path: Path) -> None:
+    day = load(write(tmp_path, t=conditioned(("@", 10.0, 100, "N"), ("F I", 10.1, 10, "P"))))
+    assert (day.official_open, day.official_close) == (None, None)
+    assert (load(write(tmp_path)).official_open, load(write(tmp_path)).official_close) == (
+        None,
+        None,
+    )
+
+
 def test_equal_days_have_equal_fingerprints_and_others_not(tmp_path: Path) -> None:
     first = load(write(tmp_path)).fingerprint
     assert load(write(tmp_path)).fingerprint == first
