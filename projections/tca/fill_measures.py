@@ -118,16 +118,18 @@ def _with_parts(frame: pl.DataFrame) -> pl.DataFrame:
     far = pl.when(side > 0).then("ask").otherwise("bid")
     added = pl.col("liquidity").str.to_lowercase() == "added"
     touch = pl.coalesce("touch", pl.when(added.fill_null(False)).then(near).otherwise(far))
+    # Without a price that can stand, no level of it is money: its spread is none of a known price.
+    counted = pl.when(pl.col("price").is_not_null()).then(quantity)
     frame = frame.with_columns(
         fees=pl.col("fee"),
         touch=touch,
-        notional=quantity * pl.col("price"),
-        at_decision=quantity * pl.col("decision_price"),
-        at_arrival=quantity * pl.col("arrival_price"),
-        at_release=quantity * pl.col("release_price"),
-        at_mid=quantity * pl.coalesce("_at_auction", "mid"),
-        at_trend=quantity * pl.col("trend"),
-    ).with_columns(at_touch=quantity * pl.coalesce("_at_auction", "touch"))
+        notional=counted * pl.col("price"),
+        at_decision=counted * pl.col("decision_price"),
+        at_arrival=counted * pl.col("arrival_price"),
+        at_release=counted * pl.col("release_price"),
+        at_mid=counted * pl.coalesce("_at_auction", "mid"),
+        at_trend=counted * pl.col("trend"),
+    ).with_columns(at_touch=counted * pl.coalesce("_at_auction", "touch"))
 
     def step(to: str, since: str) -> pl.Expr:
         return side * (pl.col(to) - pl.col(since))

@@ -104,6 +104,17 @@ def test_a_fill_in_another_currency_leaves_shares_and_no_money() -> None:
     assert problems["currency_mix"] == ["eur"]
 
 
+@pytest.mark.parametrize("bad", [{"currency": "EUR"}, {"price": D(-1)}, {"price": None}])
+def test_no_part_is_made_of_a_fill_whose_price_cannot_stand(bad: Row) -> None:
+    quote = {"symbol": "BAC", "at": DAY, "bid": D("10.00"), "ask": D("10.02")}
+    fills = [fill(currency="USD"), fill("bad", at=DAY + 11 * SECOND, **{"currency": "USD", **bad})]
+    found, problems = told([instruction(currency="USD", quantity=D(200))], fills, quotes=[quote])
+    parts = ("notional", "shortfall", "trading_cost", "spread_cost", "impact_cost", "timing_cost")
+    assert {name: one(found)[name] for name in parts} == dict.fromkeys(parts)
+    assert one(found)["delay_cost"] is None
+    assert {"currency_mix", "fill_without_price"} & problems.keys()
+
+
 def test_a_mix_is_found_where_only_fills_name_a_currency() -> None:
     rows = [fill(currency="USD"), fill("eur", currency="EUR", at=DAY + 11 * SECOND)]
     found, problems = told([instruction(quantity=D(200))], rows)
