@@ -11,6 +11,7 @@ from ..domain.money import plain
 from ..domain.plan import PlanTerms
 from ..domain.reasons import Check
 from .account_words import WORDS, Observed, Told
+from .averages import PRICE_GRID, on_grid
 from .instruction_events import REPORT_EVENTS
 
 __all__ = ["Told", "told"]
@@ -255,7 +256,8 @@ def _reported(event: e.OrderReported) -> Told:
 
 
 def _filled(event: e.InstructionFilled) -> Told:
-    what = f"filled: {plain(event.executed)} at {plain(event.average_price)} on average"
+    average = _number(on_grid(PRICE_GRID, event.average_price))
+    what = f"filled: {plain(event.executed)} at {average} on average"
     seen = _known(("slippage bps", event.slippage_bps), ("fees", event.fees))
     return Told(what, "all of it executed", seen)
 
@@ -263,7 +265,7 @@ def _filled(event: e.InstructionFilled) -> Told:
 def _cancelled(event: e.InstructionCancelled) -> Told:
     what = f"ended with {plain(event.executed)} executed"
     seen = _known(
-        ("average price", event.average_price),
+        ("average price", on_grid(PRICE_GRID, event.average_price)),
         ("slippage bps", event.slippage_bps),
         ("fees", event.fees),
         ("completing price", event.completing_price),

@@ -9,6 +9,7 @@ from typing import Final
 from ..domain.money import ZERO
 
 BPS_GRID: Final = Decimal("0.0001")
+PRICE_GRID: Final = Decimal("0.0001")
 RATIO_GRID: Final = Decimal("0.000001")
 
 
@@ -48,5 +49,5 @@ def ratio(part: Decimal, whole: Decimal) -> Decimal | None:
 
 
 def on_grid(grid: Decimal, value: Decimal | None) -> Decimal | None:
-    """A figure rounded half to even on its grid: 0.0001 bps, ratios to a millionth."""
+    """A figure rounded half to even on its grid: 0.0001 bps or USD, ratios to a millionth."""
     return None if value is None else value.quantize(grid)

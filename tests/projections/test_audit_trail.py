@@ -43,6 +43,15 @@ def test_every_event_is_told_in_order(story: Story) -> None:
     assert [entry.position for entry in trail] == list(range(2, 11))
 
 
+def test_an_average_price_is_told_to_a_hundredth_of_a_cent() -> None:
+    told = Story()
+    told.open_session()
+    made = told.start(3)
+    told.fill(made, told.place(made, 1), 1, "10.01")
+    told.fill(made, told.place(made, 2), 2, "10.02")
+    assert audit_trail(told.log)[-1].what == "filled: 3 at 10.0167 on average"
+
+
 def story_order(story: Story, ordinal: int) -> str:
     intended = [r.event for r in story.log if isinstance(r.event, e.OrderIntended)]
     return intended[ordinal].client_order_id
