@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from ...domain.decision import Decision, TradeAction
 from ...domain.instruction import Instruction
@@ -11,12 +11,27 @@ from ...domain.instruments import DescribesInstruments
 from ...domain.market import MarketState
 from ...domain.plan import PlanTerms
 from ...domain.planning.facts import NO_SHORT_FACTS, ShortFacts
-from ...domain.ports import NANOS, LendsShares, TimeInForce
+from ...domain.ports import NANOS, Broker, LendsShares, TimeInForce
 from .desk import Desk
 
 AUCTION_ORDERS: Final = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 AUCTION_REPORT_NS: Final = 600 * NANOS
 """How long after its time an auction's report may take."""
+
+
+@runtime_checkable
+class HearsUpdates(Protocol):
+    """A broker that tells what comes of orders over a connection, and knows when it is down."""
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether it has been down for so long that nothing new may be decided."""
+        ...
+
+
+def is_deaf(broker: Broker) -> bool:
+    """Whether what comes of orders is not heard at present, where the broker can say so."""
+    return isinstance(broker, HearsUpdates) and broker.is_deaf
 
 
 def is_locked(instruction: Instruction, client_order_id: str, now: int) -> bool:

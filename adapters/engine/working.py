@@ -28,7 +28,7 @@ from ...domain.strategies.contract import Cancel, InstructionView
 from ...domain.strategies.registry import strategy_for
 from ...domain.switching import Progressed, reassess
 from .desk import Desk
-from .market_rules import AUCTION_ORDERS, is_locked, over_at, reopened
+from .market_rules import AUCTION_ORDERS, is_deaf, is_locked, over_at, reopened
 from .messages import MessageBudget
 
 STEPPING_REPORTS: Final = frozenset(
@@ -313,6 +313,8 @@ class Working:
         cause = market.halt_cause
         if not stopped and self._adds_unexplained_risk(plan):
             stopped, cause = True, "unexplained_position"
+        if not stopped and is_deaf(desk.broker):
+            stopped, cause = True, "trade_updates_down"
         if not stopped and instruction.suspended_since is None:
             return False
         stamp = desk.stamp(str(instruction.id), "halt")

@@ -21,7 +21,7 @@ STEP: Final = Decimal("0.001")
 
 
 def check_advanced(body: Mapping[str, Any], ticket: Ticket, open_at: int, close_at: int) -> None:
-    """Check the instructions of a new order, if it has any; the session's times are ns UTC.
+    """Check the instructions of a new or changed order, if any; the session's times are ns UTC.
 
     Raises:
         ApiRefusal: naming what is wrong.

@@ -121,6 +121,7 @@ class Desk:
         if not isinstance(body, dict):
             raise syntax("request body format is invalid")
         ticket = changed_ticket(old, body)
+        check_advanced(body, ticket, self.session.open, self.session.close)
         self._check_new(ticket.client_order_id)
         intent = old.position_intent
         if not old.is_leg:

@@ -62,6 +62,8 @@ def changed_ticket(old: PaperOrder, body: Mapping[str, Any]) -> Ticket:
     before = (old.tif, old.qty, old.limit_price, old.trail_price, old.trail_percent)
     after = (ticket.tif, ticket.qty, ticket.limit_price, ticket.trail_price)
     moved = ticket.stop_price is not None and ticket.stop_price != old.stop_price
-    if before == (*after, ticket.trail_percent) and not moved:
+    # Instructions are not kept, so that any of them may be other ones than before.
+    same = before == (*after, ticket.trail_percent) and not moved
+    if same and body.get("advanced_instructions") is None:
         raise semantic("order parameters are not changed")
     return ticket

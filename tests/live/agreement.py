@@ -70,11 +70,19 @@ def compared(
     rows = blotter.rows()
     theirs = listed_orders(server)
     _check_orders(found, rows, theirs, folder)
-    _check_fills(found, rows, executions(server))
+    executed = executions(server)
+    _check_fills(found, rows, executed)
+    owners = {o.client_order_id: row.instruction_id for row in rows for o in row.orders}
+    traded_by: dict[object, list[Executed]] = {}
+    for one in executed:
+        traded_by.setdefault(owners.get(one.client_order_id), []).append(one)
     _check_positions(found, rows, server, held_before)
     for row in rows:
         if not row.is_done:
             found.problems.append(f"{row.decision_id} has not ended")
+        traded = sum((x.quantity for x in traded_by.get(row.instruction_id, ())), Decimal(0))
+        if row.executed != traded:
+            found.problems.append(f"{row.decision_id}: {row.executed}, at the broker {traded}")
         if row.executed > row.requested:
             found.problems.append(f"{row.decision_id}: {row.executed} of {row.requested}")
     found.problems += deadlines.problems(theirs, round(sending_seconds * NANOS))

@@ -35,7 +35,7 @@ COMMON = {"confidence": 8, "max_slippage": 200, "urgency": "MEDIUM"}
 SUBMISSION = {"method": "POST", "path": "/v2/orders"}
 FAULTS: dict[str, dict[str, Any]] = {
     "latency": {"path": "/v2/", "milliseconds": 150, "probability": 0.3},
-    "latency_after": {"path": "/v2/orders", "milliseconds": 300, "probability": 0.3},
+    "latency_after": {"path": "/v2/orders", "milliseconds": 2_500, "probability": 0.15},
     "rate_limit": {"path": "/v2/", "probability": 0.15},
     "error_before": {"path": "/v2/", "probability": 0.2},
     "error_after": SUBMISSION | {"probability": 0.4},
@@ -47,12 +47,15 @@ FAULTS: dict[str, dict[str, Any]] = {
     "duplicate_update": {"probability": 0.3},
     "reorder_update": {"probability": 0.3},
     "disconnect": {"stream": "trading", "probability": 0.15},
-    "halt": {"symbol": "*", "seconds": 150},
+    "halt": {"symbol": "*", "seconds": 400},
 }
-"""Every fault of the server that orders can meet, at rates under which a run still gets on."""
+"""Every fault of the server that orders can meet, at rates under which a run still gets on.
+
+An answer that is late by ``latency_after`` comes after the client's patience.
+"""
 HALTED_AT = "14:35"
-SURE: dict[str, Any] = {"probability": 1, "count": 1, "skip": 2}
-"""The third occasion is met for sure, whatever chance says of the others."""
+SURE: dict[str, Any] = {"probability": 1, "count": 1}
+"""The first occasion is met for sure, whatever chance says of the others."""
 RUN_SECONDS_MAX = 600.0
 PATIENCE_SECONDS_MAX = 2.5
 REQUEST_SECONDS_MAX = 2

@@ -38,6 +38,132 @@ server's journal, lists and activities are compared with the log:
 """
 
 
+SEEN: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    (
+        "an unacknowledged order turned into a rejected one while it had filled",
+        (
+            "paper/test_sending_waits.py::"
+            "test_an_order_that_fills_while_its_answer_is_late_is_unknown_and_then_filled",
+            "contract/test_broker_contract.py::"
+            "test_a_lost_answer_is_an_unknown_outcome_that_keeps_its_shares",
+        ),
+    ),
+    (
+        "a timeout turned into a refusal",
+        (
+            "paper/test_sending_waits.py::"
+            "test_an_order_that_fills_while_its_answer_is_late_is_unknown_and_then_filled",
+            "adapters/brokers/test_provider.py::test_a_provider_that_hangs_times_out_as_unknown",
+        ),
+    ),
+    (
+        "the same execution id told again and counted again",
+        (
+            "domain/test_orders_executions.py::test_a_fill_told_twice_counts_once",
+            "contract/test_broker_contract.py::test_reports_given_again_change_nothing",
+        ),
+    ),
+    (
+        "a restart that drops working orders",
+        (
+            "adapters/test_application.py::"
+            "test_a_restart_follows_an_order_that_lies_at_the_provider",
+            "live/test_killed_engine.py::"
+            "test_killed_at_random_nothing_is_sent_twice_and_no_fill_is_lost",
+        ),
+    ),
+    (
+        "a restart that makes up an opposite fill to match positions",
+        (
+            "simulation/test_crash_points.py::test_a_crash_between_any_two_writes_changes_nothing",
+            "live/test_agreement.py::"
+            "test_an_order_that_the_log_does_not_have_is_found_in_every_comparison",
+        ),
+    ),
+    (
+        "orders sent while the socket of trade updates is down",
+        (
+            "paper/test_sending_waits.py::"
+            "test_an_order_goes_out_when_the_socket_listens_and_not_before",
+            "paper/test_sending_waits.py::test_an_order_is_kept_back_where_the_socket_stays_down",
+            "simulation/test_halt_story.py::"
+            "test_while_updates_cannot_be_heard_nothing_new_is_decided",
+        ),
+    ),
+    (
+        "a partly filled order replaced for its whole quantity",
+        (
+            "adapters/alpaca/test_wire.py::"
+            "test_no_order_is_ever_replaced_so_no_filled_part_is_ordered_anew",
+            "paper/test_order_classes.py::"
+            "test_a_replacement_of_a_partly_filled_order_is_for_the_whole_quantity",
+        ),
+    ),
+    (
+        "FILL activities of one millisecond out of order",
+        (
+            "adapters/alpaca/test_wire.py::"
+            "test_fills_of_one_millisecond_are_put_in_order_whatever_order_they_are_listed_in",
+        ),
+    ),
+    (
+        "a single fill missing from a healthy stream",
+        (
+            "simulation/test_faults.py::test_a_lost_final_fill_is_learned_within_seconds",
+            "live/test_killed_engine.py::test_the_same_with_a_fault",
+        ),
+    ),
+    (
+        "a schedule that extends its own deadline when it is resumed",
+        (
+            "simulation/test_crash_points.py::"
+            "test_a_stop_over_the_deadline_moves_it_for_no_strategy",
+            "live/test_agreement.py::test_a_deadline_that_moved_is_found",
+        ),
+    ),
+    (
+        "a TWAP with fewer shares than slices",
+        (
+            "domain/test_planning.py::test_a_schedule_has_no_more_slices_than_shares_or_seconds",
+            "domain/strategies/test_schedule.py::test_there_are_never_more_slices_than_lots",
+        ),
+    ),
+    (
+        "an execution model that ignores what has filled already",
+        (
+            "domain/test_guard.py::test_orders_fit_into_what_is_free",
+            "domain/strategies/test_any_market.py::"
+            "test_no_more_is_placed_than_was_ordered_and_it_ends",
+        ),
+    ),
+    (
+        "position limits checked against positions of before",
+        (
+            "simulation/test_figures.py::"
+            "test_account_and_positions_are_asked_for_at_once_and_shared",
+            "simulation/test_limits_race.py::test_a_position_limit_is_exact_for_many_at_once",
+        ),
+    ),
+    (
+        "a check of risk that lets through what it cannot check",
+        (
+            "adapters/test_application.py::"
+            "test_a_broker_that_cannot_be_asked_refuses_on_the_record",
+            "contract/test_pretrade_controls.py::"
+            "test_a_control_trips_past_its_bound_and_passes_at_it",
+        ),
+    ),
+    (
+        "an order that the broker does not have cancelled over and over",
+        (
+            "simulation/test_faults.py::"
+            "test_an_order_the_broker_does_not_have_is_not_cancelled_over_and_over",
+        ),
+    ),
+)
+"""What went wrong in other engines, or here, with the tests that keep it from happening."""
+
+
 def record(made: Trial) -> None:
     """Append a trial to the file that the environment names, if it does."""
     path = os.environ.get(VARIABLE)
@@ -76,6 +202,12 @@ def page(rows: list[dict[str, Any]]) -> str:
         f"- {' + '.join(row['faults']) or 'kills alone'}, seed {row['seed']}: {problem}"
         for row in rows
         for problem in row["problems"]
+    ]
+    lines += ["", "## Seen to go wrong", "", "What happened in other engines, or here once, and "]
+    lines[-1] += "the tests, below `tests/`, that keep it from happening again."
+    lines += ["", "| what | tests |", "|---|---|"]
+    lines += [
+        f"| {what} | " + "<br>".join(f"`{name}`" for name in names) + " |" for what, names in SEEN
     ]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.live.killing import FAULTS, LONG_WINDOWS, Trial, trial
-from tests.live.matrix import page, record
+from tests.live.matrix import SEEN, page, record
 
+TESTS = Path(__file__).parents[1]
 KILLS_A_TRIAL = 12
 KILLS_MIN = 200
 KILLS_BESIDE_FAULTS = 3
@@ -50,6 +51,15 @@ def test_the_page_of_trials_shows_what_went_wrong_and_what_was_not_run() -> None
     assert latency.endswith("| ok |")
     assert "| 2 `latency_after` | 0 | - |" in told
     assert "- latency, seed 2: fw-1 was accepted 2 times" in told
+
+
+def test_each_test_that_the_page_names_is_there() -> None:
+    told = page([])
+    for what, names in SEEN:
+        for name in names:
+            file, _, function = name.partition("::")
+            assert f"def {function}(" in (TESTS / file).read_text(), what
+            assert name in told
 
 
 @pytest.mark.soak

@@ -51,7 +51,11 @@ class Fillwright:
         }
 
     def run(
-        self, decisions: list[dict[str, Any]], *options: str, **environment: str
+        self,
+        decisions: list[dict[str, Any]],
+        *options: str,
+        seconds_max: float = 240,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run decisions at Alpaca."""
         file = self.folder / "decisions.json"
@@ -61,7 +65,7 @@ class Fillwright:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=seconds_max,
             check=False,
         )
 

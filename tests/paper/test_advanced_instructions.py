@@ -54,3 +54,20 @@ def test_what_is_wrong_with_them_is_said(
         server.submit(advanced_instructions=given, **order)
     assert refused.value.status_code == 422
     assert said in json.loads(str(refused.value))["message"]
+
+
+def test_a_change_of_them_is_checked_like_the_ones_of_a_new_order(server: PaperServer) -> None:
+    resting = server.submit(type="limit", limit_price="1.00", advanced_instructions=TWAP)
+    path = f"/orders/{resting['id']}"
+    for given, said in (
+        ({"algorithm": "POV"}, "algorithm must be one of"),
+        (TWAP | {"end_time": "2024-06-12T16:30:00-04:00"}, "within market hours"),
+    ):
+        with pytest.raises(APIError) as refused:
+            server.raw.patch(path, {"advanced_instructions": given})
+        assert refused.value.status_code == 422
+        assert said in json.loads(str(refused.value))["message"]
+    assert server.order(resting["id"])["status"] == "new"
+    changed: dict[str, Any] = server.raw.patch(path, {"advanced_instructions": TWAP})
+    assert changed["replaces"] == resting["id"]
+    assert "advanced_instructions" not in changed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fillwright.adapters.exchange.terms import Band, Halt
-from fillwright.adapters.simulation import VenueTerms
+from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.domain import events as e
 from fillwright.domain.market import HaltCause
 from fillwright.domain.ports import NANOS
@@ -106,3 +106,27 @@ def test_an_order_on_the_far_side_of_the_band_is_held(tmp_path: Path) -> None:
     ran = run(Scene([fields], venue=VenueTerms(bands=(band,))), tmp_path / "a.db")
     assert of_kind(logged(ran), e.OrderIntended) == []
     assert only(ran).is_done
+
+
+def test_while_updates_cannot_be_heard_nothing_new_is_decided(tmp_path: Path) -> None:
+    lost, back = at(START_S + 60), at(START_S + 240)
+
+    async def lose(simulation: Simulation) -> None:
+        simulation.engine.desk.broker.is_deaf = True  # type: ignore[attr-defined]
+
+    async def hear(simulation: Simulation) -> None:
+        simulation.engine.desk.broker.is_deaf = False  # type: ignore[attr-defined]
+
+    fields = decision("twap", window="15m", target_weight=4.9)
+    ran = run(Scene([fields], moments=[(lost, lose), (back, hear)]), tmp_path / "a.db")
+    check_books(ran)
+    events = logged(ran)
+    (suspended,) = of_kind(events, e.InstructionSuspended)
+    (resumed,) = of_kind(events, e.InstructionResumed)
+    assert suspended.cause == "trade_updates_down"
+    assert suspended.record_time >= lost
+    assert resumed.record_time >= back
+    intended = [event.record_time for event in of_kind(events, e.OrderIntended)]
+    assert any(at < suspended.record_time for at in intended)
+    assert any(at > resumed.record_time for at in intended)
+    assert [at for at in intended if suspended.record_time < at < resumed.record_time] == []

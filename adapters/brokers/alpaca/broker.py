@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -48,6 +49,8 @@ from .wire import (
 
 ORDER_THREADS: Final = 4
 CANCEL_THREADS: Final = 2
+DEAF_SECONDS: Final = 10.0
+"""So long without the socket of trade updates, and nothing new is decided until it is back."""
 NOT_UNIQUE_OR_UNREADABLE: Final = 40010001
 """One code for a client order id that was used before and for several other mistakes."""
 _logger = structlog.get_logger(__name__)
@@ -74,6 +77,9 @@ class AlpacaBroker(Questions):
         self.gate: Callable[[str], AbstractContextManager[str | None]] | None = None
         self.is_connected = threading.Event()
         """Set while the socket of trade updates listens."""
+        self._patience = access.read_seconds
+        self._deaf_since: float | None = None
+        self._may_go_on = threading.Event()
 
     @property
     def capabilities(self) -> BrokerCapabilities:
@@ -82,8 +88,15 @@ class AlpacaBroker(Questions):
 
     def start(self) -> None:
         """Begin to listen for trade updates; a second call does nothing."""
-        if not self._closed:
+        if not self._closed and not self.is_connected.is_set():
+            self._deaf_since = self._deaf_since or time.monotonic()
             self._updates.start()
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether what orders come to has not been heard of for too long to decide on more."""
+        since = self._deaf_since
+        return since is not None and time.monotonic() - since > DEAF_SECONDS
 
     def use_clock(self, clock: Clock) -> None:
         """Take times from ``clock`` from now on."""
@@ -144,6 +157,7 @@ class AlpacaBroker(Questions):
         if request.algorithm is not None and not self._has_algorithms:
             text = "not sent: this account has no algorithms (broker.server_algorithms)"
             return [self._report(request, ReportKind.REJECTED, text)]
+        self._await_updates()
         try:
             gate = None if self.gate is None else partial(self.gate, request.client_order_id)
             order = self._rest.post("/orders", order_body(request), gate)
@@ -157,6 +171,18 @@ class AlpacaBroker(Questions):
             text = "the answer to the order cannot be read"
             return [self._report(request, ReportKind.UNKNOWN_OUTCOME, text, order)]
         return self._taken(request, order)
+
+    def _await_updates(self) -> None:
+        """Sending waits for the socket: what comes of an order must be heard as it happens.
+
+        Raises:
+            Withheld: it did not come back in the time that a request may take.
+        """
+        if self._deaf_since is None:
+            return
+        self._may_go_on.wait(self._patience)
+        if not self.is_connected.is_set():
+            raise Withheld("the socket of trade updates is down")
 
     def _perhaps_ours(self, request: OrderRequest, refusal: ApiRefusal) -> list[ExecutionReport]:
         """The id was used before, or something else is wrong: only the order itself can tell."""
@@ -264,12 +290,17 @@ class AlpacaBroker(Questions):
 
     def _on_connected(self) -> None:
         self._connections += 1
+        self._deaf_since = None
         self.is_connected.set()
+        self._may_go_on.set()
         if self._connections > 1:
             self._missed()
 
     def _on_lost(self, text: str) -> None:
+        self._deaf_since = self._deaf_since or time.monotonic()
         self.is_connected.clear()
+        if not self._closed:
+            self._may_go_on.clear()
         _logger.warning("the socket of trade updates was lost", cause=text[:200])
 
     def _missed(self) -> None:
@@ -284,6 +315,7 @@ class AlpacaBroker(Questions):
         if self._closed:
             return
         self._closed = True
+        self._may_go_on.set()
         for pool in (self._orders, self._cancels):
             pool.shutdown(wait=True)
         self._updates.stop()

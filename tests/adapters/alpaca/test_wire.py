@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fillwright.adapters.alpaca_api.access import AlpacaAccess
 from fillwright.adapters.alpaca_api.reading import RAW_TEXT_MAX, decoded, nanos, raw
+from fillwright.adapters.alpaca_api.rest import AlpacaRest
 from fillwright.adapters.brokers.alpaca.listing import rfc3339
 from fillwright.adapters.brokers.alpaca.wire import (
     KINDS,
@@ -27,9 +28,20 @@ from fillwright.adapters.brokers.alpaca.wire import (
     reports_of_order,
 )
 from fillwright.domain.errors import InvalidInput
-from fillwright.domain.ports import OrderRequest, OrderType, ReportKind, Side, TimeInForce
+from fillwright.domain.orders import fold, intend, mark_sent
+from fillwright.domain.ports import (
+    BrokerCommand,
+    CancelOrder,
+    OrderRequest,
+    OrderType,
+    ReportKind,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
 
 NOW = 1_759_936_215 * 10**9
+DAY = TimeInForce.DAY
 ORDER: dict[str, Any] = {
     "id": "b0b6dd9d-8b9b-48a9-ba46-b9d54906e415",
     "client_order_id": "fw-1-0",
@@ -104,6 +116,34 @@ def test_an_order_tells_what_its_activities_do_not() -> None:
     assert (known.execution_id, known.derived, known.last_price) == ("e1", False, Decimal("61.1"))
     assert (missing.derived, missing.last_qty, missing.cum_qty) == (True, 10, 40)
     assert missing.last_price == (Decimal("61.2") * 40 - Decimal("61.1") * 30) / 10
+
+
+def test_fills_of_one_millisecond_are_put_in_order_whatever_order_they_are_listed_in() -> None:
+    fills = [
+        {
+            "id": f"20261008111022178::e{number}",
+            "order_id": ORDER["id"],
+            "qty": "10",
+            "price": "61.2",
+            "cum_qty": str(10 * number),
+            "transaction_time": "2026-10-08T15:10:22.178Z",
+        }
+        for number in (3, 1, 4, 2)
+    ]
+    taken, *trades = reports_of_order(ORDER, fills, NOW)
+    assert [trade.execution_id for trade in trades] == ["e1", "e2", "e3", "e4"]
+    assert [trade.cum_qty for trade in trades] == [10, 20, 30, 40]
+    request = OrderRequest("fw-1-0", "KO", Side.BUY, Decimal(100), OrderType.LIMIT, DAY)
+    order = mark_sent(intend(request))
+    for report in (taken, *trades, *reversed(trades)):
+        order, odd = fold(order, report)
+        assert list(odd) == []
+    assert (order.cum_qty, order.leaves_qty) == (40, 60)
+
+
+def test_no_order_is_ever_replaced_so_no_filled_part_is_ordered_anew() -> None:
+    assert set(get_args(BrokerCommand)) == {SubmitOrder, CancelOrder}
+    assert not hasattr(AlpacaRest, "patch")
 
 
 @pytest.mark.parametrize(
