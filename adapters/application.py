@@ -20,6 +20,7 @@ from ..domain.instruction import Instruction
 from ..domain.limits import Limits
 from ..domain.planning.facts import Outcome as Planning
 from ..domain.ports import NANOS, Broker, Calendar, Clock
+from ..domain.principals import Submitter
 from ..domain.reasons import EndReason, Refusal
 from ..domain.result import ExecutionResult, OuterStatus
 from ..domain.states import InstructionState
@@ -27,7 +28,7 @@ from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from ..projections.best_execution.reporter import OWN_FLOW, Reporter
 from .closing import AsyncClosing
 from .engine import Admitted, Engine
-from .engine.batching import BatchAdmission
+from .engine.batching import AdvisedArrival, BatchAdmission
 from .views import Telling
 
 if TYPE_CHECKING:
@@ -121,18 +122,32 @@ class Application(AsyncClosing, Telling):
         """
         await self._prepare()
 
-    async def admit(self, raw: Raw, *, strategy: ExecutionStrategy | None = None) -> Outcome:
+    async def admit(
+        self,
+        raw: Raw,
+        *,
+        strategy: ExecutionStrategy | None = None,
+        by: Submitter | None = None,
+    ) -> Outcome:
         """Admit a decision without waiting for its end; durable when this returns.
+
+        ``by`` is the principal that submits it; by default the one of this process.
 
         Raises:
             StoreError: it could not be recorded, and nothing was sent.
         """
         await self._prepare()
-        admitted = await self.engine.submit_advised(raw, strategy)
+        admitted = await self._admitted(raw, strategy, by)
         return self._told(admitted.instruction, admitted)
 
-    async def execute(self, raw: Raw, *, strategy: ExecutionStrategy | None = None) -> Outcome:
-        """Admit a decision and wait for its end.
+    async def execute(
+        self,
+        raw: Raw,
+        *,
+        strategy: ExecutionStrategy | None = None,
+        by: Submitter | None = None,
+    ) -> Outcome:
+        """Admit a decision (``by`` as in :meth:`admit`) and wait for its end.
 
         Returns at once when it is refused, deferred, or known and ended; one that is known and
         still working is waited for. An unexpected failure is an outcome that names the open orders.
@@ -141,7 +156,7 @@ class Application(AsyncClosing, Telling):
         admitted: Admitted | None = None
         try:
             await self._prepare()
-            admitted = await self.engine.submit_advised(raw, strategy)
+            admitted = await self._admitted(raw, strategy, by)
             if self._is_worked(admitted):
                 await self.engine.finished(admitted.instruction)
         except InvalidInput:
@@ -151,7 +166,10 @@ class Application(AsyncClosing, Telling):
         return self._told(admitted.instruction, admitted)
 
     async def execute_batch(
-        self, raws: Sequence[Raw], strategies: Sequence[ExecutionStrategy | None] = ()
+        self,
+        raws: Sequence[Raw],
+        strategies: Sequence[ExecutionStrategy | None] = (),
+        by: Submitter | None = None,
     ) -> list[Outcome]:
         """Admit decisions as one batch, wait for all ends; outcomes in the order given.
 
@@ -161,7 +179,7 @@ class Application(AsyncClosing, Telling):
         """
         try:
             await self._prepare()
-            admitted = await self.engine.submit_batch(raws, strategies)
+            admitted = await self.engine.submit_batch(raws, strategies, by)
         except InvalidInput:
             raise
         except Exception as error:
@@ -275,6 +293,12 @@ class Application(AsyncClosing, Telling):
             raise InvalidInput("application", "closed", "one that is open")
         if self._before is not None:
             await self._before()
+
+    async def _admitted(
+        self, raw: Raw, strategy: ExecutionStrategy | None, by: Submitter | None
+    ) -> Admitted:
+        # Awaited directly, so that the caller is told before virtual time passes on.
+        return await self.engine.schedule(AdvisedArrival(raw, by=by, strategy=strategy))
 
     def _is_worked(self, admitted: Admitted) -> bool:
         """Whether its end is worth waiting for: it is not over, not deferred, and ours."""

@@ -104,6 +104,7 @@ def is_broker(provider: object) -> bool:
 
 def _of_simulation(simulation: Simulation, settings: Settings) -> Parts:
     desk = simulation.engine.desk
+    desk.submitter = admit_engine(desk.gate.store if desk.gate else None, desk.name, is_live=False)
     limits = desk.account.limits or settings.to_limits()
     return Parts(
         simulation.engine, limits, settings.alerts.thresholds(), settings.reporting.reporter
@@ -326,7 +327,8 @@ def _loaded(engine: Engine, settings: Settings, log: Log) -> Parts:
     limits = settings.to_limits()
     gate = engine.desk.gate
     try:
-        admit_engine(gate.store if gate else None, settings.account, is_live=settings.is_live)
+        store = gate.store if gate else None
+        engine.desk.submitter = admit_engine(store, settings.account, is_live=settings.is_live)
         engine.load(limits)
         engine.desk.permits = permits_of(settings, log, engine.desk.runtime.clock)
     except BaseException:

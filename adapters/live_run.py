@@ -15,6 +15,7 @@ from ..domain.ports import NANOS, Session
 from .alpaca_provider import AlpacaProvider
 from .application import Application
 from .engine import Engine, EngineRules
+from .permissions import submitter_here
 from .running import EventHook, FileDecision, Outcome
 from .settings import Settings
 from .stopping import Stopping
@@ -69,6 +70,7 @@ def open_live(settings: Settings, store: str, addresses: Mapping[str, str | None
     provider = AlpacaProvider.of_settings(settings, **addresses)
     try:
         application = Application.open(provider, settings, store=store)
+        application.engine.desk.submitter = submitter_here(store)
     except BaseException:
         provider.close()
         raise

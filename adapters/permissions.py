@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from ..domain.errors import StoreError
 from ..domain.ops.control import ChangeKind
-from ..domain.principals import AccessDenied
+from ..domain.principals import AccessDenied, Channel, Submitter
 from .supervising import Caller, cause_of, supervisor_of
 
 LIVE_SCOPE: Final = "account"
@@ -97,8 +97,10 @@ def name_of(store: str, caller: Caller | None = None) -> str | None:
 
 def admit_engine(
     store: str | None, account: str, *, is_live: bool, caller: Caller | None = None
-) -> None:
+) -> Submitter | None:
     """Ask whether this process may trade an account; live takes a permission that stands.
+
+    Gives in whose name it hands in what names nobody else, None where no principals are set up.
 
     Raises:
         AccessDenied: its principal may not, or live is not permitted now; on the record.
@@ -106,8 +108,24 @@ def admit_engine(
     """
     supervisor = supervisor_of(store, caller)
     if supervisor is None:
-        return
+        return None
     with supervisor:
-        supervisor.grant(RUN_LIVE if is_live else RUN, account)
+        me = supervisor.grant(RUN_LIVE if is_live else RUN, account)
         if is_live:
             supervisor.use(ChangeKind.LIVE, account, LIVE_SCOPE, RUN_LIVE)
+        return Submitter(principal=me.name, person=me.person, channel=Channel.LIBRARY)
+
+
+def submitter_here(store: str | None, caller: Caller | None = None) -> Submitter | None:
+    """In whose name a command hands in decisions, None where no principals are set up.
+
+    Raises:
+        AccessDenied: its caller is none of them; on the record.
+        StoreError: that cannot be read.
+    """
+    supervisor = supervisor_of(store, caller)
+    if supervisor is None:
+        return None
+    with supervisor:
+        me = supervisor.me
+        return Submitter(principal=me.name, person=me.person, channel=Channel.COMMAND_LINE)

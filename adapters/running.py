@@ -38,6 +38,7 @@ from .exchange.tape import INSTRUMENTS_FILE, symbols_on
 from .exchange.terms import Fees
 from .integrity.terms import IntegritySettings
 from .market_data.recorded import RecordedMarketData
+from .permissions import submitter_here
 from .simulation import Simulation, VenueTerms, simulate
 from .storage.location import is_missing, without_password
 from .storage.log import Log
@@ -256,7 +257,7 @@ def start(terms: RunTerms) -> Simulation:
         fees=terms.fees,
     )
     try:
-        return simulate(
+        simulation = simulate(
             tapes,
             store=terms.store,
             account=terms.account_name,
@@ -271,6 +272,8 @@ def start(terms: RunTerms) -> Simulation:
             f"{without_password(terms.store)} was begun on other terms: {_differing(str(error))}. "
             "Give the options it was begun with, or name another store"
         ) from error
+    simulation.engine.desk.submitter = submitter_here(terms.store)
+    return simulation
 
 
 def _differing(text: str) -> str:

@@ -16,7 +16,7 @@ from ..domain.errors import InvalidInput, StoreError
 from ..domain.ops.base import OpsRecord
 from ..domain.ops.control import ChangeKind
 from ..domain.ports import Clock
-from ..domain.principals import AccessDenied, Principal, Role
+from ..domain.principals import REMOTE, AccessDenied, Channel, Principal, Role
 from ..domain.supervision import Moment, Supervision
 from ..domain.supervision.changes import Change
 from .clocks import SystemClock
@@ -50,10 +50,19 @@ Decide = Callable[[Supervision, Principal, Moment], Sequence[OpsRecord]]
 
 
 class Caller(NamedTuple):
-    """Who calls, as this machine knows it: a token where one is given, else the user."""
+    """Who calls, as this machine knows it: the hash of a token where one is given, else the user.
+
+    The token itself is nowhere kept, so that nothing can show it.
+    """
 
     user: str
-    token: str | None = None
+    token_sha256: str | None = None
+    channel: Channel = Channel.COMMAND_LINE
+
+    @classmethod
+    def with_token(cls, token: str, channel: Channel = Channel.COMMAND_LINE) -> Caller:
+        """Who has this token; an empty one is nobody's."""
+        return cls("", token_hash(token) if token else None, channel)
 
 
 def caller_here() -> Caller:
@@ -67,7 +76,8 @@ def caller_here() -> Caller:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         user = f"uid-{os.getuid()}"
-    return Caller(user, os.environ.get(TOKEN_VARIABLE) or None)
+    token = os.environ.get(TOKEN_VARIABLE)
+    return Caller(user, token_hash(token) if token else None)
 
 
 def token_hash(token: str) -> str:
@@ -129,12 +139,14 @@ class Supervisor(Closing):
             AccessDenied: it may not; that it asked is on the record.
         """
 
-        def check(state: Supervision, when: Moment) -> Principal:
+        state = self.state
+        try:
             me = self._recognise(state, command)
-            state.require(me, command)
-            return me
-
-        return self._denied_on_record(check)
+            state.require(me, command, self._caller.channel)
+        except AccessDenied as denied:
+            self._put_on_record(denied, state, self._moment(state))
+            raise
+        return me
 
     def grant(self, command: str, account: str) -> Principal:
         """As :meth:`require`, and put on the record who runs an engine from here on."""
@@ -208,7 +220,8 @@ class Supervisor(Closing):
         except AccessDenied:
             me = None
         if me is None or Role.ADMIN not in me.roles:
-            observed = f"user {self._caller.user}" if self._caller.token is None else "this token"
+            given = self._caller.token_sha256
+            observed = f"user {self._caller.user}" if given is None else "this token"
             raise InvalidInput("principals", observed, "a set in which you are an admin")
         name = me.name
         self.decide(lambda state, _, when: (state.set_first(principals, name, when),))
@@ -216,9 +229,13 @@ class Supervisor(Closing):
     # -- parts ---------------------------------------------------------------------------------
 
     def _recognise(self, state: Supervision, command: str = "recognise") -> Principal:
-        token = self._caller.token
+        user, token, channel = self._caller
+        if channel in REMOTE and (token is None or not state.is_set_up):
+            who = f"a client by {channel.value}"
+            why = "it gave no token" if token is None else "no principals are set up"
+            raise AccessDenied(who, command, why)
         try:
-            return state.recognise(self._caller.user, None if token is None else token_hash(token))
+            return state.recognise(user, token)
         except AccessDenied as denied:
             raise AccessDenied(denied.principal, command, denied.why) from None
 
@@ -228,12 +245,15 @@ class Supervisor(Closing):
         try:
             return make(state, when)
         except AccessDenied as denied:
-            # Denied all the same where that cannot be written, as on a read-only disk.
-            try:
-                self._ops.append(state.refusal(denied, when))
-            except StoreError as error:
-                denied.add_note(f"not on the record: {error}")
+            self._put_on_record(denied, state, when)
             raise
+
+    def _put_on_record(self, denied: AccessDenied, state: Supervision, when: Moment) -> None:
+        """Denied all the same where that cannot be written, as on a read-only disk."""
+        try:
+            self._ops.append(state.refusal(denied, when))
+        except StoreError as error:
+            denied.add_note(f"not on the record: {error}")
 
     def _moment(self, state: Supervision) -> Moment:
         with Log.open(self.store, writer=False) as log:

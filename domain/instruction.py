@@ -22,6 +22,7 @@ from .orders import ChildOrder, fold
 from .plan import PlanTerms
 from .planning.inputs import PlanningInputs
 from .ports import ExecutionReport, OrderRequest, ReportKind, SellMark, Side
+from .principals import Submitter
 from .reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .states import InstructionState, InstructionTrigger, next_instruction_state
 from .strategies.contract import Cancel, Place
@@ -61,6 +62,7 @@ class Instruction(InstructionRecord, Aggregate):
         data_note: str,
         subject: str,
         sealed_text: str,
+        submitted_by: Submitter | None = None,
     ) -> None:
         """Record the decision as received; ``arrival`` is a valid two-sided quote or None."""
         invariant(self.version == 0, "a decision is received once")
@@ -77,6 +79,7 @@ class Instruction(InstructionRecord, Aggregate):
             data_note=data_note,
             subject=subject,
             sealed_text=sealed_text,
+            submitted_by=submitted_by,
         )
 
     def assess(self, stamp: e.Stamp, inputs: PlanningInputs) -> None:

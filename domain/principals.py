@@ -52,7 +52,30 @@ _MAY_HAVE: Final = {
     PrincipalKind.PERSON: frozenset(Role),
 }
 
+
+class Channel(StrEnum):
+    """By which way a decision or a command came in."""
+
+    COMMAND_LINE = "command_line"
+    LIBRARY = "library"
+    API = "api"
+    MCP = "mcp"
+
+
+REMOTE: Final = frozenset({Channel.API, Channel.MCP})
+"""Ways on which only a token says who calls: the user of the process is the server's own."""
+CHANNEL_ROLES: Final = {Channel.MCP: AGENT_ROLES}
+"""What a way gives at most, whoever calls: behind MCP is a model, whatever token it was given."""
+
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+class Submitter(Record):
+    """The principal that submitted a decision, the human being behind it, and the way it came."""
+
+    principal: Name
+    person: Name
+    channel: Channel
 
 
 class Principal(Record):
@@ -135,6 +158,10 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "tca": _READ,
     "verify": _READ,
     "run": (Role.SUBMIT, Role.TRADE),
+    "submit": (Role.SUBMIT, Role.TRADE),
+    "preview": _READ,
+    "outcome": _READ,
+    "cancel": _DESK,
     "run --live": (Role.TRADE,),
     "month": (Role.SUBMIT, Role.TRADE),
     "demo": (Role.SUBMIT, Role.TRADE),
@@ -158,12 +185,17 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
 """By command, the roles of which one is enough. A command that is not here is denied to all."""
 
 
-def why_not(principal: Principal, command: str) -> str | None:
+def why_not(
+    principal: Principal, command: str, channel: Channel = Channel.COMMAND_LINE
+) -> str | None:
     """Why a principal may not run a command, None when it may; what is not listed is denied."""
     needed = COMMANDS.get(command)
     if needed is None:
         return "no role allows it"
-    if principal.has_any(needed):
+    at_most = CHANNEL_ROLES.get(channel)
+    if at_most is not None and not at_most & set(needed):
+        return f"{channel.value} gives {' and '.join(sorted(at_most))} only"
+    if principal.has_any(needed if at_most is None else sorted(at_most & set(needed))):
         return None
     return f"it takes the role {' or '.join(needed)}"
 

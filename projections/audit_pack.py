@@ -185,6 +185,7 @@ def _received(event: e.DecisionReceived) -> Row:
         "account": event.account,
         "session_date": event.session_date,
         "authority": event.actor,
+        "submitted_by": to_json(event.submitted_by),
         "received_at": event.receive_time or event.record_time,
         "decision": to_json(event.decision),
         "arrival": to_json(event.arrival),

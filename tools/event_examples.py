@@ -23,6 +23,7 @@ from fillwright.domain.market import MarketState, PriceBand, Quote, TradingState
 from fillwright.domain.plan import PlanTerms, StrategyParameters
 from fillwright.domain.planning.estimate import Estimate
 from fillwright.domain.ports import ExecutionReport, OrderType, ReportKind, Side, TimeInForce
+from fillwright.domain.principals import Channel, Submitter
 from fillwright.domain.reasons import (
     Anomalous,
     Check,
@@ -225,6 +226,7 @@ DECISION: Final = e.DecisionReceived(
     arrival_mid=D("100.00"),
     subject="decision:pm-7:2026-03-02:17",
     sealed_text="c2VhbGVkIGV4YW1wbGUgdGV4dA==",
+    submitted_by=Submitter(principal="pm-7", person="kim.lee", channel=Channel.API),
 )
 
 ASSESSED: Final = e.DecisionAssessed(

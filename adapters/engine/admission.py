@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +17,7 @@ from ...domain.planning.inputs import inputs_of, is_recordable
 from ...domain.planning.planner import plan_decision
 from ...domain.planning.sizing import Sized, size_decision
 from ...domain.ports import NANOS, Side
+from ...domain.principals import Submitter
 from ...domain.reasons import EndReason, Refusal
 from ...domain.timing.rules import assess
 from .corporate_facts import crossed_ex_date, name_facts
@@ -33,6 +33,7 @@ from .incoming import (
 )
 from .market_rules import loss_basis, record_instrument, short_facts
 from .permits import permitted
+from .receiving import personal_text, record_received
 from .session_books import record_status
 
 RAISING: Final = frozenset({TradeAction.BUY, TradeAction.ADD})
@@ -85,7 +86,7 @@ class Admission:
         identified = bool(read.decision_id or arrival.file_id)
         facts = await self._facts(read.decision, identified=identified)
         entry = Entry(read, decision_id, content, facts)
-        self._receive(instruction, entry)
+        self._receive(instruction, entry, arrival.by)
         self._decide(instruction, read.decision, entry)
         return Admitted(instruction)
 
@@ -203,30 +204,20 @@ class Admission:
 
     # -- recording -----------------------------------------------------------------------------
 
-    def _receive(self, instruction: Instruction, entry: Entry) -> None:
+    def _receive(self, instruction: Instruction, entry: Entry, by: Submitter | None) -> None:
         desk, facts = self._desk, entry.facts
         quote, note = arrival_quote(facts.market, desk)
-        subject = f"{desk.name}:{entry.decision_id}"
-        text = json.dumps(
-            {"reasoning": entry.read.reasoning, "risk_factors": list(entry.read.risk_factors)},
-            sort_keys=True,
-        )
-        instruction.receive(
-            desk.stamp(
-                str(instruction.id),
-                f"decision:{entry.decision_id}"[:200],
-                market_time=quote.at if quote else None,
-                receive_time=desk.now,
-            ),
-            account=desk.name,
+        record_received(
+            desk,
+            instruction,
+            entry.decision_id,
+            personal_text(entry.read),
             session_date=facts.session.date if facts.session else session_date(desk),
-            decision_id=entry.decision_id,
             content_hash=entry.content,
             decision=entry.read.decision,
+            by=by,
             arrival=quote,
             data_note=note,
-            subject=subject,
-            sealed_text=desk.keystore.seal(subject, text, str(instruction.id)),
         )
 
     def _assess(
@@ -301,20 +292,17 @@ class Admission:
         if known is not None:
             return Admitted(known, repeated=True)
         instruction = Instruction(id)
-        subject = f"{desk.name}:{decision_id}"
-        text = raw[:TEXT_MAX].decode("utf-8", "backslashreplace")
         session = desk.calendar.session_at(desk.now)
-        instruction.receive(
-            desk.stamp(str(id), f"decision:{decision_id}"[:200], receive_time=desk.now),
-            account=desk.name,
+        record_received(
+            desk,
+            instruction,
+            decision_id,
+            raw[:TEXT_MAX].decode("utf-8", "backslashreplace"),
             session_date=session.date if session else session_date(desk),
-            decision_id=decision_id,
             content_hash=hashlib.sha256(raw).hexdigest(),
             decision=None,
-            arrival=None,
+            by=arrival.by,
             data_note="not readable",
-            subject=subject,
-            sealed_text=desk.keystore.seal(subject, text, str(id)),
         )
         instruction.refuse(desk.stamp(str(id), "read"), refusals)
         self._append(instruction)

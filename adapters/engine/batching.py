@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +20,7 @@ from ...domain.planning.terms import choose_strategy
 from ...domain.reasons import Reason, Refusal
 from .admission import Admission, Admitted, Entry
 from .incoming import Arrival
+from .receiving import personal_text, record_received
 
 ADVISED = "advised_strategy"
 """The timing rule recorded where a caller's timing engine chose the strategy."""
@@ -214,19 +214,17 @@ class BatchAdmission(Admission):
         content = read.decision.content_hash()
         decision_id = read.decision_id or arrival.file_id or f"content:{content}:{desk.now}"
         instruction = Instruction(ids.instruction_id(desk.name, decision_id))
-        subject = f"{desk.name}:{decision_id}"
         session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
-        instruction.receive(
-            desk.stamp(str(instruction.id), f"decision:{decision_id}"[:200], receive_time=desk.now),
-            account=desk.name,
+        record_received(
+            desk,
+            instruction,
+            decision_id,
+            personal_text(read),
             session_date=session.date,
-            decision_id=decision_id,
             content_hash=content,
             decision=read.decision,
-            arrival=None,
+            by=arrival.by,
             data_note="the broker cannot be asked",
-            subject=subject,
-            sealed_text=desk.keystore.seal(subject, _text(read), str(instruction.id)),
         )
         instruction.refuse(desk.stamp(str(instruction.id), "broker"), (_unavailable(error),))
         self._append(instruction)
@@ -240,11 +238,6 @@ def _groups(arrivals: Sequence[Arrival]) -> list[list[int]]:
         group = arrival.group if isinstance(arrival, AdvisedArrival) else None
         groups.setdefault(("alone", place) if group is None else group, []).append(place)
     return list(groups.values())
-
-
-def _text(read: Intake) -> str:
-    fields = {"reasoning": read.reasoning, "risk_factors": list(read.risk_factors)}
-    return json.dumps(fields, sort_keys=True)
 
 
 def _unavailable(error: BrokerUnavailable) -> Refusal:

@@ -32,6 +32,7 @@ from ...domain.ports import (
     Runtime,
     Side,
 )
+from ...domain.principals import Submitter
 from ...domain.reasons import Refusal
 from ...domain.switching import SwitchingRules
 from ...domain.timing.terms import TimingConfig
@@ -93,6 +94,7 @@ class Desk:
     ``withheld`` tells of orders that the ``gate`` kept from the wire. The log is known up to
     position ``seen``; ``own`` are ranges behind it that were written here; ``in_order``: there
     never were any, so views follow in the log's order. ``starts`` engines had the account before.
+    ``submitter`` hands in what names nobody.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Desk:
     own: list[tuple[int, int]] = field(default_factory=list)
     gate: SendGate | None = None
     permits: tuple[Permit, ...] = ()
+    submitter: Submitter | None = None
     on_event: Callable[[e.DomainEvent], None] | None = None
     started: bool = False
     starts: int = 0

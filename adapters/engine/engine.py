@@ -12,6 +12,7 @@ from ...domain.errors import BrokerUnavailable, InvalidInput, StoreError
 from ...domain.instruction import Instruction
 from ...domain.limits import Limits
 from ...domain.ports import NANOS, ExecutionReport, ReportKind
+from ...domain.principals import Submitter
 from ...domain.reasons import EndReason
 from ..storage.records import Conflict, CounterExceeded
 from .admission import Admitted
@@ -123,27 +124,21 @@ class Engine:
         """Admit a decision now; durable when this returns."""
         return await asyncio.shield(self.schedule(Arrival(raw)))
 
-    async def submit_advised(
-        self, raw: Mapping[str, object], strategy: ExecutionStrategy | None
-    ) -> Admitted:
-        """Admit a decision; ``strategy`` is used where it names none and is no part of it."""
-        # Awaited directly, so that the caller is told before virtual time passes on.
-        return await self.schedule(AdvisedArrival(raw, strategy=strategy))
-
     async def submit_batch(
         self,
         raws: Sequence[Mapping[str, object] | bytes],
         strategies: Sequence[ExecutionStrategy | None] = (),
+        by: Submitter | None = None,
     ) -> list[Admitted]:
         """Admit decisions together, ordered and netted by :func:`domain.batch.order_batch`.
 
         Gives what became of each in the order given, durable; ``strategies`` are recommendations
-        as in :meth:`submit_advised`.
+        as in :class:`AdvisedArrival`.
         """
         group = self._callers.next_number()
         advised = [*strategies, *[None] * (len(raws) - len(strategies))]
         pairs = zip(raws, advised, strict=True)
-        arrivals = [AdvisedArrival(raw, strategy=one, group=group) for raw, one in pairs]
+        arrivals = [AdvisedArrival(raw, None, by, one, group) for raw, one in pairs]
         return await all_of([self.schedule(arrival) for arrival in arrivals])
 
     def finished(self, instruction: Instruction) -> asyncio.Future[Instruction]:

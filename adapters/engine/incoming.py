@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from ...domain.intake import Intake, read_decision
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.ports import NANOS
+from ...domain.principals import Submitter
 from ...domain.reasons import Reason, Refusal
 from .desk import Desk
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A decision as it came: its raw fields or bytes, and an id that a file gave it."""
+    """A decision as it came: its raw fields or bytes, an id that a file gave it, and by whom."""
 
     raw: Mapping[str, object] | bytes
     file_id: str | None = None
+    by: Submitter | None = None
 
 
 def read_arrival(arrival: Arrival, desk: Desk) -> Intake | tuple[Refusal, ...]:

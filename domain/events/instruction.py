@@ -15,6 +15,7 @@ from ..plan import PlanTerms
 from ..planning.estimate import Estimate
 from ..planning.inputs import PlanningInputs
 from ..ports import ExecutionReport, OrderType, SellMark, Side, TimeInForce
+from ..principals import Submitter
 from ..reasons import Anomalous, Check, EndReason, NothingReason, Refusal
 from .base import DomainEvent, Provenance
 
@@ -25,10 +26,11 @@ class DecisionReceived(DomainEvent):
     ``decision`` is None when it could not be read; ``sealed_text`` is the personal text (reasoning,
     risk factors, or the raw bytes that could not be read), encrypted for ``subject``.
     ``arrival_mid`` is None without a valid two-sided quote, and ``data_note`` says why.
+    ``submitted_by`` is the principal that handed it in, None where none were set up.
     """
 
     TOPIC: ClassVar[str] = "DecisionReceived"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     account: str
     session_date: str
@@ -40,6 +42,7 @@ class DecisionReceived(DomainEvent):
     data_note: str = ""
     subject: str
     sealed_text: str
+    submitted_by: Submitter | None = None
 
 
 class DecisionAssessed(DomainEvent):

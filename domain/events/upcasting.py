@@ -63,6 +63,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("DecisionAssessed", 3): _as_it_was,
     ("DecisionReceived", 1): _decided_without_curvature,
     ("DecisionReceived", 2): _as_it_was,
+    ("DecisionReceived", 3): _as_it_was,
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
     ("InstructionPlanned", 1): _planned_without_estimate,
     ("InstructionPlanned", 2): _as_it_was,

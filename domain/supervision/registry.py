@@ -28,6 +28,7 @@ from ..ops.exceptions import ExceptionAssigned, ExceptionClosed
 from ..principals import (
     SINGLE_OWNER,
     AccessDenied,
+    Channel,
     Principal,
     PrincipalKind,
     Role,
@@ -110,10 +111,10 @@ class Supervision:
         who = "an unknown token" if token_sha256 is not None else f"user {user}"[:100]
         raise AccessDenied(who, "recognise", "nobody is set up under it")
 
-    def require(self, by: Principal, command: str) -> None:
+    def require(self, by: Principal, command: str, channel: Channel = Channel.COMMAND_LINE) -> None:
         """Raise :class:`AccessDenied` unless a principal in force may run a command."""
         self.check_current(by, command)
-        why = why_not(by, command)
+        why = why_not(by, command, channel)
         if why is not None:
             raise AccessDenied(by.name, command, why)
 

@@ -95,7 +95,7 @@ class At:
 
 def test_live_takes_a_permission_in_force_for_this_account_and_now(house: House) -> None:
     house.set_up()
-    store, rob = str(house.store), Caller("nobody", token("rob"))
+    store, rob = str(house.store), Caller.with_token(token("rob"))
     with pytest.raises(AccessDenied, match="no approved change of kind live"):
         admit_engine(store, "main", is_live=True, caller=rob)
     admit_engine(store, "main", is_live=False, caller=rob)
@@ -108,7 +108,7 @@ def test_live_takes_a_permission_in_force_for_this_account_and_now(house: House)
     with pytest.raises(AccessDenied, match="no approved change of kind live"):
         admit_engine(store, "other", is_live=True, caller=rob)
     with pytest.raises(AccessDenied, match="it takes the role trade"):
-        admit_engine(store, "main", is_live=True, caller=Caller("nobody", token("pm-7")))
+        admit_engine(store, "main", is_live=True, caller=Caller.with_token(token("pm-7")))
     taken_back = house.by("kim", "changes", "reject", change, "--reason", "enough for today")
     assert taken_back.code == 0
     with pytest.raises(AccessDenied, match="no approved change of kind live"):
@@ -119,15 +119,15 @@ def test_an_approval_ends_with_its_time_and_a_clock_set_back_revives_nothing(hou
     house.set_up()
     change = house.propose("rob", "live", "--valid-hours", "2")
     assert house.approve("kim", change).code == 0
-    with Supervisor(str(house.store), Caller("nobody", token("rob"))) as supervisor:
+    with Supervisor(str(house.store), Caller.with_token(token("rob"))) as supervisor:
         expires = supervisor.state.change(change).proposed.expires_at
         made = supervisor.state.change(change)
         assert supervisor.state.why_unusable(made, expires - 1) is None
         assert supervisor.state.why_unusable(made, expires) is not None
-    late = Supervisor(str(house.store), Caller("nobody", token("eve")), At(expires + NANOS))
+    late = Supervisor(str(house.store), Caller.with_token(token("eve")), At(expires + NANOS))
     with late, pytest.raises(AccessDenied):
         late.require("redact")  # a record behind the expiry
-    back = Supervisor(str(house.store), Caller("nobody", token("rob")), At(expires - 3600 * NANOS))
+    back = Supervisor(str(house.store), Caller.with_token(token("rob")), At(expires - 3600 * NANOS))
     with back:
         assert back.now == expires + NANOS
         assert back.state.why_unusable(back.state.change(change), back.now) is not None
