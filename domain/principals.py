@@ -126,7 +126,15 @@ _READ: Final = (Role.READ,)
 _DESK: Final = (Role.TRADE, Role.RISK, Role.COMPLIANCE, Role.ADMIN)
 _CONTROL: Final = (Role.RISK, Role.COMPLIANCE)
 
+CLIENT_COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
+    "submit": (Role.SUBMIT, Role.TRADE),
+    "preview": _READ,
+    "outcome": _READ,
+    "cancel": _DESK,
+}
+"""What a client of a server may ask for beside ``kill``."""
 COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
+    **CLIENT_COMMANDS,
     "changes list": _READ,
     "exceptions list": _READ,
     "exceptions assign": _CONTROL,
@@ -158,10 +166,6 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "tca": _READ,
     "verify": _READ,
     "run": (Role.SUBMIT, Role.TRADE),
-    "submit": (Role.SUBMIT, Role.TRADE),
-    "preview": _READ,
-    "outcome": _READ,
-    "cancel": _DESK,
     "run --live": (Role.TRADE,),
     "month": (Role.SUBMIT, Role.TRADE),
     "demo": (Role.SUBMIT, Role.TRADE),

@@ -15,7 +15,7 @@ from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain import events as e
 from fillwright.domain import ops
 from fillwright.domain.errors import StoreError
-from fillwright.domain.principals import COMMANDS
+from fillwright.domain.principals import CLIENT_COMMANDS, COMMANDS
 from tests.supervision.conftest import House, principals_file
 
 DENIED = 6
@@ -214,7 +214,7 @@ def test_every_command_over_a_store_says_who_may_run_it() -> None:
     named = dict(walk(app))
     over_a_store = {n for n, f in named.items() if "store" in typing.get_type_hints(f)}
     assert over_a_store == (set(COMMANDS) & over_a_store)
-    assert set(COMMANDS) - {"run --live"} <= set(named)
+    assert set(COMMANDS) - {"run --live", *CLIENT_COMMANDS} <= set(named)
     assert all(hasattr(named[name], "__wrapped__") for name in over_a_store)
 
 

@@ -77,7 +77,7 @@ def test_the_story_tells_checks_orders_with_their_rule_fills_and_the_reasoning(
         assert said in shown
     positions = [entry["position"] for entry in told["trail"]]
     assert positions == sorted(positions)
-    assert told["trail"][0]["topic"] == "DecisionReceived.v3"
+    assert told["trail"][0]["topic"] == "DecisionReceived.v4"
 
 
 def test_the_story_of_a_refusal_tells_what_would_pass(cli: Cli, store: Path) -> None:
