@@ -330,12 +330,12 @@ def _loaded(engine: Engine, settings: Settings, log: Log) -> Parts:
         store = gate.store if gate else None
         engine.desk.submitter = admit_engine(store, settings.account, is_live=settings.is_live)
         engine.load(limits)
-        engine.desk.permits = permits_of(settings, log, engine.desk.runtime.clock)
+        engine.desk.permits, leave = permits_of(settings, log, engine.desk.runtime.clock)
     except BaseException:
         log.close()
         raise
     thresholds, reporter = settings.alerts.thresholds(), settings.reporting.reporter
-    return Parts(engine, limits, thresholds, reporter, close=(log.close,))
+    return Parts(engine, limits, thresholds, reporter, close=(leave, log.close))
 
 
 def _nothing() -> None:

@@ -3,57 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from ..domain.decision import ExecutionStrategy
 from ..domain.errors import StoreError
-from ..domain.ops.control import StrategyApproved
 from ..domain.plan import StrategyParameters
 from ..domain.reasons import Reason, Refusal
 from ..domain.supervision.inventory import approval_of, in_use
-from .storage.log import Log
-from .storage.ops_log import OpsLog
-
-TOPIC: Final = "StrategyApproved"
+from .control_tail import ControlTail
 
 
 class LiveStrategies:
     """A permit for the strategies that are approved with these parameters.
 
-    Looked up at the start and when a session opens: an approval is in force from then on. Its date
-    is one of the calendar on the wall, as ``now`` (ns UTC) tells it. Where it cannot be read
-    nothing is approved.
+    Looked up at each decision and before each order is sent: an approval is in force from its date
+    on, of the calendar on the wall as ``now`` (ns UTC) tells it, until it is withdrawn. Where it
+    cannot be read nothing is approved.
     """
 
-    def __init__(self, log: Log, parameters: StrategyParameters, now: Callable[[], int]) -> None:
-        self._log, self._used, self._now = log, in_use(parameters), now
-        self._approved: frozenset[ExecutionStrategy] = frozenset()
-        self.renew()
+    def __init__(
+        self, tail: ControlTail, parameters: StrategyParameters, now: Callable[[], int]
+    ) -> None:
+        self._tail, self._used, self._now = tail, in_use(parameters), now
 
     def renew(self) -> None:
-        """Look again at what is approved."""
+        """There is nothing to renew: it looks each time."""
+
+    def _approved(self) -> frozenset[ExecutionStrategy]:
         try:
-            with OpsLog.of(self._log) as ops:
-                records = [one.record for one in ops.records(topics={TOPIC})]
+            known, now = self._tail.state().strategies, self._now()
         except StoreError:
-            records = []
-        known = [one for one in records if isinstance(one, StrategyApproved)]
-        self._approved = frozenset(
-            one.strategy for one in self._used if approval_of(one, known, self._now()) is not None
+            return frozenset()
+        return frozenset(
+            one.strategy for one in self._used if approval_of(one, known, now) is not None
         )
 
     def why_not(self, strategy: str) -> Refusal | None:
         """The refusal of a strategy that is not approved."""
-        if strategy in {one.value for one in self._approved}:
+        found = {one.value for one in self._approved()}
+        if strategy in found:
             return None
         version = next((one.version for one in self._used if one.strategy.value == strategy), 0)
-        approved = ", ".join(sorted(one.value for one in self._approved)) or "none"
+        approved = ", ".join(sorted(found)) or "none"
         observed = f"{strategy} version {version}, not approved with these parameters"
         return Refusal(
             reason=Reason.STRATEGY_APPROVAL,
             field="strategy",
             observed=observed,
             allowed=f"what is approved to trade live: {approved}",
-            would_pass=approved.split(", ")[0] if self._approved else None,
+            would_pass=approved.split(", ")[0] if found else None,
             message=f"strategy_approval: {observed}; see `fillwright strategies list`",
         )

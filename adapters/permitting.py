@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..domain.ports import Clock
@@ -10,8 +11,11 @@ from .alpaca_api.clock import MeasuredClock
 from .clock_guard import ClockGuard
 from .clock_reading import BrokerReading, ClockReading, best, kernel_reading
 from .clocks import SystemClock
+from .control_tail import ControlTail
 from .live_strategies import LiveStrategies
+from .run_permission import RunPermission
 from .storage.log import Log
+from .supervising import caller_here
 
 if TYPE_CHECKING:
     from .engine.permits import Permit
@@ -35,16 +39,27 @@ class Clocks:
         return best(found)
 
 
-def permits_of(settings: Settings, log: Log, clock: Clock) -> tuple[Permit, ...]:
-    """The permits of an engine that trades by wall time; none where the market's time is its own.
+def permits_of(
+    settings: Settings, log: Log, clock: Clock
+) -> tuple[tuple[Permit, ...], Callable[[], None]]:
+    """The permits of an engine that trades by wall time, and what lets go of what they read.
 
-    A log in memory that trades play money is nobody's record and is not watched.
+    There are none where the market's time is its own. A log in memory that trades play money is
+    nobody's record and is not watched.
+
+    Raises:
+        StoreError: the second stream cannot be read.
     """
     permits: list[Permit] = []
-    if settings.is_live:
-        permits.append(LiveStrategies(log, settings.execution.parameters, SystemClock().now))
     is_wall = isinstance(clock, MeasuredClock | SystemClock)
-    if is_wall and (settings.is_live or not log.in_memory):
+    if not settings.is_live and (log.in_memory or not is_wall):
+        return (), _nothing
+    tail, wall, live = ControlTail(log), SystemClock().now, settings.is_live
+    if live:
+        permits.append(LiveStrategies(tail, settings.execution.parameters, wall))
+    if not log.in_memory:
+        permits.append(RunPermission(tail, settings.account, caller_here(), wall, is_live=live))
+    if is_wall:
         permits.append(
             ClockGuard(
                 log,
@@ -54,4 +69,8 @@ def permits_of(settings: Settings, log: Log, clock: Clock) -> tuple[Permit, ...]
                 now=clock.now,
             )
         )
-    return tuple(permits)
+    return tuple(permits), tail.close
+
+
+def _nothing() -> None:
+    """There is nothing to let go of."""

@@ -77,6 +77,11 @@ class Submitter(Record):
     person: Name
     channel: Channel
 
+    @property
+    def told(self) -> str:
+        """All of it in words."""
+        return f"{self.principal} (person {self.person}, by {self.channel.value})"
+
 
 class Principal(Record):
     """One name with its roles and how it is recognised.

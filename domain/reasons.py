@@ -46,6 +46,7 @@ class Reason(StrEnum):
     GOOD_FAITH = "good_faith"
     UNEXPLAINED_POSITION = "unexplained_position"
     STRATEGY_APPROVAL = "strategy_approval"
+    PERMISSION = "permission"
     CLOCK = "clock"
     KILLED = "killed"
     BROKER_REJECTED = "broker_rejected"

@@ -89,11 +89,6 @@ def _seen(provenance: e.Provenance | None) -> Observed:
     )
 
 
-def _submitter(event: e.DecisionReceived) -> str | None:
-    by = event.submitted_by
-    return None if by is None else f"{by.principal} (person {by.person}, by {by.channel.value})"
-
-
 def _received(event: e.DecisionReceived) -> Told:
     decision = event.decision
     if decision is None:
@@ -107,7 +102,7 @@ def _received(event: e.DecisionReceived) -> Told:
         event.data_note,
         _known(
             ("account", event.account),
-            ("submitted by", _submitter(event)),
+            ("submitted by", event.submitted_by and event.submitted_by.told),
             ("session", event.session_date),
             ("confidence", decision.confidence),
             ("urgency", decision.urgency.value),

@@ -89,12 +89,11 @@ class Desk:
 
     ``touched``, ``gathered`` (of earlier batches) and ``commands`` wait for the next commit:
     commands are sent only once the events they follow from are durable. ``heard_at`` and
-    ``asked_at`` say by child order when the broker last spoke of it and when it was last asked;
-    ``doubted`` are orders that it would not cancel, to be asked about at once.
-    ``withheld`` tells of orders that the ``gate`` kept from the wire. The log is known up to
-    position ``seen``; ``own`` are ranges behind it that were written here; ``in_order``: there
-    never were any, so views follow in the log's order. ``starts`` engines had the account before.
-    ``submitter`` hands in what names nobody.
+    ``asked_at`` say by child order when the broker last spoke of it and when it was last asked,
+    ``doubted`` are orders that it would not cancel, to be asked about at once, ``withheld`` what
+    the ``gate`` kept from the wire. The log is known up to position ``seen``; ``own`` are ranges
+    behind it that were written here; ``in_order``: there never were any, so views follow the log.
+    ``starts`` engines had the account before, ``submitter`` hands in what names nobody.
     """
 
     name: str

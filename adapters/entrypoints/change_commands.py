@@ -137,7 +137,11 @@ def reject(
     store: StoreOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Refuse a change, or take back one's own; also one that is approved and not used yet."""
+    """Refuse a change, take back one's own, or withdraw what one permits.
+
+    Also one that is approved and not used yet, a permission to trade live, and a strategy's
+    approval; a running engine heeds it at once. It takes one person.
+    """
     from ..changing import Changes
     from ..supervising import Supervisor
     from . import output

@@ -43,6 +43,13 @@ TIGHTENERS: Final[Mapping[ChangeKind, tuple[Role, ...]]] = {
     ChangeKind.PRINCIPALS: (Role.ADMIN,),
 }
 """By kind, the roles of which one is enough where a change only tightens."""
+WITHDRAWERS: Final[Mapping[ChangeKind, tuple[Role, ...]]] = {
+    kind: tuple(dict.fromkeys((*roles, Role.RISK, Role.COMPLIANCE)))
+    if kind is not ChangeKind.PRINCIPALS
+    else roles
+    for kind, roles in APPROVERS.items()
+}
+"""By kind, the roles of which one is enough to refuse or withdraw it."""
 
 
 class ChangeState(StrEnum):

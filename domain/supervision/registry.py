@@ -42,6 +42,7 @@ from .changes import (
     STANDING,
     STANDING_NS_MAX,
     TIGHTENERS,
+    WITHDRAWERS,
     Change,
     ChangeState,
     ChangeTerms,
@@ -203,7 +204,10 @@ class Supervision:
         return ChangeApproved(**head_of(when, by.name), change=id, person=by.person, reason=reason)
 
     def reject(self, by: Principal, id: str, reason: str, when: Moment) -> OpsRecord:
-        """Refuse a change or take it back; also one that is approved and not used yet.
+        """Refuse a change, take it back, or withdraw what it permits.
+
+        Open ones and approved ones that are not used; used ones too where what they permit stands:
+        to trade live, and that a strategy may. It takes one person, because it only tightens.
 
         Raises:
             AccessDenied: by somebody who neither proposed it nor could approve it, or too late.
@@ -213,9 +217,10 @@ class Supervision:
         self.check_current(by, command)
         is_own = by.identity == change.proposed.person.casefold()
         kind = change.proposed.kind
-        need(by, PROPOSERS[kind] if is_own else APPROVERS[kind], command)
+        need(by, PROPOSERS[kind] if is_own else WITHDRAWERS[kind], command)
         state = change.state(when.at)
-        if state not in (ChangeState.PROPOSED, ChangeState.APPROVED):
+        is_standing = state is ChangeState.APPLIED and kind is ChangeKind.STRATEGY
+        if state not in (ChangeState.PROPOSED, ChangeState.APPROVED) and not is_standing:
             raise AccessDenied(by.name, command, f"it is {state.value}")
         return ChangeRejected(**head_of(when, by.name), change=id, person=by.person, reason=reason)
 
@@ -305,6 +310,7 @@ class Supervision:
             self.changes[record.change].approved = record
         elif isinstance(record, ChangeRejected):
             self.changes[record.change].rejected = record
+            self.strategies = [one for one in self.strategies if one.change != record.change]
         elif isinstance(record, ChangeApplied):
             self.changes[record.change].applied_at = record.record_time
         elif isinstance(record, StrategyApproved):

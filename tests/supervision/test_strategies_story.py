@@ -16,6 +16,7 @@ from fillwright.adapters.clock_reading import (
     best,
     of_timex,
 )
+from fillwright.adapters.control_tail import ControlTail
 from fillwright.adapters.live_strategies import LiveStrategies
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
@@ -42,8 +43,8 @@ def evidence(house: House) -> Path:
 
 
 def why_not(house: House, strategy: str, parameters: StrategyParameters, now: int) -> bool:
-    with Log.open(str(house.store), writer=False) as log:
-        return LiveStrategies(log, parameters, lambda: now).why_not(strategy) is not None
+    with Log.open(str(house.store), writer=False) as log, ControlTail(log) as tail:
+        return LiveStrategies(tail, parameters, lambda: now).why_not(strategy) is not None
 
 
 def test_a_strategy_is_approved_in_exactly_its_version_parameters_and_from_its_date_on(
