@@ -97,7 +97,7 @@ class InstructionRejected(DomainEvent):
     """We refused the decision, or the broker refused all of it."""
 
     TOPIC: ClassVar[str] = "InstructionRejected"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     refusals: Annotated[tuple[Refusal, ...], Field(min_length=1)]
     checks: tuple[Check, ...] = ()

@@ -69,6 +69,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("InstructionPlanned", 2): _as_it_was,
     ("InstructionPlanned", 3): _as_it_was,
     ("InstructionRejected", 1): _as_it_was,
+    ("InstructionRejected", 2): _as_it_was,
     ("InstructionReplanned", 1): _as_it_was,
     ("InstructionResumed", 1): _as_it_was,
     ("InstrumentRecorded", 1): _as_it_was,

@@ -42,7 +42,7 @@ def test_a_decision_against_our_own_open_order_is_shown_with_its_refusal(
     (place,) = finding["occurrences"][0]["positions"]
     (line,) = cli("events", "--store", store, "--json", "--after", place - 1).out.splitlines()[:1]
     event = json.loads(line)
-    assert (event["position"], event["topic"]) == (place, "InstructionRejected.v2")
+    assert (event["position"], event["topic"]) == (place, "InstructionRejected.v3")
     assert event["fields"]["refusals"][0]["reason"] == "self_cross"
     assert run.json["log"]["position"] >= place
     assert "self_cross_attempt" in cli("surveillance", "--store", store).out.decode()
