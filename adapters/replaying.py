@@ -11,22 +11,30 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
+from uuid import UUID
 
 from ..projections.account_books import AccountBooks
-from ..projections.all_views import AllViews
+from ..projections.all_views import MAY_END, Keep, keep_none, may_go
 from ..projections.blotter import Blotter
 from ..projections.daily_limits import DailyLimits
 from ..projections.execution_quality import ExecutionQuality
 from ..projections.reconciliation import Reconciliation
-from ..projections.runner import Difference, Projection, compare, compare_values, follow
-from .collector import without_collector
+from ..projections.runner import (
+    Difference,
+    History,
+    compare,
+    compare_values,
+    follow,
+)
+from ..projections.sealed import Sealed, bucket_of
 from .deciding_again import Decided, decide_again
 from .engine.keeping import Kept
+from .engine.known import KnownInstructions, Moved, is_over
 from .engine.start_cache import read_all
-from .lean_reading import lean_events
+from .rebuilding import history_upto, rebuild
 from .storage.log import Log
 from .storage.records import Recorded
 
@@ -34,6 +42,7 @@ PIECES: Final = (1, 7, 64, 1_000)
 """How many events an incrementally fed projection gets at a time, in turn."""
 PROGRESS_EVERY: Final = 2_000
 DIFFERENCES_SHOWN: Final = 20
+SEALED_SUMS: Final = "state.sealed.sums."
 
 OnProgress = Callable[[int, int], None]
 
@@ -88,9 +97,21 @@ class Replay:
         yield from map(str, self.decisions.differences[:DIFFERENCES_SHOWN])
 
 
-def projections() -> list[Projection]:
-    """Every projection, empty."""
-    return [DailyLimits(), Blotter(), ExecutionQuality(), Reconciliation()]
+Views = tuple[DailyLimits, Blotter, ExecutionQuality, Reconciliation]
+
+
+def projections(history: History | None = None) -> Views:
+    """Every projection, empty; with ``history`` they can let go of instructions."""
+
+    def sealed() -> Sealed | None:
+        return None if history is None else Sealed()
+
+    return (
+        DailyLimits(history, sealed()),
+        Blotter(None, history, sealed()),
+        ExecutionQuality(None, history, sealed()),
+        Reconciliation(history),
+    )
 
 
 def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Replay:
@@ -98,7 +119,7 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
 
     Args:
         on_progress: called now and then with the number of events done and how many there are to
-            do; the log is read three times.
+            do; the log is read three times, and the head of it once more where sums are kept.
 
     Raises:
         ProjectionStopped: the log holds what this code cannot follow.
@@ -108,22 +129,22 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
     found = Replay(position=head.position, head_hash=head.hash.hex())
     total = 3 * head.position
     started = time.perf_counter()
-    views = rebuild(log, head.position, lambda done: on_progress(done, total))
+    views = rebuild(log, head.position, lambda done: on_progress(done, total), seal=True)
     found.seconds = time.perf_counter() - started
     rebuilt = views.projections()
-    fed = projections()
-    for kept in read_all(log):
-        _feed_in_pieces(fed, log, kept.position, on_progress, total)
-        if isinstance(limits := fed[0], DailyLimits):
-            found.kept = (*(found.kept or ()), *_differing_sums(kept, log, limits))
-    _feed_in_pieces(fed, log, head.position, on_progress, total)
-    for live, one in zip(fed, rebuilt, strict=True):
+    fed = _Fed(log, head.position)
+    for account, kept in read_all(log):
+        fed.feed(kept.position, lambda done: on_progress(head.position + done, total))
+        found.kept = (*(found.kept or ()), *_differing_sums(kept, log, fed, account))
+    fed.feed(head.position, lambda done: on_progress(head.position + done, total))
+    for live, one in zip(fed.projections, rebuilt, strict=True):
         data = one.to_bytes()
         digest = hashlib.sha256(data).hexdigest()
         differences = compare(live, one)
         found.projections.append(
             ProjectionResult(one.name, one.version, len(data), digest, differences)
         )
+    _name_sealed(log, found)
     limits = rebuilt[0]
     if isinstance(limits, DailyLimits):
         stored = {key: amount for key, amount in log.counters().items() if amount}
@@ -134,23 +155,6 @@ def replay(log: Log, on_progress: OnProgress = lambda done, total: None) -> Repl
     found.decisions = decide_again(records, history=log.stream)
     on_progress(total, total)
     return found
-
-
-def rebuild(
-    log: Log, upto: int, on_progress: Callable[[int], None] = lambda done: None
-) -> AllViews:
-    """Every projection from nothing, with the chain checked on the way.
-
-    Raises:
-        ProjectionStopped: the log holds what this code cannot follow.
-        StoreError: an event cannot be read or is not what was written.
-    """
-    views = AllViews()
-    records = lean_events(log, upto)
-    with without_collector():
-        while batch := list(islice(records, PROGRESS_EVERY)):
-            on_progress(views.follow(batch))
-    return views
 
 
 def replay_decisions(log: Log, on_progress: OnProgress = lambda done, total: None) -> Replay:
@@ -172,27 +176,85 @@ def _watched(
         yield recorded
 
 
-def _feed_in_pieces(
-    fed: Sequence[Projection], log: Log, upto: int, on_progress: OnProgress, total: int
-) -> None:
-    """Feed the projections a few events at a time, reading their state between the pieces."""
-    position, piece = fed[0].position, 0
-    records = log.events(after=position, upto=upto)
-    while position < upto:
-        size = PIECES[piece % len(PIECES)]
-        piece += 1
-        batch = list(islice(records, size))
-        if not batch:
-            return
-        position = follow(fed, batch)
-        on_progress(total // 3 + position, total)
+class _Fed:
+    """Projections that are fed a few events at a time, as they are while events come in.
+
+    Each folds instructions of its own, and lets go of those of which nothing more is expected at
+    the end of a piece. ``books`` is what else a start goes on from.
+    """
+
+    def __init__(self, log: Log, upto: int, keep: Keep = keep_none) -> None:
+        self._log, self._keep, self._piece = log, keep, 0
+        history = history_upto(log, upto)
+        self.projections = projections(history)
+        self.limits = self.projections[0]
+        self.books = AccountBooks(self.limits.instruction, history)
+
+    def feed(self, upto: int, on_progress: Callable[[int], None]) -> None:
+        """Feed all up to a position."""
+        position = self.books.position
+        records = self._log.events(after=position, upto=upto)
+        while position < upto:
+            size = PIECES[self._piece % len(PIECES)]
+            self._piece += 1
+            batch = list(islice(records, size))
+            if not batch:
+                return
+            position = follow((*self.projections, self.books), batch)
+            self._let_go(batch)
+            on_progress(position)
+
+    def _let_go(self, batch: Sequence[Recorded]) -> None:
+        limits, books = self.limits, self.books
+        for id in {one.event.originator_id for one in batch if type(one.event) in MAY_END}:
+            if may_go(limits.instruction(id)) and not self._keep(id):
+                for view in (*self.projections, books):
+                    view.forget(id)
 
 
-def _differing_sums(kept: Kept, log: Log, limits: DailyLimits) -> tuple[Difference, ...]:
-    """Where kept sums are not those of the events; ``limits`` stands at the same position."""
-    books = AccountBooks()
-    follow([books], log.events(upto=kept.position))
+def _name_sealed(log: Log, found: Replay) -> None:
+    """Tell differing sums of what was let go of by the instructions that differ.
+
+    The log is told once more both ways, and those whose sums differ are not let go of.
+    """
+    buckets = {
+        int(difference.path.rpartition(".")[2], 16)
+        for one in found.projections
+        for difference in one.differences
+        if difference.path.startswith(SEALED_SUMS)
+    }
+    if not buckets:
+        return
+
+    def keep(id: UUID) -> bool:
+        return bucket_of(id) in buckets
+
+    rebuilt = rebuild(log, found.position, seal=True, keep=keep).projections()
+    fed = _Fed(log, found.position, keep)
+    fed.feed(found.position, lambda done: None)
+    for place, (live, one) in enumerate(zip(fed.projections, rebuilt, strict=True)):
+        if named := compare(live, one):
+            found.projections[place] = replace(found.projections[place], differences=named)
+
+
+def _differing_sums(kept: Kept, log: Log, fed: _Fed, account: str) -> tuple[Difference, ...]:
+    """Where kept sums are not those of the events; ``fed`` stands at the same position."""
+    known = KnownInstructions(account, log)
+    for recorded in log.events(upto=kept.position):
+        instruction = known.take_recorded(recorded)
+        if instruction is not None and is_over(instruction):
+            known.has_ended(instruction.id)
+            known.seal_surplus()
+    sealed, moved, still_open = known.to_start_from()
     return (
-        *compare_values(kept.limits, limits.kept()),
-        *compare_values(kept.books, books.kept()),
+        *compare_values(kept.limits, fed.limits.kept()),
+        *compare_values(kept.books, fed.books.kept()),
+        *compare_values(
+            {"sealed": kept.sealed, "moved": _by_key(kept.moved), "open": set(kept.still_open)},
+            {"sealed": sealed, "moved": _by_key(moved), "open": set(still_open)},
+        ),
     )
+
+
+def _by_key(moved: Sequence[Moved]) -> dict[str, Moved]:
+    return {f"{one.session_date} {one.symbol}": one for one in moved}

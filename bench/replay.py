@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -29,13 +30,16 @@ from fillwright.adapters.mirror.figures import figures
 from fillwright.adapters.mirror.query import open_tables
 from fillwright.adapters.mirror.segments import read_manifest
 from fillwright.adapters.mirror.writing import update
-from fillwright.adapters.replaying import rebuild, replay_decisions
+from fillwright.adapters.rebuilding import rebuild
+from fillwright.adapters.replaying import Replay, replay, replay_decisions
 from fillwright.adapters.storage.log import Log
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX: Final = 36_000
 PLAIN_EVENTS: Final = 18_000
 MIRROR: Final = "mirror"
+WHOSE: Final = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+"""The largest of this process and of those that it ended."""
 SCAN: Final = (
     "sum(executed), sum(notional), sum(fees), max(position), count(DISTINCT instruction_id)"
 )
@@ -76,11 +80,31 @@ def hash_bytes(store: Path) -> int:
 
 
 def rebuild_all(store: Path) -> int:
-    """All projections from nothing, with the chain checked."""
+    """All projections from nothing, with the chain checked, as `replay` does it."""
     with Log.open(store, writer=False) as log:
         head = log.head().position
-        rebuild(log, min(head, 1_000))
-        return _timed(lambda: rebuild(log, head).limits.position)
+        return _timed(lambda: rebuild(log, head, seal=True).limits.position)
+
+
+def rebuild_in_one(store: Path) -> int:
+    """The same in one process."""
+    with Log.open(store, writer=False) as log:
+        head = log.head().position
+        rebuild(log, min(head, 1_000), seal=True)
+        return _timed(lambda: rebuild(log, head, seal=True, parts=1).limits.position)
+
+
+def replay_all(store: Path) -> int:
+    """All that `fillwright replay` does."""
+    with Log.open(store, writer=False) as log:
+        return _timed(lambda: _agreed(replay(log)))
+
+
+def _agreed(found: Replay) -> int:
+    # The counters are left out: whoever makes a long log by insertion keeps none.
+    if any(one.differences for one in found.projections) or found.decisions.differences:
+        raise SystemExit(f"the log does not replay: {next(found.differences())}")
+    return found.position
 
 
 def decide_all(store: Path) -> int:
@@ -134,6 +158,8 @@ MEASURES: Final[dict[str, Callable[[Path], int]]] = {
     "read and decode": read_and_decode,
     "sha256 of the same bytes": hash_bytes,
     "rebuild all, chain checked": rebuild_all,
+    "the same in one process": rebuild_in_one,
+    "replay, everything": replay_all,
     "decide all again": decide_all,
     "write the mirror": write_mirror,
     "check the mirror's chain": check_mirror,
@@ -155,10 +181,16 @@ _took: list[tuple[float, float]] = []
 
 
 def _timed(action: Callable[[], int]) -> int:
-    began, cpu_began = time.perf_counter(), time.process_time()
+    began, cpu_began = time.perf_counter(), _processor()
     count = action()
-    _took.append((time.perf_counter() - began, time.process_time() - cpu_began))
+    _took.append((time.perf_counter() - began, _processor() - cpu_began))
     return count
+
+
+def _processor() -> float:
+    """Seconds of processors that this process and those it has ended took."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def run_one(name: str, store: Path) -> dict[str, Any]:
@@ -169,8 +201,14 @@ def run_one(name: str, store: Path) -> dict[str, Any]:
         "events": count,
         "per_second": count / seconds,
         "per_cpu_second": count / cpu_seconds,
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb": round(
+            max(_peak_kb(resource.RUSAGE_SELF), _peak_kb(resource.RUSAGE_CHILDREN)) / 1024
+        ),
     }
+
+
+def _peak_kb(of: int) -> int:
+    return resource.getrusage(of).ru_maxrss
 
 
 def measure(sizes: Sequence[int], rounds: int, names: Sequence[str]) -> list[dict[str, Any]]:

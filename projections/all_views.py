@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
+from uuid import UUID
 
-from ..domain.events import CATALOGUE, DomainEvent
+from ..domain.events import CATALOGUE, DecisionReceived, DomainEvent, OrderIntended
+from ..domain.instruction import Instruction
 from .blotter import Blotter
 from .daily_limits import DailyLimits
 from .execution_quality import ExecutionQuality
+from .instruction_events import INSTRUCTION_EVENTS
 from .reconciliation import Reconciliation
-from .runner import Handler, Projection, RecordedEvent, follow
+from .runner import Handler, History, Projection, RecordedEvent, follow
+from .sealed import Sealed
 
 Todo = tuple[tuple[int, Handler], ...]
 
+MAY_END: Final = frozenset(INSTRUCTION_EVENTS) - {DecisionReceived, OrderIntended}
+"""Events after which nothing more may be expected of an instruction, late ones too."""
+
 _SHARING: Final[tuple[type[Projection], ...]] = (DailyLimits, Blotter, Reconciliation)
+
+
+Keep = Callable[[UUID], bool]
+
+
+def keep_none(id: UUID) -> bool:
+    """Let go of every instruction of which nothing more is expected."""
+    return False
 
 
 def _handlers() -> dict[type[DomainEvent], Todo]:
@@ -30,19 +45,40 @@ def _handlers() -> dict[type[DomainEvent], Todo]:
     return known
 
 
-_HANDLERS: Final = _handlers()
+HANDLERS: Final = _handlers()
+
+
+def may_go(instruction: Instruction) -> bool:
+    """Whether nothing more is expected of an instruction."""
+    return instruction.is_done and not instruction.live
 
 
 class AllViews:
     """All projections, which share their instructions: limits fold them, the others look on.
 
-    The result is that of folding each projection by itself, which tests hold them to.
+    The result is that of folding each projection by itself, which tests hold them to. With
+    ``history`` instructions of which nothing more is expected are let go of, unless ``keep`` says
+    otherwise: the projections keep sums of digests of them, and memory does not grow with the log.
     """
 
-    def __init__(self) -> None:
-        self.limits = DailyLimits()
-        self.blotter = Blotter(self.limits.instruction)
-        self.reconciliation = Reconciliation()
+    def __init__(self, history: History | None = None, keep: Keep = keep_none) -> None:
+        self._keep = keep
+        self._seals = history is not None
+        self.limits = self._limits(history, Sealed() if self._seals else None)
+        self.blotter = self._blotter(history, Sealed() if self._seals else None)
+        self.reconciliation = self._reconciliation(history)
+        self.sums: tuple[Sealed, ...] = ()
+        if self.limits.sealed is not None and self.blotter.sealed is not None:
+            self.sums = (self.limits.sealed, self.blotter.sealed)
+
+    def _limits(self, history: History | None, sealed: Sealed | None) -> DailyLimits:
+        return DailyLimits(history, sealed)
+
+    def _blotter(self, history: History | None, sealed: Sealed | None) -> Blotter:
+        return Blotter(self.limits.instruction, history, sealed)
+
+    def _reconciliation(self, history: History | None) -> Reconciliation:
+        return Reconciliation(history)
 
     def follow(self, records: Iterable[RecordedEvent]) -> int:
         """Bring all forward; gives the last position they have.
@@ -51,8 +87,9 @@ class AllViews:
             ProjectionStopped: by the first that cannot follow; the others stay where they are.
         """
         limits, blotter, reconciliation = self.limits, self.blotter, self.reconciliation
-        known = _HANDLERS.get
+        known = HANDLERS.get
         views = (limits, blotter, reconciliation)
+        seals = self._seals
         for recorded in records:
             event, position = recorded.event, recorded.position
             todo = known(type(event))
@@ -68,7 +105,39 @@ class AllViews:
                     raise views[number].stop(position, error) from error
             limits.position = blotter.position = reconciliation.position = position
             limits.head_hash = blotter.head_hash = reconciliation.head_hash = recorded.hash
+            if seals and type(event) in MAY_END:
+                self.let_go(event.originator_id)
         return limits.position
+
+    def take(self, recorded: RecordedEvent) -> None:
+        """Fold an event of an instruction whatever came before of others.
+
+        Raises:
+            ProjectionStopped: a projection cannot follow.
+        """
+        views = (self.limits, self.blotter, self.reconciliation)
+        event, before = recorded.event, recorded.position - 1
+        for view in views:
+            view.position = before
+        todo = HANDLERS.get(type(event))
+        if todo is None:
+            for view in views:
+                view.apply(recorded)  # says what is wrong
+            return
+        for number, handler in todo:
+            try:
+                handler(views[number], event)
+            except Exception as error:
+                raise views[number].stop(recorded.position, error) from error
+
+    def let_go(self, id: UUID) -> bool:
+        """Let go of an instruction of which nothing more is expected; whether it was one."""
+        instruction = self.limits.instruction(id)
+        if not may_go(instruction) or self._keep(id):
+            return False
+        for view in (self.blotter, self.limits, self.reconciliation):
+            view.forget(id)
+        return True
 
     def projections(self) -> list[Projection]:
         """All of them at the same position."""

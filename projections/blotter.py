@@ -143,8 +143,9 @@ class Blotter(InstructionBook):
         )
 
     def state(self) -> object:
-        """Every row."""
-        return {id: row_of(entry) for id, entry in self._book.items()}
+        """Every row, and the sums of those that were let go of."""
+        rows = {str(id): row_of(entry) for id, entry in self._book.items()}
+        return {**rows, **(self.sealed.told() if self.sealed else {})}
 
 
 def row_of(entry: Followed) -> BlotterRow:

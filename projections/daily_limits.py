@@ -31,12 +31,15 @@ from .holding import Holding
 from .instruction_events import ACCOUNT_EVENTS, FOLLOWED_EVENTS, REPORT_EVENTS
 from .over_caps import OverCap, positions_over, used_of_caps
 from .runner import VERSION_ABOVE_ALL, Handler, History, Projection
+from .sealed import Sealed
 from .session_usage import (
     NOT_TRADED,
     AccountUse,
+    Admitted,
     Change,
     KeptAccount,
     LimitsInForce,
+    Moved,
     Traded,
     change_of,
 )
@@ -58,14 +61,16 @@ class DailyLimits(Projection):
     """Usage of limits, counters, limits in force and blocks of every account in the log.
 
     With ``history`` it need not hold every instruction: one that it does not know is told again
-    from its own stream when something more happens to it.
+    from its own stream when something more happens to it. With ``sealed`` its state says of those
+    that it let go of what their sums are.
     """
 
     name: ClassVar[str] = "daily_limits"
     version: ClassVar[int] = 1
 
-    def __init__(self, history: History | None = None) -> None:
+    def __init__(self, history: History | None = None, sealed: Sealed | None = None) -> None:
         super().__init__()
+        self.sealed = sealed
         self._history = history
         self._accounts: dict[UUID, AccountUse] = {}
         self._names: dict[UUID, str] = {}
@@ -195,7 +200,7 @@ class DailyLimits(Projection):
     # -- events of an instruction --------------------------------------------------------------
 
     def _received(self, event: e.DecisionReceived) -> None:
-        self._named(event.account)
+        self.named(event.account)
         instruction = Instruction(event.originator_id)
         instruction.apply(event)
         self._holdings[event.originator_id] = Holding(instruction)
@@ -208,21 +213,18 @@ class DailyLimits(Projection):
         holding.instruction.apply(event)
         reservation = event.reservation
         holding.keys = counter_keys(reservation)
-        account = self._named(reservation.account)
-        session = account.session(reservation.session_date)
-        if session.equity is None:
-            session.equity = event.equity
-        account.equity = event.equity
-        account.symbol(reservation.symbol).price = event.price
-        account.admitted_at(holding.instruction.content_hash, event.record_time)
-        self._true_up(holding, account, reservation)
+        hash = holding.instruction.content_hash
+        self.admitted(
+            Admitted(reservation, event.equity, event.price, hash, event.record_time), holding
+        )
+        self._true_up(holding, reservation)
 
     def _ended(self, event: e.DomainEvent) -> None:
         holding = self._holding_of(event)
         holding.instruction.apply(event)
         reservation = holding.instruction.reservation
         if reservation is not None:
-            self._true_up(holding, self._named(reservation.account), reservation)
+            self._true_up(holding, reservation)
 
     def _reported(self, event: e.OrderReported) -> None:
         holding = self._holding_of(event)
@@ -239,16 +241,13 @@ class DailyLimits(Projection):
         uncertain = after.is_indeterminate - before.is_indeterminate
         if not shares and not notional and not uncertain:
             return
-        account = self._named(reservation.account)
-        if uncertain:
-            holding.uncertain += uncertain
-            account.symbol(reservation.symbol).unsettled += uncertain
+        holding.uncertain += uncertain
         traded = Traded(event.report.market_time, shares, notional)
-        if type(event) in RESTATING:
-            traded = _restated(account, reservation, traded)
-        holding.executed += traded.shares
-        holding.notional += traded.notional
-        self._true_up(holding, account, reservation, traded)
+        restating = type(event) in RESTATING
+        gross = traded.gross() if restating else traded
+        holding.executed += gross.shares
+        holding.notional += gross.notional
+        self._true_up(holding, reservation, traded, uncertain, restating)
 
     def _holding_of(self, event: e.DomainEvent) -> Holding:
         found = self._holdings.get(event.originator_id)
@@ -261,22 +260,52 @@ class DailyLimits(Projection):
             for recorded in self._history(id, before):
                 alone.HANDLERS[type(recorded.event)](alone, recorded.event)
             self._holdings[id] = alone._holdings[id]
+            if self.sealed is not None:
+                self.sealed.take(id, alone._holdings[id].facts())
         return self._holdings[id]
 
     def _true_up(
         self,
         holding: Holding,
-        account: AccountUse,
         reservation: Reservation,
         traded: Traded = NOT_TRADED,
+        uncertain: int = 0,
+        restating: bool = False,
     ) -> None:
-        """Bring what is held to what the progress says; executions count where they happened."""
+        """Bring what is held to what the progress says."""
         after = held(reservation, holding.progress())
         change = change_of(holding.held, after)
         holding.held = after
+        self.moved(Moved(reservation, change, traded, uncertain, restating), holding)
+
+    # -- what an instruction moves in its account ----------------------------------------------
+
+    def named(self, account: str) -> None:
+        """Know an account that an instruction names."""
+        self._named(account)
+
+    def admitted(self, admitted: Admitted, holding: Holding) -> None:
+        """Count an admission in its account."""
+        reservation = admitted.reservation
+        account = self._named(reservation.account)
+        session = account.session(reservation.session_date)
+        if session.equity is None:
+            session.equity = admitted.equity
+        account.equity = admitted.equity
+        account.symbol(reservation.symbol).price = admitted.price
+        account.admitted_at(admitted.content_hash, admitted.at)
+
+    def moved(self, moved: Moved, holding: Holding) -> None:
+        """Count what changed in the account; executions count where they happened."""
+        reservation, change, traded, uncertain, restating = moved
+        account = self._named(reservation.account)
+        symbol = account.symbol(reservation.symbol)
+        if uncertain:
+            symbol.unsettled += uncertain
+        if restating:
+            traded = account.restated(reservation, traded)
         account.power_leaves += change.power
         exempt = reservation.exempt
-        symbol = account.symbol(reservation.symbol)
         symbol.add_leaves(reservation.side, change.shares - traded.shares)
         home = account.session(reservation.session_date)
         if traded.shares or traded.notional:
@@ -305,7 +334,13 @@ class DailyLimits(Projection):
 
     def forget(self, id: UUID) -> None:
         """Let go of an instruction; needs a ``history`` to tell it again from."""
-        self._holdings.pop(id, None)
+        holding = self._holdings.pop(id, None)
+        if holding is not None and self.sealed is not None:
+            self.sealed.add(id, holding.facts())
+
+    def holdings(self) -> dict[UUID, Holding]:
+        """What each instruction that is held holds."""
+        return self._holdings
 
     def recall(self, ids: Iterable[UUID]) -> None:
         """Hold all these instructions again, in this order, before any others."""
@@ -338,6 +373,7 @@ class DailyLimits(Projection):
             },
             "holdings": {id: holding.state() for id, holding in self._holdings.items()},
             "counters": self.counters(),
+            **(self.sealed.told() if self.sealed else {}),
         }
 
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
@@ -357,19 +393,3 @@ class DailyLimits(Projection):
         **dict.fromkeys(REPORT_EVENTS, _reported),
     }
     IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(ACCOUNT_EVENTS) - HANDLERS.keys()
-
-
-def _restated(account: AccountUse, reservation: Reservation, traded: Traded) -> Traded:
-    """Note what the venue took back and give what it added.
-
-    What was taken back leaves the position and is not headroom again (ruling 6), so it is counted
-    apart from the gross sums.
-    """
-    session = account.session_of(traded.at, reservation.session_date)
-    if traded.shares < 0:
-        session.traded(reservation.symbol, reservation.side, traded.shares)
-        symbol = account.symbol(reservation.symbol)
-        symbol.unshown.add(traded.at, reservation.side.sign * traded.shares)
-    if traded.notional < 0 and reservation.buying_power_usd > 0:
-        session.power_busted -= traded.notional
-    return Traded(traded.at, max(traded.shares, ZERO), max(traded.notional, ZERO))

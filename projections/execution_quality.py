@@ -133,8 +133,10 @@ class ExecutionQuality(InstructionBook):
         return summarise(self._book.values(), facts)
 
     def state(self) -> object:
-        """The summary by what the log alone says."""
-        return self.summary()
+        """The summary by what the log alone says, of those that were not let go of."""
+        if self.sealed is None or not self.sealed.count:
+            return self.summary()
+        return {"summary": self.summary(), **self.sealed.told()}
 
 
 class Outcome(NamedTuple):

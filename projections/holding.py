@@ -28,6 +28,11 @@ class Holding:
         """How far it is, as the limits count it."""
         return Progress(self.executed, self.notional, self.instruction.is_done, self.uncertain > 0)
 
+    def facts(self) -> object:
+        """What is compared of it after it was let go of."""
+        it, held = self.instruction, tuple(self.held)
+        return it.version, it.state, self.executed, self.notional, self.uncertain, held
+
     def state(self) -> object:
         """What is compared between live and rebuilt."""
         instruction = self.instruction

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
@@ -20,7 +21,8 @@ from .instruction_events import (
     FOLLOWED_EVENTS,
     REPORT_EVENTS,
 )
-from .runner import Handler, Projection
+from .runner import Handler, History, Projection
+from .sealed import Sealed
 
 REJECTS_MAX: Final = 10_000
 """How many of the last refusals of an account are remembered."""
@@ -95,6 +97,13 @@ class Followed:
         self.filled: dict[str, Decimal] = {}
         self.filled_total = ZERO
 
+    def facts(self) -> object:
+        """All that any view tells of it, apart from what is a copy of one event's field."""
+        told = dict(vars(self.instruction))
+        for name in _COPIED:
+            del told[name]
+        return told, _facts_of(self), [order.facts() for order in self.instruction.orders.values()]
+
     @property
     def session_date(self) -> str:
         """The session it was admitted in, or received in while it is not admitted."""
@@ -122,6 +131,11 @@ class Followed:
         return self.terms[0] if self.terms else None
 
 
+_COPIED: Final = ("decision", "arrival", "orders", "requests", "folded", "live")
+"""What of an instruction is not among its facts as it is: copies, and what is told otherwise."""
+
+_facts_of = attrgetter(*sorted(set(Followed.__slots__) - {"instruction", "checks"}))
+
 Shared = Callable[[UUID], Instruction]
 """Gives an instruction that somebody else folds, already brought forward by the event at hand."""
 
@@ -130,11 +144,20 @@ class InstructionBook(Projection):
     """All instructions of a log; subclasses say what they tell of them.
 
     With ``shared`` it folds no instruction of its own: whoever gives them has applied each event
-    before the book sees it, so that several projections fold a log once.
+    before the book sees it, so that several projections fold a log once. With ``history`` it need
+    not hold every instruction: one that was let go of is told again from its own stream when
+    something more happens to it, and ``sealed`` keeps the sums of those that are not held.
     """
 
-    def __init__(self, shared: Shared | None = None) -> None:
+    def __init__(
+        self,
+        shared: Shared | None = None,
+        history: History | None = None,
+        sealed: Sealed | None = None,
+    ) -> None:
         super().__init__()
+        self.sealed = sealed
+        self._history = history
         self._book: dict[UUID, Followed] = {}
         self._shared = shared
         self._rejects: dict[str, deque[int]] = {}
@@ -150,18 +173,51 @@ class InstructionBook(Projection):
         """
         return self._rejects
 
-    def _refused(self, entry: Followed, at: int) -> None:
-        account = entry.instruction.account
+    def refused(self, account: str, at: int) -> None:
+        """Remember that something of an account was refused, ns UTC."""
         self._rejects.setdefault(account, deque(maxlen=REJECTS_MAX)).append(at)
 
     def _apply(self, event: e.DomainEvent) -> Followed:
-        entry = self._book[event.originator_id]
+        entry = self._book.get(event.originator_id) or self._recalled(
+            event.originator_id, event.originator_version
+        )
         if self._shared is None:
             entry.instruction.apply(event)
         elif entry.instruction.version != event.originator_version:
             raise NotInStep(f"{event.originator_id} is not at version {event.originator_version}")
         entry.last_position = self.position + 1
         return entry
+
+    def _recalled(self, id: UUID, before: int) -> Followed:
+        """One that was let go of as it was before a version, told by the same code alone."""
+        if self._history is None:
+            raise KeyError(id)
+        alone = self._alone()
+        for recorded in self._history(id, before):
+            alone.position = recorded.position - 1
+            alone.HANDLERS[type(recorded.event)](alone, recorded.event)
+        entry = alone._book[id]
+        if self.sealed is not None:
+            self.sealed.take(id, entry.facts())
+        if self._shared is not None:
+            entry.instruction = self._shared(id)
+        self.put([entry])
+        return entry
+
+    def _alone(self) -> InstructionBook:
+        """An empty book of the same kind."""
+        return type(self)()
+
+    def put(self, entries: Iterable[Followed]) -> None:
+        """Hold these too, as another book folded them, in the order of receipt."""
+        told = sorted((*self._book.values(), *entries), key=lambda entry: entry.first_position)
+        self._book = {entry.instruction.id: entry for entry in told}
+
+    def forget(self, id: UUID) -> None:
+        """Let go of an instruction; needs a ``history`` to tell it again from."""
+        entry = self._book.pop(id, None)
+        if entry is not None and self.sealed is not None:
+            self.sealed.add(id, entry.facts())
 
     def _received(self, event: e.DecisionReceived) -> None:
         if self._shared is None:
@@ -195,7 +251,7 @@ class InstructionBook(Projection):
     def _reported(self, event: e.OrderReported) -> None:
         entry = self._apply(event)
         if type(event) is e.OrderRejected:
-            self._refused(entry, event.record_time)
+            self.refused(entry.instruction.account, event.record_time)
         order = entry.instruction.orders.get(event.report.client_order_id)
         if order is None:
             return
@@ -225,7 +281,7 @@ class InstructionBook(Projection):
         entry = self._apply(event)
         entry.ended_at = event.record_time
         if type(event) is e.InstructionRejected and not entry.instruction.orders:
-            self._refused(entry, event.record_time)
+            self.refused(entry.instruction.account, event.record_time)
 
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
         **dict.fromkeys(FOLLOWED_EVENTS, _apply),

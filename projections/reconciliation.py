@@ -11,7 +11,7 @@ from ..domain import events as e
 from ..domain.ids import account_stream_id
 from ..domain.reasons import Anomalous
 from .instruction_events import ACCOUNT_EVENTS, INSTRUCTION_EVENTS
-from .runner import Handler, Projection
+from .runner import Handler, History, Projection
 
 SETTLED_BY_AGREEMENT: Final = frozenset(
     {
@@ -46,6 +46,15 @@ class OpenAnomaly(NamedTuple):
     kind: Anomalous
     subject: str
     detail: str
+    at: int
+
+
+class Noted(NamedTuple):
+    """What an anomaly's event says, and of what; ``at`` is when (ns UTC)."""
+
+    kind: Anomalous
+    detail: str
+    subject: str
     at: int
 
 
@@ -99,8 +108,9 @@ class Reconciliation(Projection):
     name: ClassVar[str] = "reconciliation"
     version: ClassVar[int] = 2
 
-    def __init__(self) -> None:
+    def __init__(self, history: History | None = None) -> None:
         super().__init__()
+        self._history = history
         self._accounts: dict[UUID, _Account] = {}
         self._names: dict[UUID, str] = {}
         self._home: dict[UUID, UUID] = {}
@@ -197,30 +207,45 @@ class Reconciliation(Projection):
 
     def _account_anomaly(self, event: e.AccountAnomaly) -> None:
         stream = event.originator_id
-        self._note(stream, event, event.symbol or self._name(stream))
+        subject = event.symbol or self._name(stream)
+        self.note(stream, Noted(event.kind, event.detail, subject, event.record_time))
 
     def _received(self, event: e.DecisionReceived) -> None:
-        stream = account_stream_id(event.account)
-        self._names[stream] = event.account
-        self._home[event.originator_id] = stream
+        self._home[event.originator_id] = self.named(event.account)
+
+    def named(self, account: str) -> UUID:
+        """Know an account that an instruction names; gives its stream."""
+        stream = account_stream_id(account)
+        self._names[stream] = account
+        return stream
 
     def _instruction_anomaly(self, event: e.InstructionAnomaly) -> None:
         subject = event.client_order_id or str(event.originator_id)
-        self._note(self._home[event.originator_id], event, subject)
+        noted = Noted(event.kind, event.detail, subject, event.record_time)
+        self.note(self._home_of(event.originator_id), noted)
 
-    def _note(
-        self, stream: UUID, event: e.AccountAnomaly | e.InstructionAnomaly, subject: str
-    ) -> None:
+    def _home_of(self, id: UUID) -> UUID:
+        """The account of an instruction; one that was let go of is looked up in its stream."""
+        if id not in self._home and self._history is not None:
+            for recorded in self._history(id, 2):
+                if isinstance(recorded.event, e.DecisionReceived):
+                    return account_stream_id(recorded.event.account)
+        return self._home[id]
+
+    def forget(self, id: UUID) -> None:
+        """Let go of an instruction; needs a ``history`` to tell it again from."""
+        self._home.pop(id, None)
+
+    def note(self, stream: UUID, noted: Noted) -> None:
+        """Keep an anomaly of an account, of the event after ``position``."""
+        kind, detail, subject, at = noted
         self._account(stream).anomalies.append(
-            OpenAnomaly(
-                self.position + 1,
-                self._name(stream),
-                event.kind,
-                subject,
-                event.detail,
-                event.record_time,
-            )
+            OpenAnomaly(self.position + 1, self._name(stream), kind, subject, detail, at)
         )
+
+    def homes(self) -> dict[UUID, UUID]:
+        """The account's stream of each instruction that is held."""
+        return self._home
 
     def state(self) -> object:
         """Breaks, anomalies, blocks and last comparisons."""

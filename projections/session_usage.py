@@ -63,8 +63,36 @@ class Traded(NamedTuple):
         spends = reservation.buying_power_usd > 0
         return Change(ZERO, cost, grid_up(self.shares), cost if spends else ZERO)
 
+    def gross(self) -> Traded:
+        """The same without what was taken back, which is not headroom again (ruling 6)."""
+        return Traded(self.at, max(self.shares, ZERO), max(self.notional, ZERO))
+
 
 NOT_TRADED: Final = Traded(0, ZERO, ZERO)
+
+
+class Admitted(NamedTuple):
+    """An admission as its account sees it; ``at`` is ns UTC, ``price`` what sized it."""
+
+    reservation: Reservation
+    equity: Decimal
+    price: Decimal
+    content_hash: str
+    at: int
+
+
+class Moved(NamedTuple):
+    """What one event of an instruction moves in its account.
+
+    ``traded`` is negative where the venue took executions back, which ``restating`` says;
+    ``uncertain`` is how many more orders of unknown outcome there are.
+    """
+
+    reservation: Reservation
+    change: Change
+    traded: Traded
+    uncertain: int
+    restating: bool
 
 
 @dataclass(slots=True)
@@ -178,6 +206,21 @@ class AccountUse:
                 if date > admitted_in and opened is not None and market_time >= opened:
                     return self.sessions[date]
         return self.session(admitted_in)
+
+    def restated(self, reservation: Reservation, traded: Traded) -> Traded:
+        """Note what the venue took back and give what it added.
+
+        What was taken back leaves the position and is not headroom again (ruling 6), so it is
+        counted apart from the gross sums.
+        """
+        session = self.session_of(traded.at, reservation.session_date)
+        if traded.shares < 0:
+            session.traded(reservation.symbol, reservation.side, traded.shares)
+            symbol = self.symbol(reservation.symbol)
+            symbol.unshown.add(traded.at, reservation.side.sign * traded.shares)
+        if traded.notional < 0 and reservation.buying_power_usd > 0:
+            session.power_busted -= traded.notional
+        return traded.gross()
 
     def positions_recorded(self, positions: Iterable[tuple[str, Decimal]]) -> None:
         """Take the broker's positions as recorded: own executions so far are in them."""

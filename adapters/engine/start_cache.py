@@ -112,17 +112,18 @@ def read(log: Log, account: str) -> Kept:
     return kept
 
 
-def read_all(log: Log) -> list[Kept]:
-    """What a start could go on from, whichever the account, the earliest position first."""
+def read_all(log: Log) -> list[tuple[str, Kept]]:
+    """What a start could go on from with its account, the earliest position first."""
     if log.in_memory:
         return []
     found = []
     for path in log.files.parent.glob(f"{glob.escape(log.files.name)}*{SUFFIX}"):
         with contextlib.suppress(Unusable, OSError):
             header, kept = _read(log, path.read_bytes())
-            if path.name == _name(log, str(header.get("account"))):
-                found.append(kept)
-    return sorted(found, key=lambda kept: kept.position)
+            account = str(header.get("account"))
+            if path.name == _name(log, account):
+                found.append((account, kept))
+    return sorted(found, key=lambda one: one[1].position)
 
 
 def _read(log: Log, data: bytes) -> tuple[dict[str, Any], Kept]:

@@ -34,13 +34,18 @@ from .schema import EVENTS_TABLE
 from .sqlite_opening import open_sqlite
 from .verification import verify_chain
 
-BATCH: Final = 5_000
+BATCH: Final = 500  # more cost more: the memory of a page is given back and fetched again
 
 
 _COLUMNS: Final = "position, originator_id, originator_version, topic, state, hash"
 _SELECT_PAGE: Final = (
     f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
     "ORDER BY position LIMIT ?"
+)
+_SELECT_PART: Final = (
+    "SELECT position, originator_id, originator_version, topic, "
+    "CASE WHEN unicode(substr(originator_id, -1)) % ? = ? THEN state END, hash "
+    f"FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
 )
 _SELECT_HASHES: Final = (
     f"SELECT position, hash FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
@@ -264,6 +269,13 @@ class Log(Closing):
             yield from map(_raw_recorded, page)
             if len(page) < batch:
                 return
+            after = page[-1][0]
+
+    def raw_part(self, part: int, parts: int, upto: int) -> Iterator[RawRecorded]:
+        """Events up to ``upto`` with the bytes of one part (``projections.parts``); in files."""
+        after = 0
+        while page := self._recorder.fetch(_SELECT_PART, (parts, part, after, upto, BATCH)):
+            yield from map(_raw_recorded, page)
             after = page[-1][0]
 
     def hashes(self, after: int = 0, upto: int | None = None) -> Iterator[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from ...domain.errors import StoreError
 from .chain import GENESIS, link
 from .records import Head, RawRecorded, VerifyResult
 
-PAGE: Final = 5_000
+PAGE: Final = 500
 PROGRESS_EVERY: Final = 5_000
 
 

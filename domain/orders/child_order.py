@@ -69,6 +69,11 @@ class ChildOrder(NamedTuple):
     restated: bool = False
     evidence: str | None = None
 
+    def facts(self) -> object:
+        """All that reports and our own steps made of it, without what was asked for."""
+        fields = (*self[:2], *self[4:8], sorted(self.conditions), *self[9:])
+        return fields, self.book[:5], tuple(self.book.by_id.values())
+
     @property
     def symbol(self) -> str:
         """The instrument."""

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fillwright.adapters import rebuilding
 from fillwright.adapters.lean_reading import lean_events
-from fillwright.adapters.replaying import projections, rebuild, replay
+from fillwright.adapters.rebuilding import rebuild
+from fillwright.adapters.replaying import projections, replay
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.errors import StoreDamaged
 from fillwright.projections.runner import follow
@@ -32,6 +34,39 @@ def test_views_from_a_lean_reading_are_those_of_a_whole_one(store: Path) -> None
     for one, other in zip(lean, whole, strict=True):
         assert (one.position, one.head_hash) == (other.position, other.head_hash)
         assert one.to_bytes() == other.to_bytes()
+
+
+def test_processes_that_share_a_log_come_to_what_one_comes_to(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "WINDOW", 50)
+    done: list[int] = []
+    with Log.open(store, writer=False) as log:
+        head = log.head().position
+        one = rebuild(log, head - 5, seal=True, parts=1)
+        several = rebuild(log, head - 5, done.append, seal=True, parts=2)
+    assert done == [*range(50, head - 5, 50), head - 5]
+    assert one.sums[0].count > 0
+    assert len(one.blotter.instructions()) > 0
+    for mine, theirs in zip(one.projections(), several.projections(), strict=True):
+        assert (mine.position, mine.head_hash) == (theirs.position, theirs.head_hash)
+        assert mine.to_bytes() == theirs.to_bytes()
+    assert one.limits.counters() == several.limits.counters()
+
+
+def test_processes_that_share_a_log_name_the_first_event_that_is_wrong(store: Path) -> None:
+    connection = sqlite3.connect(store)
+    for position in (31, 40, 41):
+        connection.execute(
+            "UPDATE stored_events SET hash = zeroblob(32) WHERE position = ?", (position,)
+        )
+    connection.commit()
+    connection.close()
+    with (
+        Log.open(store, writer=False) as log,
+        pytest.raises(StoreDamaged, match="position 31 is missing or not what was written"),
+    ):
+        rebuild(log, log.head().position, seal=True, parts=2)
 
 
 @pytest.mark.parametrize(

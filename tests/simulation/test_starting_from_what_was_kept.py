@@ -244,6 +244,26 @@ def test_a_replay_finds_kept_sums_that_the_events_do_not_come_to(
     assert line_of_it.endswith("equity: kept 1, rebuilt 999986.225")
 
 
+def test_a_replay_finds_kept_sums_of_ended_instructions_that_are_others(
+    cut_run: Path, tmp_path: Path
+) -> None:
+    store = copy_of(cut_run, tmp_path)
+    path = store.with_name("log.db.start")
+    line, _, body = path.read_bytes().partition(b"\n")
+    state = json.loads(body)
+    moved = state["moved"][0]
+    moved["shares"] = "1"
+    gone = state["still_open"].pop()
+    state["sealed"] += 1
+    path.write_bytes(edit(json.loads(line), json.dumps(state).encode()))
+    with Log.open(store, writer=False) as log:
+        found = replay(log)
+    paths = [path for path, _, _ in found.kept or ()]
+    assert f"moved.{moved['session_date']} {moved['symbol']}.shares" in paths
+    assert "sealed" in paths
+    assert gone in str(found.kept)
+
+
 def test_few_ended_instructions_in_memory_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,258 @@
+"""A log folded in parts, each by a process of its own, and put together in the order of the log.
+
+Instructions do not know each other, so each part folds those whose ids fall to it. What an event of
+an instruction moves outside of it - limits of its account, refusals, anomalies - it hands out as an
+effect, and one :class:`Whole` applies the effects of all parts by position, with the accounts' own
+events in their places. The result is that of :class:`.all_views.AllViews`, which tests hold it to.
+
+Effects are tuples of plain values, because they go from process to process in great numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, cast
+from uuid import UUID
+
+from ..domain.instruction import Instruction
+from ..domain.limits import Reservation, counter_keys
+from ..domain.reasons import Anomalous
+from .all_views import MAY_END, AllViews
+from .blotter import Blotter
+from .daily_limits import DailyLimits
+from .holding import Holding
+from .instruction_events import ACCOUNT_EVENTS
+from .reconciliation import Noted, Reconciliation
+from .runner import VERSION_ABOVE_ALL, History, RecordedEvent
+from .sealed import Sealed
+from .session_usage import NOT_TRADED, Admitted, Change, Moved, Traded
+
+PARTS_MAX: Final = 8
+
+Effect = tuple[Any, ...]
+"""Position, what to do, and with what; see ``Whole``."""
+NAMED, RESERVED, ADMITTED, MOVED, REFUSED, NOTED, RELEASED = range(7)
+
+
+def part_of(originator: str, parts: int) -> int:
+    """The part that folds an aggregate, by its id in hex."""
+    return ord(originator[-1]) % parts
+
+
+class Folded(NamedTuple):
+    """What a part comes to: the ids that it still holds, and the sums of what it let go of."""
+
+    held: list[int]
+    sealed: tuple[Sealed, ...]
+
+
+class Part(AllViews):
+    """The instructions of one part; ``effects`` is what they move outside, for taking away."""
+
+    def __init__(self, history: History) -> None:
+        self.effects: list[Effect] = []
+        self.position = 0
+        super().__init__(history)
+
+    def _limits(self, history: History | None, sealed: Sealed | None) -> DailyLimits:
+        return _PartLimits(history, sealed, self)
+
+    def _blotter(self, history: History | None, sealed: Sealed | None) -> Blotter:
+        return _PartBlotter(self, history, sealed)
+
+    def _reconciliation(self, history: History | None) -> Reconciliation:
+        return _PartReconciliation(history, self)
+
+    def take(self, recorded: RecordedEvent) -> None:
+        """Fold an event of an instruction of this part; see ``AllViews.take``."""
+        event, self.position = recorded.event, recorded.position
+        super().take(recorded)
+        if type(event) in MAY_END and self.let_go(event.originator_id):
+            self.emit(RELEASED, event.originator_id.int)
+
+    def emit(self, *effect: Any) -> None:
+        """Hand out an effect of the event at hand."""
+        self.effects.append((self.position, *effect))
+
+    def folded(self) -> Folded:
+        """What is still held, and the sums of the rest."""
+        return Folded([id.int for id in self.limits.holdings()], self.sums)
+
+
+class _PartLimits(DailyLimits):
+    def __init__(self, history: History | None, sealed: Sealed | None, part: Part) -> None:
+        super().__init__(history, sealed)
+        self._part = part
+        self._told: set[str] = set()
+        self._reserved: set[UUID] = set()
+
+    def named(self, account: str) -> None:
+        if account not in self._told:
+            self._told.add(account)
+            self._part.emit(NAMED, account)
+
+    def _reserve(self, reservation: Reservation, holding: Holding) -> int:
+        id = holding.instruction.id
+        if id not in self._reserved:
+            self._reserved.add(id)
+            self._part.emit(RESERVED, id.int, _plain(reservation))
+        return id.int
+
+    def admitted(self, admitted: Admitted, holding: Holding) -> None:
+        reservation, equity, price, hash, at = admitted
+        self._reserved.discard(holding.instruction.id)
+        id = self._reserve(reservation, holding)
+        self._part.emit(ADMITTED, id, str(equity), str(price), hash, at)
+
+    def moved(self, moved: Moved, holding: Holding) -> None:
+        reservation, change, traded, uncertain, restating = moved
+        id = self._reserve(reservation, holding)
+        trades, turnover, shares, power = map(str, change)
+        effect: tuple[Any, ...] = (MOVED, id, trades, turnover, shares, power)
+        if traded is not NOT_TRADED:
+            at, of, notional = traded
+            effect += (at, str(of), str(notional), uncertain, restating)
+        self._part.emit(*effect)
+
+    def forget(self, id: UUID) -> None:
+        self._reserved.discard(id)
+        super().forget(id)
+
+
+class _PartBlotter(Blotter):
+    def __init__(self, part: Part, history: History | None, sealed: Sealed | None) -> None:
+        super().__init__(part.limits.instruction, history, sealed)
+        self._part = part
+
+    def refused(self, account: str, at: int) -> None:
+        self._part.emit(REFUSED, account, at)
+
+    def _alone(self) -> Blotter:
+        return Blotter()
+
+
+class _PartReconciliation(Reconciliation):
+    def __init__(self, history: History | None, part: Part) -> None:
+        super().__init__(history)
+        self._part = part
+
+    def note(self, stream: UUID, noted: Noted) -> None:
+        self._part.emit(NOTED, stream.int, noted.kind.value, *noted[1:])
+
+
+def _plain(reservation: Reservation) -> bytes:
+    return reservation.model_dump_json().encode()
+
+
+class Whole:
+    """All views, put together from the effects of parts and the accounts' own events."""
+
+    def __init__(self, history: History) -> None:
+        self.views = AllViews(history)
+        self._history = history
+        self._held: dict[int, tuple[Reservation, Holding]] = {}
+        views = self.views
+        self._accounts: Final = {
+            kind: [
+                (view, handler)
+                for view in (views.limits, views.blotter, views.reconciliation)
+                if (handler := view.HANDLERS.get(kind)) is not None
+            ]
+            for kind in ACCOUNT_EVENTS
+        }
+        self._todo: Final[tuple[Callable[..., None], ...]] = (
+            self._named,
+            self._reserved,
+            self._admitted,
+            self._moved,
+            self._refused,
+            self._noted,
+            self._released,
+        )
+
+    def follow(self, items: Iterable[tuple[Any, ...]], upto: int, hash: bytes) -> None:
+        """Apply effects and :class:`Recorded` events of accounts, sorted, up to a position.
+
+        Raises:
+            ProjectionStopped: a projection cannot follow.
+        """
+        todo = self._todo
+        reconciliation = self.views.reconciliation
+        for item in items:
+            if type(item) is not tuple:
+                self._of_account(cast("RecordedEvent", item))
+                continue
+            reconciliation.position = item[0] - 1
+            todo[item[1]](*item[2:])
+        for view in (self.views.limits, self.views.blotter, reconciliation):
+            view.position, view.head_hash = upto, hash
+
+    def _of_account(self, recorded: RecordedEvent) -> None:
+        for view, handler in self._accounts[type(recorded.event)]:
+            view.position = recorded.position - 1
+            try:
+                handler(view, recorded.event)
+            except Exception as error:
+                raise view.stop(recorded.position, error) from error
+
+    def finish(self, parts: Iterable[Folded]) -> AllViews:
+        """The views with what the parts hold, told again, and the sums of what they let go of."""
+        views = self.views
+        told = AllViews()
+        for part in parts:
+            for mine, theirs in zip(views.sums, part.sealed, strict=True):
+                mine.merge(theirs)
+            for id in part.held:
+                for recorded in self._history(UUID(int=id), VERSION_ABOVE_ALL):
+                    told.take(recorded)
+        views.limits.holdings().update(told.limits.holdings())
+        views.reconciliation.homes().update(told.reconciliation.homes())
+        views.blotter.put(told.blotter.instructions().values())
+        return views
+
+    # -- effects -------------------------------------------------------------------------------
+
+    def _named(self, account: str) -> None:
+        self.views.limits.named(account)
+        self.views.reconciliation.named(account)
+
+    def _reserved(self, id: int, reservation: bytes) -> None:
+        told = Reservation.model_validate_json(reservation)
+        holding = Holding(Instruction(UUID(int=id)))
+        holding.keys = counter_keys(told)
+        self._held[id] = told, holding
+
+    def _admitted(self, id: int, equity: str, price: str, hash: str, at: int) -> None:
+        reservation, holding = self._held[id]
+        admitted = Admitted(reservation, Decimal(equity), Decimal(price), hash, at)
+        self.views.limits.admitted(admitted, holding)
+
+    def _moved(
+        self,
+        id: int,
+        trades: str,
+        turnover: str,
+        shares: str,
+        power: str,
+        at: int | None = None,
+        of: str = "",
+        notional: str = "",
+        uncertain: int = 0,
+        restating: bool = False,
+    ) -> None:
+        reservation, holding = self._held[id]
+        change = Change(Decimal(trades), Decimal(turnover), Decimal(shares), Decimal(power))
+        traded = NOT_TRADED if at is None else Traded(at, Decimal(of), Decimal(notional))
+        moved = Moved(reservation, change, traded, uncertain, restating)
+        self.views.limits.moved(moved, holding)
+
+    def _refused(self, account: str, at: int) -> None:
+        self.views.blotter.refused(account, at)
+
+    def _noted(self, stream: int, kind: str, detail: str, subject: str, at: int) -> None:
+        noted = Noted(Anomalous(kind), detail, subject, at)
+        self.views.reconciliation.note(UUID(int=stream), noted)
+
+    def _released(self, id: int) -> None:
+        self._held.pop(id, None)
