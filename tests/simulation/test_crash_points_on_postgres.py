@@ -23,7 +23,15 @@ from tests.adapters.storage.test_postgres import raw
 from tests.postgres import PostgresServer, fresh_store
 from tests.simulation.test_crash_points import SCENES, Boundaries, crash, points
 from tests.simulation.test_kill_nine import ROOT, session
-from tests.simulation.world import THOROUGH, check_books, instructions, outcome, run
+from tests.simulation.world import (
+    THOROUGH,
+    check_books,
+    instructions,
+    outcome,
+    run,
+    scaled_days,
+    shared_data,
+)
 
 SAMPLE = None if THOROUGH else 5
 NAMES = tuple(SCENES) if THOROUGH else ("limit", "twap and iceberg")
@@ -107,8 +115,16 @@ def test_connections_that_end_between_any_two_writes_change_not_a_byte(make: Mak
         assert in_the_log(store) == in_the_log(whole), number
 
 
+def child(store: str) -> None:
+    """What the killed process runs; says when it begins to work."""
+    scaled_days()
+    shared_data()
+    print("working", flush=True)
+    run(session(), store)
+
+
 def start(store: str) -> subprocess.Popen[str]:
-    code = "import sys\nfrom tests.simulation.test_kill_nine import child\nchild(sys.argv[1])\n"
+    code = f"import sys\nfrom {__name__} import child\nchild(sys.argv[1])\n"
     process = subprocess.Popen(
         [sys.executable, "-c", code, store],
         cwd=ROOT,
