@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...domain.errors import StoreError
+from ...projections import rendering
 from ...projections.alerts import (
     DEFAULT_THRESHOLDS,
     Alert,
@@ -25,7 +26,6 @@ from ...projections.runner import ProjectionStopped, follow
 from ..clocks import SystemClock
 from ..storage.latch import LatchFile
 from ..storage.log import Log
-from . import tables
 from .views import Views, read_views
 
 LIVE_WITHIN_NS: Final = 24 * 3_600 * 1_000_000_000
@@ -144,11 +144,11 @@ def instructions(followed: Followed) -> RenderableType:
     active, done = followed.views.blotter.active(), followed.views.blotter.done()
     parts: list[RenderableType] = []
     if active:
-        parts.append(tables.blotter(active, title=f"Working, {len(active)}"))
+        parts.append(rendering.blotter(active, title=f"Working, {len(active)}"))
     else:
         parts.append(Text("Nothing is being worked.", style="dim"))
     if done:
-        parts.append(tables.blotter(done[-DONE_SHOWN:], title=f"Done, {len(done)}: the last"))
+        parts.append(rendering.blotter(done[-DONE_SHOWN:], title=f"Done, {len(done)}: the last"))
     return Group(*parts)
 
 

@@ -10,13 +10,13 @@ from rich.text import Text
 
 from ...domain.limits import Limits
 from ...domain.money import plain
+from ...projections import rendering
 from ...projections.blotter import BlotterRow
 from ...projections.canonical import to_json
 from ...projections.reconciliation import ToldSession, told_sessions
 from ...projections.rendering import alerts_table, clock, limits_gauge, number, standing_line
 from ...projections.reports import PerformanceReport, SessionLimits, session_limits
 from ..storage.location import without_password
-from . import tables
 from .summary import log_line
 from .views import Views
 
@@ -45,11 +45,11 @@ def status_view(views: Views) -> RenderableType:
     active, done = views.blotter.active(), views.blotter.done()
     parts: list[RenderableType] = [_standing(views, active, done)]
     if active:
-        parts.append(tables.blotter(active, title=f"Working, {len(active)} instructions"))
+        parts.append(rendering.blotter(active, title=f"Working, {len(active)} instructions"))
     if done:
         shown = done[-DONE_SHOWN:]
         title = f"Done, the last {len(shown)} of {len(done)}"
-        parts.append(tables.blotter(shown, title=title))
+        parts.append(rendering.blotter(shown, title=title))
     parts.append(Text())
     parts += [limits_gauge(used) for used in _used(views)]
     parts += [alerts_table(views.alerts()), *standing_line(_sessions(views)), log_line(views)]
@@ -85,10 +85,10 @@ def report_view(report: PerformanceReport, views: Views) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"Execution report: {sessions}", style="bold"),
         Text(counts),
-        tables.quality(report.quality, report.note),
+        rendering.quality(report.quality, report.note),
     ]
     if report.refused:
-        parts.append(tables.refusals(report.refused))
+        parts.append(rendering.refusals(report.refused))
     parts.append(Text())
     parts += [limits_gauge(used) for used in report.limits]
     parts += [

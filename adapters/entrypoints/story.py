@@ -17,6 +17,7 @@ from ...domain import events as e
 from ...domain.errors import StoreError
 from ...domain.ids import CLIENT_ORDER_ID_PREFIX
 from ...domain.reasons import Check
+from ...projections import rendering
 from ...projections.audit_trail import SEALED, AuditEntry, audit_trail
 from ...projections.blotter import BlotterRow
 from ...projections.rendering import MISSING, clock, number, percent, shares
@@ -25,7 +26,6 @@ from ..handover.redaction import keystore_of
 from ..storage.keystore import Keystore
 from ..storage.log import Log
 from ..storage.records import Recorded
-from . import tables
 from .summary import log_line
 from .views import Views, read_views
 
@@ -97,7 +97,7 @@ def story_view(story: Story) -> RenderableType:
     if row.checks:
         parts.append(_checks(row.checks))
     if row.refusals:
-        parts += [tables.heading("Refused because"), *map(tables.refusal, row.refusals)]
+        parts += [rendering.heading("Refused because"), *map(rendering.refusal, row.refusals)]
     if row.orders:
         parts.append(_orders(row))
     if row.fills:
@@ -127,7 +127,7 @@ def _facts(story: Story) -> RenderableType:
         ("instruction", str(row.instruction_id)),
         ("decision", row.decision_id),
         ("account", f"{row.account}, session {row.session_date}"),
-        ("outcome", tables.outcome(row).plain),
+        ("outcome", rendering.outcome(row).plain),
         ("strategy", f"{row.strategy or MISSING} {row.style or ''}"),
         ("urgency", row.urgency.value if row.urgency else MISSING),
         ("confidence", str(row.confidence or MISSING)),
@@ -167,7 +167,7 @@ def _checks(checks: tuple[Check, ...]) -> RenderableType:
             Text(check.note, style="dim"),
         )
     version = max(check.limit_version for check in checks)
-    return Group(tables.heading(f"Checks, by limits version {version}"), table)
+    return Group(rendering.heading(f"Checks, by limits version {version}"), table)
 
 
 def _amount(value: Decimal | None) -> str:
@@ -197,8 +197,8 @@ def _orders(row: BlotterRow) -> RenderableType:
             Text(order.state, style="bold red" if order.indeterminate else ""),
             order.rule,
         )
-    rest = tables.rest(len(row.orders), ORDERS_SHOWN)
-    return Group(tables.heading(f"Child orders, {len(row.orders)}"), table, *rest)
+    rest = rendering.rest(len(row.orders), ORDERS_SHOWN)
+    return Group(rendering.heading(f"Child orders, {len(row.orders)}"), table, *rest)
 
 
 def _fills(row: BlotterRow) -> RenderableType:
@@ -218,13 +218,13 @@ def _fills(row: BlotterRow) -> RenderableType:
             str(fill.status),
             Text(_shorter(str(fill.execution_id), row), style="dim"),
         )
-    rest = tables.rest(len(row.fills), FILLS_SHOWN)
-    return Group(tables.heading(f"Fills, {len(row.fills)}"), table, *rest)
+    rest = rendering.rest(len(row.fills), FILLS_SHOWN)
+    return Group(rendering.heading(f"Fills, {len(row.fills)}"), table, *rest)
 
 
 def _trail(row: BlotterRow, trail: tuple[AuditEntry, ...]) -> RenderableType:
     """The first and the last events; what was seen is shown where something was decided."""
-    parts: list[RenderableType] = [tables.heading(f"Events, {len(trail)}")]
+    parts: list[RenderableType] = [rendering.heading(f"Events, {len(trail)}")]
     left_out = len(trail) - FIRST_SHOWN - LAST_SHOWN
     for place, entry in enumerate(trail):
         if left_out > 0 and FIRST_SHOWN <= place < FIRST_SHOWN + left_out:

@@ -11,11 +11,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ...domain.reasons import Reason
+from ...projections import rendering
 from ...projections.rendering import alerts_table, limits_gauge, standing_line
 from ..engine.admission import Admitted
 from ..running import FileDecision, Outcome
 from ..storage.location import is_postgres, parse_location, without_password
-from . import output, tables
+from . import output
 from .views import Views
 
 INVALID: Final = frozenset(
@@ -71,10 +72,10 @@ class Result:
     def view(self) -> RenderableType:
         """Blotter, refusals, limits, cost by strategy, alerts, and where the log is."""
         views, report = self.views, self.views.report()
-        parts: list[RenderableType] = [tables.blotter(views.blotter.rows())]
+        parts: list[RenderableType] = [rendering.blotter(views.blotter.rows())]
         if report.refused:
-            parts.append(tables.refusals(report.refused, self.symbols, self._rows()))
-        parts.append(tables.quality(report.quality, report.note))
+            parts.append(rendering.refusals(report.refused, self.symbols, self._rows()))
+        parts.append(rendering.quality(report.quality, report.note))
         parts.append(Text())
         parts += [limits_gauge(limits) for limits in report.limits]
         parts += [alerts_table(report.alerts), *standing_line(report.standing), log_line(views)]
