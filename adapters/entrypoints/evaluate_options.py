@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import typer
 
@@ -13,6 +14,7 @@ from ...domain.money import to_decimal
 
 LATENCY_MS_MAX: Final = 3_600_000
 CONCURRENT_MAX: Final = 1_000
+T = TypeVar("T")
 UNITS: Final = {"s": 1, "m": 60, "h": 3_600}
 HORIZON_SECONDS_MAX: Final = 23_400
 
@@ -93,6 +95,18 @@ ProcessesOption = Annotated[
 def names(text: str) -> list[str]:
     """The parts of a comma-separated list."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def figures(text: str, name: str, convert: Callable[[str], T]) -> tuple[T, ...]:
+    """The parts of a comma-separated list that must not be empty, each once and in order.
+
+    Raises:
+        InvalidInput: it is empty, or a part is not allowed.
+    """
+    found = tuple(dict.fromkeys(convert(part) for part in names(text)))
+    if not found:
+        raise InvalidInput(name, text, "at least one")
+    return found
 
 
 def seconds(text: str) -> int:

@@ -10,18 +10,20 @@ ALL = 0
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A symbol-day, or ``parents`` of its parents, that was not evaluated; ``date`` YYYYMMDD."""
+    """A symbol-day, or a part of it, that was not evaluated; ``date`` YYYYMMDD.
+
+    The part is ``parents`` of its parents, or ``rows`` of its data.
+    """
 
     symbol: str
     date: str
     why: str
     parents: int = ALL
+    rows: int = 0
 
     def __str__(self) -> str:
         """One line for people."""
         what = f"{self.symbol} {self.date}".strip()
-        return (
-            f"{what}: {self.parents} parents: {self.why}"
-            if self.parents
-            else (f"{what}: {self.why}" if what else self.why)
-        )
+        counted = f"{self.parents} parents" if self.parents else f"{self.rows} rows"
+        part = counted if self.parents or self.rows else ""
+        return ": ".join(text for text in (what, part, self.why) if text)

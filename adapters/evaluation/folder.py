@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +12,16 @@ import numpy as np
 from ...domain.errors import InvalidInput
 from ...domain.ports import NANOS, Session
 from ..calendar import AlwaysOpenCalendar
-from ..exchange.tape import INSTRUMENTS_FILE, MarketFolderError, SymbolDay, load_symbol_day
+from ..exchange.tape import (
+    INSTRUMENTS_FILE,
+    MarketFolderError,
+    SymbolDay,
+    entries_of,
+    load_symbol_day,
+)
 from ..market_data.sessions import SessionCalendar
 from .findings import Skipped
-from .grid import Stretch, round_the_clock, within
+from .grid import Stretch, round_the_clock, shown, within
 
 CROSSED_MAX: Final = 0.01
 """More crossed states than this, as a share of a session's quotes, and a day is not believed."""
@@ -37,14 +42,8 @@ def listed(folder: Path, symbols: Sequence[str] = ()) -> list[tuple[str, str]]:
     """
     folder = folder.resolve()
     own = (folder / INSTRUMENTS_FILE).is_file()
-    path = folder / INSTRUMENTS_FILE if own else folder.parent / INSTRUMENTS_FILE
-    if not path.is_file():
-        raise MarketFolderError(f"{folder}: no {INSTRUMENTS_FILE} here; is it a market folder?")
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        named = [(str(each["symbol"]), str(each["date"]), each.get("dir")) for each in entries]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MarketFolderError(f"{path}: cannot be read: {error!r}") from error
+    entries = entries_of(folder)
+    named = [(str(each["symbol"]), str(each["date"]), each.get("dir")) for each in entries]
     if not own:
         mine = [each for each in named if each[2] in (None, folder.name)]
         files = _files_of(folder)
@@ -82,6 +81,7 @@ class Ready:
     calendar: SessionCalendar
     session: Session
     stretch: Stretch
+    left_out: tuple[Skipped, ...] = ()
 
 
 def read_day(
@@ -108,7 +108,9 @@ def read_day(
     else:
         ready = Ready(day, calendar, session, within(session))
     why = _unfit(day, ready.session, named=named)
-    return ready if why is None else Skipped(symbol, date, why)
+    if why is not None:
+        return Skipped(symbol, date, why)
+    return replace(ready, left_out=tuple(_passed_over(day, ready.session)))
 
 
 def trades_round_the_clock(day: SymbolDay, session: Session | None) -> bool:
@@ -119,17 +121,40 @@ def trades_round_the_clock(day: SymbolDay, session: Session | None) -> bool:
     return bool(np.mean((times < session.open) | (times >= session.close)) > OUTSIDE_MIN)
 
 
+def _crossed(day: SymbolDay, session: Session) -> int:
+    """How many book states of the session have a bid above the ask."""
+    inside = (day.q_ts >= session.open) & (day.q_ts < session.close)
+    bid, ask = day.bid_px[inside, 0], day.ask_px[inside, 0]
+    return int(np.sum((bid > 0) & (ask > 0) & (bid > ask)))
+
+
+def _passed_over(day: SymbolDay, session: Session) -> Iterator[Skipped]:
+    """Rows of a day that is evaluated which are not believed."""
+    crossed = _crossed(day, session)
+    if crossed:
+        why = "crossed book states, in which no parent arrives"
+        yield Skipped(day.symbol, day.date, why, rows=crossed)
+    empty = int(np.sum(~((day.t_px > 0) & (day.t_sz > 0))))
+    if empty:
+        why = "prints without a price and a size above 0"
+        yield Skipped(day.symbol, day.date, why, rows=empty)
+
+
 def _unfit(day: SymbolDay, session: Session, *, named: bool) -> str | None:
     """Why a day cannot be evaluated, None when it can."""
     inside = (day.q_ts >= session.open) & (day.q_ts < session.close)
     quotes = int(inside.sum())
     if quotes < QUOTES_MIN:
-        return f"only {quotes} quotes in the session"
+        lie = (
+            f"; they lie from {shown(int(day.q_ts[0]))} to {shown(int(day.q_ts[-1]))}"
+            if len(day.q_ts)
+            else ""
+        )
+        return f"only {quotes} quotes in the session, of {len(day.q_ts)} in the file{lie}"
     prints = (day.t_ts >= session.open) & (day.t_ts < session.close) & day.regular
     if not prints.any():
         return "no regular prints in the session"
-    bid, ask = day.bid_px[inside, 0], day.ask_px[inside, 0]
-    crossed = float(np.mean((bid > 0) & (ask > 0) & (bid > ask)))
+    crossed = _crossed(day, session) / quotes
     if crossed > CROSSED_MAX:
         return f"{crossed:.1%} of its book states are crossed, more than {CROSSED_MAX:.0%}"
     if not named and not np.any(day.q_ts[inside] % NANOS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
 
@@ -73,6 +74,14 @@ def step_seconds(horizon_seconds: int) -> int:
     """How often parents of a horizon start: 5 min every 5, 30 min every 15, 2 h every 30."""
     fitting = (step for longest, step in STEP_SECONDS if horizon_seconds <= longest)
     return next(fitting, STEP_SECONDS[-1][1])
+
+
+def shown(at: int) -> str:
+    """A time in ns UTC for people, cut to the second."""
+    try:
+        return f"{datetime.fromtimestamp(at // NANOS, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{at} ns"  # no year that a calendar has
 
 
 class Stretch(NamedTuple):
@@ -147,7 +156,7 @@ class _Reader:
         end = start + horizon * NANOS
         for before, after in self._gaps:
             if before < end and start < after:
-                return f"no quotes for {(after - before) // NANOS} s from {before}"
+                return f"no quotes for {(after - before) // NANOS} s from {shown(before)}"
         first, last = self._ts.searchsorted((start, end), side="left")
         volume = float(self._volume[last] - self._volume[first])
         row, end_row = self._q_ts.searchsorted((start, end), side="right") - 1

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from ...domain.errors import InvalidInput
 from ..calendar import ExchangeCalendar
 from ..exchange.scaled import ScaledDay
 from ..exchange.tape import SymbolDay
@@ -89,9 +90,13 @@ def evaluate(
 
     Raises:
         MarketFolderError: the folder has no readable list of symbol-days.
-        InvalidInput: a symbol or policy is not known.
+        InvalidInput: a symbol or date is not known.
     """
     listing = listed(request.folder, request.symbols)
+    missing = sorted(set(request.dates) - {date for _, date in listing})
+    if missing:
+        have = ", ".join(sorted({date for _, date in listing})) or "none"
+        raise InvalidInput("dates", ", ".join(missing), f"dates of the folder: {have}")
     days = [day for day in listing if not request.dates or day[1] in request.dates]
     tasks = [_Task(request, *day, part) for day in days for part in range(PARTS_PER_DAY)]
     skipped: list[Skipped] = [
@@ -200,7 +205,7 @@ def _prepare(
         messages_per_minute=request.messages_per_minute,
         stress=request.stress,
     )
-    return bench, parents, skipped
+    return bench, parents, [*read.left_out, *skipped]
 
 
 def _stressed(day: SymbolDay, stress: Stress) -> SymbolDay:

@@ -42,7 +42,13 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
         "policies": {name: _figures(outcomes) for name, outcomes in by_policy.items() if outcomes},
         "paired": paired,
         "skipped": [
-            {"symbol": s.symbol, "date": s.date, "why": s.why, "parents": s.parents}
+            {
+                "symbol": s.symbol,
+                "date": s.date,
+                "why": s.why,
+                "parents": s.parents,
+                "rows": s.rows,
+            }
             for s in evaluation.skipped
         ],
     }

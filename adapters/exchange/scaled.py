@@ -140,7 +140,7 @@ class ScaledDay:
 
     @cached_property
     def _shares(self) -> Int64Array:
-        sizes = _scale(self.day.t_sz)[self._filling[0]]
+        sizes = _scale(self.day.t_sz[self._filling[0]])
         phi = Fraction(self.day.queue_share)
         top = int(sizes.max(initial=0))
         if top * phi.numerator < NEVER:
@@ -157,8 +157,8 @@ class ScaledDay:
         kept, times = self._filling
         prints = Prints(
             ts=times,
-            px=sign * _scale(day.t_px)[kept],
-            sz=_scale(day.t_sz)[kept],
+            px=sign * _scale(day.t_px[kept]),
+            sz=_scale(day.t_sz[kept]),
             share=self._shares,
             at_price=day.aggressor[kept] != sign,
             quote_row=self.q_ts.searchsorted(times, side="left"),

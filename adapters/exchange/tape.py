@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...domain.auctions import CLOSING_CONDITIONS, OPENING_CONDITIONS
+from ...domain.money import PRICE_MAX
 from .conditions import Marked, conditions_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ BoolArray = NDArray[np.bool_]
 LEVELS_MAX: Final = 50
 INSTRUMENTS_FILE: Final = "instruments.json"
 SMALLEST_LOT: Final = Decimal("0.00000001")
+SHARES_MAX: Final = 9e10
+"""Of a level, and of a day's prints together: matching counts units of 1e-8 in 64 bits."""
 
 
 class MarketFolderError(ValueError):
@@ -106,6 +109,7 @@ class SymbolDay:
             row = _first_decrease(getattr(self, field))
             if row is not None:
                 raise MarketFolderError(f"{name}: times in {field} decrease at row {row}")
+        self._check_reach(name)
         for field in ("tick", "lot", "ext_level_size"):
             if not getattr(self, field) > 0:
                 raise MarketFolderError(f"{name}: {field} must be above 0")
@@ -115,6 +119,17 @@ class SymbolDay:
                 raise MarketFolderError(f"{name}: {field} must be above 0")
         if not self.queue_share >= 0:
             raise MarketFolderError(f"{name}: queue_share must not be below 0")
+
+    def _check_reach(self, name: str) -> None:
+        """Check that prices and sizes are no larger than what can be matched and traded."""
+        for field in ("bid_px", "ask_px", "t_px", "bid_sz", "ask_sz"):
+            values = getattr(self, field)
+            most = float(PRICE_MAX) if field.endswith("px") else SHARES_MAX
+            if np.fmax.reduce(values, axis=None, initial=0.0) > most:
+                row = int(np.argwhere(values > most)[0][0])
+                raise MarketFolderError(f"{name}: {field} is above {most:,.0f} at row {row}")
+        if np.nansum(self.t_sz) > SHARES_MAX:
+            raise MarketFolderError(f"{name}: t_sz adds up to more than {SHARES_MAX:,.0f}")
 
     @property
     def fingerprint(self) -> str:
@@ -153,11 +168,14 @@ def symbols_on(folder: str | Path, date: str) -> list[str]:
     Raises:
         MarketFolderError: the folder has no readable ``instruments.json``.
     """
-    return sorted(entry["symbol"] for entry in _instruments(Path(folder)) if entry["date"] == date)
+    return sorted(entry["symbol"] for entry in entries_of(Path(folder)) if entry["date"] == date)
 
 
 def load_symbol_day(folder: str | Path, symbol: str, date: str) -> SymbolDay:
     """Read one symbol-day from a market folder.
+
+    A print without a price and a size above 0 cannot have happened as it is told: it stays in the
+    day's columns and is not regular.
 
     Raises:
         MarketFolderError: the day is not listed or its files are missing, unreadable or malformed.
@@ -166,14 +184,16 @@ def load_symbol_day(folder: str | Path, symbol: str, date: str) -> SymbolDay:
     entry = _entry(root, symbol, date)
     quotes = _read(root, entry, "quotes")
     trades = _read(root, entry, "trades")
-    where = f"{root}: {symbol} {date}"
-    levels = _levels(entry, quotes, where)
-    sides = {
-        f"{side}_{kind}": _book(quotes, f"{side}_{kind}", levels, where)
-        for side in ("bid", "ask")
-        for kind in ("px", "sz")
-    }
+    where = f"{symbol} {date}"
     try:
+        levels = _levels(entry, quotes, where)
+        sides = {
+            f"{side}_{kind}": _book(quotes, f"{side}_{kind}", levels, where)
+            for side in ("bid", "ask")
+            for kind in ("px", "sz")
+        }
+        prices = _column(trades, "px", np.float64, where)
+        sizes = _column(trades, "sz", np.float64, where)
         return SymbolDay(
             symbol=symbol,
             date=date,
@@ -184,11 +204,11 @@ def load_symbol_day(folder: str | Path, symbol: str, date: str) -> SymbolDay:
             queue_share=_parameter(entry, "queue_share", where),
             q_ts=_column(quotes, "ts_ns", np.int64, where),
             t_ts=_column(trades, "ts_ns", np.int64, where),
-            t_px=_column(trades, "px", np.float64, where),
-            t_sz=_column(trades, "sz", np.float64, where),
+            t_px=prices,
+            t_sz=sizes,
             aggressor=_column(trades, "aggressor", np.int8, where),
             lit=_column(trades, "lit", np.bool_, where),
-            regular=_column(trades, "regular", np.bool_, where),
+            regular=_column(trades, "regular", np.bool_, where) & (prices > 0) & (sizes > 0),
             venue=_venue(trades),
             official_open=_official(entry, "official_open", where),
             official_close=_official(entry, "official_close", where),
@@ -203,7 +223,14 @@ def _first_decrease(times: Int64Array) -> int | None:
     return int(rows[0]) + 1 if len(rows) else None
 
 
-def _instruments(root: Path) -> list[Mapping[str, Any]]:
+def entries_of(root: Path) -> list[Mapping[str, Any]]:
+    """The symbol-days that a market folder lists, or the one above it for its folder of files.
+
+    Raises:
+        MarketFolderError: there is no readable list.
+    """
+    if not root.is_dir():
+        raise MarketFolderError(f"{root}: no such folder")
     places = (root, root.resolve().parent)
     path = next((p / INSTRUMENTS_FILE for p in places if _holds(p)), None)
     if path is None:
@@ -225,7 +252,7 @@ def _holds(folder: Path) -> bool:
 
 
 def _entry(root: Path, symbol: str, date: str) -> Mapping[str, Any]:
-    entries = _instruments(root)
+    entries = entries_of(root)
     found = [each for each in entries if each["symbol"] == symbol and each["date"] == date]
     if found:
         # Several folders may hold the same symbol-day; a folder's own entry goes first.
@@ -268,7 +295,9 @@ def _column(table: pa.Table, name: str, dtype: type[np.generic], where: str) -> 
     try:
         values: NDArray[Any] = _plain(column, dtype)
     except (TypeError, ValueError, ArithmeticError, pa.ArrowException) as error:
-        raise MarketFolderError(f"{where}: column {name} is not {dtype.__name__}") from error
+        raise MarketFolderError(
+            f"{where}: column {name} is not {dtype.__name__}: {error}"
+        ) from error
     return values
 
 
@@ -280,14 +309,16 @@ def _plain(column: pa.ChunkedArray[Any], dtype: type[np.generic]) -> NDArray[Any
         column = column.cast(pa.timestamp("ns", column.type.tz))
     given = column.to_numpy()
     if dtype is np.bool_ and given.dtype.kind not in "bui":
-        raise TypeError("neither true nor false")
+        raise TypeError("it holds neither true nor false")
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        raise TypeError("it holds text")
     with np.errstate(invalid="raise"):
         values = given.astype(dtype)
     if dtype is np.float64:
         if np.isinf(values).any():
-            raise ValueError("infinite")
+            raise ValueError("it holds infinite values")
     elif given.dtype.kind == "f" and np.any(values.astype(np.float64) != given):
-        raise ValueError("not whole")
+        raise ValueError("it holds fractions")
     return values
 
 

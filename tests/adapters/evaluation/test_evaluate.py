@@ -171,7 +171,13 @@ def test_the_command_prints_json_and_writes_rows_and_a_page(
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--horizons", "5x", "horizons"), ("--sizes", "-1", "sizes"), ("--policies", "x", "policies")],
+    [
+        ("--horizons", "5x", "horizons"),
+        ("--horizons", ",", "horizons: ',' is not allowed; allowed: at least one"),
+        ("--sizes", "-1", "sizes"),
+        ("--policies", "x", "policies"),
+        ("--dates", "20240101", f"dates of the folder: {DATE}"),
+    ],
 )
 def test_the_command_names_what_it_cannot_use(
     folder: Path, option: str, value: str, message: str, capfd: pytest.CaptureFixture[str]

@@ -20,6 +20,7 @@ from fillwright.adapters.evaluation.folder import Ready, listed, read_day, unlis
 from fillwright.adapters.evaluation.grid import parents_of
 from fillwright.adapters.evaluation.parallel import Request, evaluate
 from fillwright.adapters.evaluation.policies import policies_named
+from fillwright.adapters.exchange.scaled import ScaledDay
 from fillwright.adapters.exchange.tape import MarketFolderError, load_symbol_day
 from fillwright.domain.ports import NANOS
 
@@ -175,6 +176,11 @@ def test_whole_prices_single_precision_and_levels_unsaid_are_read(
         ("quotes", "bid_px", lambda v: pa.array([float("inf")] * len(v)), "bid_px is not float64"),
         ("quotes", "ts_ns", lambda v: pa.array([float("nan")] * len(v)), "ts_ns is not int64"),
         ("quotes", "ask_sz", lambda v: pa.array(["many"] * len(v)), "ask_sz is not float64"),
+        ("trades", "px", lambda v: v.cast(pa.string()), "px is not float64: it holds text"),
+        ("quotes", "bid_px", lambda v: pc.multiply(v, 1e9), "bid_px is above 10,000,000 at row 0"),
+        ("quotes", "ask_sz", lambda v: pc.multiply(v, 1e12), "ask_sz is above 90,000,000,000"),
+        ("trades", "sz", lambda v: pc.multiply(v, 1e9), "t_sz adds up to more than"),
+        ("quotes", "ts_ns", lambda v: pc.divide(v, NANOS), "they lie from 1970-01-01 00:00:01"),
     ],
 )
 def test_columns_that_would_have_to_be_guessed_are_named(
@@ -197,3 +203,30 @@ def test_levels_that_cannot_be_are_named(folder: Path, tmp_path: Path) -> None:
     entries_changed(market, levels="many")
     with pytest.raises(MarketFolderError, match="levels must be 1 to 50, not 'many'"):
         load_symbol_day(market, "WIDE", DATE)
+
+
+def test_rows_that_cannot_be_believed_are_counted_by_name(folder: Path, tmp_path: Path) -> None:
+    market = copied(folder, tmp_path)
+
+    def crossed(table: pa.Table) -> pa.Table:
+        bids = table.column("bid_px").to_numpy().copy()
+        bids[2_000:2_003] = table.column("ask_px").to_numpy()[2_000:2_003] + 0.01
+        return with_column("bid_px", lambda _: pa.array(bids))(table)
+
+    def worthless(table: pa.Table) -> pa.Table:
+        prices, sizes = (table.column(each).to_numpy().copy() for each in ("px", "sz"))
+        prices[5], prices[6], sizes[7] = float("nan"), -1, 0
+        changed = with_column("px", lambda _: pa.array(prices))(table)
+        return with_column("sz", lambda _: pa.array(sizes))(changed)
+
+    rewritten(market, "quotes", crossed)
+    rewritten(market, "trades", worthless)
+    ready = read(market)
+    assert isinstance(ready, Ready)
+    assert [str(each) for each in ready.left_out] == [
+        f"WIDE {DATE}: 3 rows: crossed book states, in which no parent arrives",
+        f"WIDE {DATE}: 3 rows: prints without a price and a size above 0",
+    ]
+    assert not ready.day.regular[5:8].any()
+    # Nothing trades at a price that was never there.
+    assert ScaledDay(ready.day).buy.prints.px.min() > 0

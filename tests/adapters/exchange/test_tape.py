@@ -178,6 +178,8 @@ def test_a_missing_day_says_what_is_there(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(MarketFolderError, match="is it a market folder"):
+        symbols_on(tmp_path, "20240102")
+    with pytest.raises(MarketFolderError, match="nowhere: no such folder"):
         symbols_on(tmp_path / "nowhere", "20240102")
 
 
