@@ -32,15 +32,17 @@ polyline{fill:none}.line{stroke-width:2}.thin{stroke-width:1}.rest{stroke-width:
 .legend .dashed{border-top-style:dashed}.legend .dot,.legend .ring{border-radius:50%}
 .legend .ring{border:2px solid;background:none}
 .note{color:var(--soft)}
+@media(max-width:40rem){svg{min-width:34rem}}
+@media print{h2,tr{break-after:avoid}svg{break-inside:avoid}}
 """
 """How pages with these plots look, in light and dark."""
 Series = Mapping[str, Sequence[float]]
 
 
 class Frame:
-    """A plot's area with a vertical scale; x runs from 0 to 1."""
+    """A plot's area with a vertical scale in ``unit``; x runs from 0 to 1."""
 
-    def __init__(self, low: float, high: float, *, height: int = HEIGHT) -> None:
+    def __init__(self, low: float, high: float, *, height: int = HEIGHT, unit: str = "") -> None:
         if not high > low:
             low, high = low - 1, high + 1
         step = _nice((high - low) / TICKS)
@@ -59,6 +61,8 @@ class Frame:
                 f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
             )
             self.text(LEFT - 6, y + 4, f"{value:.{places}f}", "end")
+        if unit:
+            self.text(LEFT, TOP - 4, unit, "start")
 
     def x(self, share: float) -> float:
         """The horizontal place of a share of the width."""
@@ -100,8 +104,8 @@ class Frame:
         """The finished plot."""
         body = "".join(self.parts)
         return (
-            f'<svg role="img" aria-label="{escape(title, quote=True)}" '
-            f'viewBox="0 0 {WIDTH} {self.height}">{body}</svg>'
+            f'<div class="wide"><svg role="img" aria-label="{escape(title, quote=True)}" '
+            f'viewBox="0 0 {WIDTH} {self.height}">{body}</svg></div>'
         )
 
 
@@ -112,8 +116,9 @@ def bars(
     errors: Mapping[str, Sequence[float]],
     *,
     reach_max: float = math.inf,
+    unit: str = "",
 ) -> str:
-    """Bars in groups, each with a whisker of twice its standard error.
+    """Bars in groups, each with a whisker of twice its standard error; ``unit`` is the axis'.
 
     What goes beyond ``reach_max`` on either side of zero is cut there, and its value written. A
     value that is not known (NaN) has a dash in the place of its bar.
@@ -129,7 +134,7 @@ def bars(
         for sign in (1, -1)
         if not math.isnan(value)
     ]
-    frame = Frame(min([0.0, *reach]), max([0.0, *reach]))
+    frame = Frame(min([0.0, *reach]), max([0.0, *reach]), unit=unit)
     slot = 1 / max(len(groups), 1)
     width = slot * 0.8 / max(len(series), 1)
     for number, group in enumerate(groups):
@@ -159,10 +164,10 @@ def bars(
     return frame.svg(title) + legend(list(series))
 
 
-def lines(title: str, places: Sequence[str], series: Series) -> str:
-    """One line per series over named places."""
+def lines(title: str, places: Sequence[str], series: Series, unit: str = "") -> str:
+    """One line per series over named places; ``unit`` is the axis'."""
     values = [value for each in series.values() for value in each]
-    frame = Frame(min([0.0, *values]), max([0.0, *values]))
+    frame = Frame(min([0.0, *values]), max([0.0, *values]), unit=unit)
     slot = 1 / max(len(places), 1)
     for number, place in enumerate(places):
         frame.text(frame.x((number + 0.5) * slot), HEIGHT - 10, place)

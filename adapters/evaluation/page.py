@@ -44,7 +44,7 @@ def page(
     days = ", ".join(summary["symbol_days"])
     parts = [
         "<h1>Execution policies on recorded days</h1>",
-        f"<p class='note'>{escape(summary['note'])}. {summary['parents']} parents on "
+        f"<p class='note'>{escape(summary['note'].capitalize())}. {summary['parents']} parents on "
         f"{escape(days)}; {escape(conditions(evaluation))}.</p>",
         _section("Cost of each policy, bps", _costs(summary["policies"])),
         _section(f"Saving against {BASELINE} on the same parents", _savings(summary["paired"])),
@@ -140,7 +140,9 @@ def _split(split: str, paired: Mapping[str, Any]) -> str:
         series[name] = [one.get("saving_share_of_half_spread") or 0.0 for one in each]
         errors[name] = [one.get("saving_share_se") or 0.0 for one in each]
     rows = [[name, *(percent(value) for value in values)] for name, values in series.items()]
-    return _table(["policy", *keys], rows) + bars(split, keys, series, errors, reach_max=REACH_MAX)
+    return _table(["policy", *keys], rows) + bars(
+        split, keys, series, errors, reach_max=REACH_MAX, unit="saving over half the spread"
+    )
 
 
 def _cells(summary: Mapping[str, Any]) -> str:
@@ -157,7 +159,11 @@ def _cells(summary: Mapping[str, Any]) -> str:
     near = {name: values for name, values in series.items() if max(values) <= 5 * base}
     far = ", ".join(name for name in series if near and name not in near)
     note = f"<p class='note'>Off this scale: {escape(far)}.</p>" if far else ""
-    return _table(["policy", *places], rows) + lines("cost", places, near or series) + note
+    return (
+        _table(["policy", *places], rows)
+        + lines("cost", places, near or series, "bps vs arrival")
+        + note
+    )
 
 
 def _bounded(policies: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ def order(title: str, example: Example) -> str:
 
     prices = [price for _, bid, ask in example.path for price in (bid, ask)]
     prices += [each.price for each in example.executions] + [each.price for each in example.rests]
-    above = Frame(min(prices, default=0.0), max(prices, default=1.0))
+    above = Frame(min(prices, default=0.0), max(prices, default=1.0), unit="price")
     above.path([(share(at), bid) for at, bid, _ in example.path], "#8a949e", "thin")
     above.path([(share(at), ask) for at, _, ask in example.path], "#8a949e", "thin")
     for rest in example.rests:
@@ -33,7 +33,7 @@ def order(title: str, example: Example) -> str:
         steps.append((share(each.at), done))
         done += each.quantity / float(parent.quantity)
         steps.append((share(each.at), done))
-    below = Frame(0, 1, height=HEIGHT * 2 // 3)
+    below = Frame(0, 1, height=HEIGHT * 2 // 3, unit="share executed")
     below.path([(0, 0), (1, 1)], "#8a949e", "thin")
     below.path([*steps, (1.0, done)], COLOURS[1])
     for frame in (above, below):
