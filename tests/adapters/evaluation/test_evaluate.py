@@ -152,7 +152,7 @@ def test_the_command_prints_json_and_writes_rows_and_a_page(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run.parquet"
-    arguments = ["evaluate", "--market", str(folder), "--symbols", "WIDE", "--horizons", "2h"]
+    arguments = ["evaluate", "--market", str(folder), "--symbols", "WIDE", "--horizons", "5m"]
     arguments += ["--sizes", "0.05", "--policies", "adaptive", "--processes", "1"]
     assert main([*arguments, "--bounded", "--json", "--out", str(out)]) == 0
     printed, noted = capfd.readouterr()
@@ -161,7 +161,7 @@ def test_the_command_prints_json_and_writes_rows_and_a_page(
     assert {"saving_bps", "lower_95_share", "half_spread_bps"} <= set(summary["paired"]["adaptive"])
     assert set(summary["bounded"]["policies"]) == {"adaptive", "TWAP60s"}
     assert "a second" in noted
-    assert pq.ParquetFile(out).metadata.num_rows == 9 * 2 * 2
+    assert pq.ParquetFile(out).metadata.num_rows == 76 * 2 * 2
     page = out.with_suffix(".html").read_text()
     assert page.count("<svg") == 6
     assert "http" not in page
