@@ -12,7 +12,7 @@ from . import plots
 from .examples import Example
 from .parallel import Evaluation
 from .policies import BASELINE
-from .tables import conditions, number, percent
+from .tables import conditions, number, percent, shares_by
 
 REACH_MAX: Final = 1.5
 """Bars beyond this share of the half spread are cut, or one poor policy would flatten the rest."""
@@ -139,8 +139,8 @@ def _split(split: str, paired: Mapping[str, Any]) -> str:
         each = [figures[split].get(key, {}) for key in keys]
         series[name] = [one.get("saving_share_of_half_spread") or 0.0 for one in each]
         errors[name] = [one.get("saving_share_se") or 0.0 for one in each]
-    rows = [[name, *(percent(value) for value in values)] for name, values in series.items()]
-    return _table(["policy", *keys], rows) + bars(
+    rows = [[key, *shares] for key, shares in shares_by(split, paired)]
+    return _table([split.removeprefix("by_"), *paired], rows) + bars(
         split, keys, series, errors, reach_max=REACH_MAX, unit="saving over half the spread"
     )
 

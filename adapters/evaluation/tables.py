@@ -68,15 +68,21 @@ def _savings(paired: Mapping[str, Any]) -> Table:
     return table
 
 
-def _split(split: str, paired: Mapping[str, Any]) -> Table:
+def shares_by(split: str, paired: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """What each policy saved of the half spread, by symbol, horizon or size: a row for each."""
     keys = list(dict.fromkeys(key for figures in paired.values() for key in figures[split]))
-    table = _table(f"saving, share of the half spread, {split.replace('_', ' ')}", "policy", *keys)
-    for name, figures in paired.items():
-        shares = (figures[split].get(key) for key in keys)
-        table.add_row(
-            name,
-            *(NONE if s is None else percent(s["saving_share_of_half_spread"]) for s in shares),
-        )
+    found: list[tuple[str, list[str]]] = []
+    for key in keys:
+        each = (figures[split].get(key, {}) for figures in paired.values())
+        found.append((key, [percent(one.get("saving_share_of_half_spread")) for one in each]))
+    return found
+
+
+def _split(split: str, paired: Mapping[str, Any]) -> Table:
+    title = f"saving, share of the half spread, {split.replace('_', ' ')}"
+    table = _table(title, split.removeprefix("by_"), *paired)
+    for key, shares in shares_by(split, paired):
+        table.add_row(key, *shares)
     return table
 
 

@@ -16,6 +16,7 @@ from fillwright.adapters.evaluation.files import write_outcomes
 from fillwright.adapters.evaluation.parallel import Evaluation, Request, evaluate
 from fillwright.adapters.evaluation.policies import POLICIES, policies_named
 from fillwright.adapters.evaluation.summary import summarise
+from fillwright.adapters.evaluation.tables import shares_by
 from fillwright.adapters.exchange.tape import MarketFolderError
 from fillwright.domain.errors import InvalidInput
 
@@ -137,6 +138,18 @@ def test_sizes_above_the_whole_volume_are_reported(folder: Path) -> None:
     found = evaluate(request(folder, sizes=sizes, policies=tuple(policies_named([]))), 1)
     assert found.parents == 76 * 2
     assert [str(each) for each in found.skipped] == ["size 2 is more than the whole volume"]
+
+
+def test_a_folder_of_many_symbols_shows_the_saving_of_each() -> None:
+    symbols = {f"SYMBOL{n}": {"saving_share_of_half_spread": n / 100} for n in range(40)}
+    paired = {
+        "adaptive": {"by_symbol": symbols},
+        "MARKET": {"by_symbol": {"SYMBOL7": {"saving_share_of_half_spread": None}}},
+    }
+    rows = shares_by("by_symbol", paired)
+    assert len(rows) == 40
+    assert rows[7] == ("SYMBOL7", ["7.0%", "–"])
+    assert rows[8] == ("SYMBOL8", ["8.0%", "–"])
 
 
 def test_unknown_symbols_policies_and_folders_are_named(folder: Path, tmp_path: Path) -> None:
