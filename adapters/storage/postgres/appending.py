@@ -7,7 +7,7 @@ are compared here, exactly. The second writes events, counters and head, and com
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
 from psycopg import Connection, Cursor
@@ -25,6 +25,7 @@ from ..appending import (
 from ..group_commit import WriteJob
 from ..records import Appended, CounterExceeded, Head
 from ..schema import EVENTS_TABLE
+from .direct import DirectStatement, bigint
 
 LOCK_HEAD: Final = b"SELECT position, hash FROM head FOR UPDATE"
 CHECK_LEASE: Final = b"SELECT epoch FROM leases WHERE account = %s FOR SHARE"
@@ -64,15 +65,30 @@ WHERE EXISTS (SELECT 1 FROM moved)"""
 # The lone caller's: planning a set of arrays takes the server longer than writing one row.
 _ONE: Final = f"""
 INSERT INTO {EVENTS_TABLE}
-SELECT %b::bigint, %b::bigint, %b::text, %b::bigint, %b::text, %b::bytea, %b::bytea FROM moved"""
+SELECT $5::bigint, $6::bigint, $7::text, $8::bigint, $9::text, $10::bytea, $11::bytea FROM moved"""
+_MOVED_ONE: Final = """
+moved AS (
+  UPDATE head SET position = $1::bigint, hash = $2
+  WHERE position = $3::bigint AND hash = $4 {fence}
+  RETURNING 1
+)"""
+_ONE_TYPES: Final = (
+    *("bigint", "bytea", "bigint", "bytea"),
+    *("bigint", "bigint", "text", "bigint", "text", "bytea", "bytea"),
+)
 _OPEN: Final = "WITH" + _MOVED.format(fence="")
 _FENCED: Final = f"WITH {_LEASE}{_MOVED.format(fence=_FENCE)}"
 QUICK: Final = (_OPEN + _MANY).encode()
-QUICK_ONE: Final = (_OPEN + _ONE).encode()
 QUICK_FENCED: Final = (_FENCED + _MANY).encode()
-QUICK_ONE_FENCED: Final = (_FENCED + _ONE).encode()
+QUICK_ONE: Final = "WITH" + _MOVED_ONE.format(fence="") + _ONE
+QUICK_ONE_FENCED: Final = (
+    "WITH lease AS (SELECT epoch FROM leases WHERE account = $12 FOR SHARE),"
+    + _MOVED_ONE.format(fence="AND (SELECT epoch FROM lease) = $13::bigint")
+    + _ONE
+)
 
 _COLUMNS: Final = 7
+_Row = tuple[int, int, str, int, str, bytes, bytes]
 _INT64: Final = 2**63
 
 
@@ -107,6 +123,13 @@ class PostgresAppender:
         self._fence = fence
         self._remembered = RememberedStreams()
         self._known: Head | None = None
+        self._fence_values: tuple[bytes, ...] = ()
+        if fence is None:
+            self._one = DirectStatement("fillwright_one", QUICK_ONE, _ONE_TYPES)
+        else:
+            types = (*_ONE_TYPES, "text", "bigint")
+            self._one = DirectStatement("fillwright_one", QUICK_ONE_FENCED, types)
+            self._fence_values = (fence.account.encode(), bigint(fence.epoch))
 
     def begin(self, connection: Connection[Any], jobs: Sequence[WriteJob]) -> Prepared:
         """Chain what may be written, in a transaction that holds the head where one is needed.
@@ -173,19 +196,33 @@ class PostgresAppender:
     def _finish_quickly(self, connection: Connection[Any], gathered: Gathered, at: Head) -> None:
         values = gathered.values
         count = len(values) // _COLUMNS
-        events = values if count == 1 else [values[i::_COLUMNS] for i in range(_COLUMNS)]
-        moving: tuple[object, ...] = (*gathered.head, *at)
-        fence = self._fence
-        if fence is None:
-            cursor = connection.execute(QUICK_ONE if count == 1 else QUICK, (*moving, *events))
+        if count == 1:
+            written = self._one.execute(connection, self._one_event(gathered, at))
         else:
-            statement = QUICK_ONE_FENCED if count == 1 else QUICK_FENCED
-            parameters = (fence.account, *moving, fence.epoch, *events)
-            cursor = connection.execute(statement, parameters)
-        if cursor.rowcount != count:
+            moving: tuple[object, ...] = (*gathered.head, *at)
+            events = [values[i::_COLUMNS] for i in range(_COLUMNS)]
+            fence = self._fence
+            if fence is None:
+                cursor = connection.execute(QUICK, (*moving, *events))
+            else:
+                parameters = (fence.account, *moving, fence.epoch, *events)
+                cursor = connection.execute(QUICK_FENCED, parameters)
+            written = cursor.rowcount
+        if written != count:
             raise HeadMovedError
         self._known = gathered.head
         self._remembered.update(gathered.streams)
+
+    def _one_event(self, gathered: Gathered, at: Head) -> tuple[bytes, ...]:
+        """The parameters of the statement for one event, as the server stores them."""
+        head = gathered.head
+        position, stream, originator, version, topic, hash, state = cast(_Row, gathered.values)
+        return (
+            *(bigint(head.position), head.hash, bigint(at.position), at.hash),
+            *(bigint(position), bigint(stream), originator.encode(), bigint(version)),
+            *(topic.encode(), hash, state),
+            *self._fence_values,
+        )
 
     def forget(self) -> None:
         """Believe nothing of what was remembered."""

@@ -97,7 +97,7 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         "SSL is asked for and the server has none. Turn it on there, or ask for another sslmode",
     ),
     (
-        re.compile(r"certificate verify failed|root certificate file|SSL error|server certificate"),
+        re.compile(r"certificate verify failed|root certificate file|server certificate for"),
         "no SSL connection can be made. Check sslmode, sslrootcert and the server's certificate",
     ),
     (
