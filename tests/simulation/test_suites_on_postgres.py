@@ -21,6 +21,8 @@ SUITES = (
 )
 """Those that look at a store through a run only."""
 BOUNDED = "test_restatements.py"
+EACH_SECONDS_MAX = 3_600
+"""For one test of theirs: every commit is a round trip here, and a test may have thousands."""
 
 
 def passes(*suites: str) -> None:
@@ -30,6 +32,7 @@ def passes(*suites: str) -> None:
     environment = {key: value for key, value in os.environ.items() if "XDIST" not in key}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        + [f"--timeout={EACH_SECONDS_MAX}"]
         + [f"tests/simulation/{suite}" for suite in suites],
         cwd=ROOT,
         env={**environment, "FILLWRIGHT_SIMULATION_STORE": "postgres"},
