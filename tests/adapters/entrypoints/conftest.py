@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -109,8 +110,20 @@ def finished_run(store: Path, arguments: Sequence[str] = PORTFOLIO) -> Run:
 
 @pytest.fixture(scope="session")
 def portfolio_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The portfolio, run once; only for reading."""
-    return finished_run(tmp_path_factory.mktemp("portfolio") / "log.db")
+    """The portfolio, run once for all test processes; only for reading."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    store = base / "portfolio" / "log.db"
+    out, err = store.with_name("out"), store.with_name("err")
+    with (base / "portfolio.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not err.exists():
+            store.parent.mkdir()
+            run = finished_run(store)
+            out.write_bytes(run.out)
+            err.write_text(run.err)
+    return Run(store, out.read_bytes(), err.read_text())
 
 
 class Vouched:

@@ -39,11 +39,11 @@ def print_digests(store: str) -> None:
 
 
 def test_another_process_makes_the_same_bytes_of_every_kind_and_format(
-    told_run: Run, source: Source
+    portfolio_run: Run, source: Source
 ) -> None:
     elsewhere = os.environ | {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
     done = subprocess.run(
-        [sys.executable, "-c", DIGESTS.format(str(told_run.store))],
+        [sys.executable, "-c", DIGESTS.format(str(portfolio_run.store))],
         env=elsewhere,
         cwd=Path(__file__).parents[3],
         capture_output=True,
