@@ -85,7 +85,7 @@ class AccountRecord:
         return self.append(act)
 
     def accept_position(self, symbol: str, reason: str, person: str) -> list[e.DomainEvent]:
-        """Take the broker's position for ours, in a person's name.
+        """Take the broker's position for ours, and open corporate actions as settled, by hand.
 
         Raises:
             InvalidInput: nothing about the symbol is unexplained, or no person or reason is named.
@@ -103,15 +103,16 @@ class AccountRecord:
 
         def act(account: TradingAccount) -> None:
             account.accept_position(stamp, symbol, reason)
+            account.settle_actions(stamp, self.name, symbol, reason)
 
         return self.append(act)
 
     def _check_unexplained(self, symbol: str) -> None:
         with Log.open(self.store, writer=False) as log:
             history = log.stream(account_stream_id(self.name))
-            waiting = TradingAccount.replay(self.name, history).standing.unexplained
+            waiting = TradingAccount.replay(self.name, history).standing.open_symbols
         if symbol not in waiting:
-            named = ", ".join(sorted(waiting)) or "none is"
+            named = ", ".join(waiting) or "none is"
             raise InvalidInput("symbol", symbol, f"one that is not explained: {named}")
 
 

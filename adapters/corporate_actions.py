@@ -5,25 +5,50 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
-from ..domain.corporate import ActionKind, CorporateAction
+from ..domain.corporate import BY_HAND, ActionKind, CorporateAction
+from ..domain.decision import SYMBOL_PATTERN
 from ..domain.errors import InvalidInput
 
 ACTIONS_MAX: Final = 100_000
 FILE_BYTES_MAX: Final = 64 << 20
 
+
+class _Form(NamedTuple):
+    """How a list of Alpaca's names what ours does: the fields of symbol, date and other symbol."""
+
+    kind: ActionKind
+    symbol: str = "symbol"
+    date: str = "ex_date"
+    other: str = ""
+
+
 _BY_GROUP: Final = {
-    "forward_splits": ActionKind.SPLIT,
-    "reverse_splits": ActionKind.REVERSE_SPLIT,
-    "cash_dividends": ActionKind.CASH_DIVIDEND,
-    "name_changes": ActionKind.SYMBOL_CHANGE,
+    "forward_splits": _Form(ActionKind.SPLIT),
+    "reverse_splits": _Form(ActionKind.REVERSE_SPLIT),
+    "stock_dividends": _Form(ActionKind.SPLIT),
+    "cash_dividends": _Form(ActionKind.CASH_DIVIDEND),
+    "name_changes": _Form(ActionKind.SYMBOL_CHANGE, "old_symbol", "process_date"),
+    "spin_offs": _Form(ActionKind.SPIN_OFF, "source_symbol", "ex_date", "new_symbol"),
+    "cash_mergers": _Form(ActionKind.MERGER, "acquiree_symbol", "effective_date"),
+    "stock_mergers": _Form(
+        ActionKind.MERGER, "acquiree_symbol", "effective_date", "acquirer_symbol"
+    ),
+    "stock_and_cash_mergers": _Form(
+        ActionKind.MERGER, "acquiree_symbol", "effective_date", "acquirer_symbol"
+    ),
+    "unit_splits": _Form(ActionKind.REORGANIZATION, "old_symbol", "effective_date", "new_symbol"),
+    "rights_distributions": _Form(ActionKind.REORGANIZATION, "source_symbol"),
+    "worthless_removals": _Form(ActionKind.REORGANIZATION, "symbol", "process_date"),
+    "reorganizations": _Form(ActionKind.REORGANIZATION, "symbol", "effective_date"),
 }
 _IGNORED_GROUPS: Final = frozenset({"partial_calls", "redemptions"})
 """Of bonds, which are not traded here."""
@@ -69,18 +94,63 @@ def read_actions(path: str | Path) -> ActionsFile:
     for number, (group, row) in enumerate(rows, start=1):
         if number > ACTIONS_MAX:
             raise InvalidInput("actions file", place, f"at most {ACTIONS_MAX} records")
-        fields = _fields_of(group, row)
-        raw = json.dumps(row, sort_keys=True, ensure_ascii=False)
-        if fields is None:
-            unknown.append(f"record {number}: {group or row.get('ca_type') or 'unknown kind'}")
-            continue
         try:
-            announced.append(Announced(CorporateAction(**fields), raw))
+            read = _announced(group, row)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "record"
-            raise InvalidInput(f"record {number}: {where}", raw[:200], first["msg"]) from None
+            raw = _raw(row)[:200]
+            raise InvalidInput(f"record {number}: {where}", raw, first["msg"]) from None
+        if read is None:
+            unknown.append(f"record {number}: {group or row.get('ca_type') or 'unknown kind'}")
+        else:
+            announced.append(read)
     return ActionsFile(f"file:{place.name}"[:200], tuple(announced), tuple(unknown))
+
+
+@runtime_checkable
+class AnnouncesActions(Protocol):
+    """Market data that knows which corporate actions were announced."""
+
+    async def corporate_actions(self, symbols: Sequence[str], since: str, upto: str) -> ActionsFile:
+        """Those of the symbols between two dates (ISO), both included.
+
+        Raises:
+            BrokerUnavailable: nobody answers.
+        """
+        ...
+
+    def announced(self, symbol: str) -> ActionsFile:
+        """Those of a symbol around today, as they were read when it was first used today."""
+        ...
+
+
+def actions_of(answers: Iterable[Mapping[str, Any]], source: str) -> ActionsFile:
+    """Read Alpaca's answers, page by page; what cannot be read is told of and left out."""
+    announced: list[Announced] = []
+    unknown: list[str] = []
+    for answer in answers:
+        for group, listed in (answer.get("corporate_actions") or {}).items():
+            for row in listed if group not in _IGNORED_GROUPS else ():
+                try:
+                    read = _announced(str(group), {key: _plain(row[key]) for key in row})
+                except ValidationError:
+                    read = None
+                if read is None:
+                    unknown.append(f"{group}: {_raw(row)[:200]}")
+                else:
+                    announced.append(read)
+    return ActionsFile(source, tuple(announced), tuple(unknown))
+
+
+def _announced(group: str, row: Mapping[str, Any]) -> Announced | None:
+    """One record, None of a kind that is not handled; ValidationError where a field is wrong."""
+    fields = _fields_of(group, row)
+    return None if fields is None else Announced(CorporateAction(**fields), _raw(row))
+
+
+def _raw(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -108,36 +178,49 @@ def _json_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Decimal) else value
+    return str(value) if isinstance(value, Decimal | float) else value
 
 
 def _fields_of(group: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
     """The fields of the action, None for a kind that is not handled."""
     if group:
-        kind = _BY_GROUP.get(group)
-        return None if kind is None else _of_group(kind, row)
+        form = _BY_GROUP.get(group)
+        return None if form is None else _of_group(form, group, row)
     if "ca_type" in row:
         return _of_announcement(row)
     # A field that does not belong is an error with its name, not one that is passed over.
     return {key: value for key, value in row.items() if value not in ("", None)}
 
 
-def _of_group(kind: ActionKind, row: Mapping[str, Any]) -> dict[str, Any]:
+def _of_group(form: _Form, group: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """Alpaca's market data form: one list per kind."""
-    renamed = kind is ActionKind.SYMBOL_CHANGE
+    other = str(row.get(form.other) or "") if form.other else ""
     fields: dict[str, Any] = {
         "action_id": row.get("id"),
-        "kind": kind,
-        "symbol": row.get("old_symbol" if renamed else "symbol"),
-        "ex_date": row.get("process_date" if renamed else "ex_date"),
-        "new_symbol": row.get("new_symbol") or None,
+        "kind": form.kind,
+        "symbol": row.get(form.symbol),
+        "ex_date": row.get(form.date),
         "payable_date": row.get("payable_date"),
     }
-    if kind is ActionKind.CASH_DIVIDEND:
+    if form.kind in BY_HAND:
+        return {**fields, "other_symbol": other if re.match(SYMBOL_PATTERN, other) else None}
+    if form.kind is ActionKind.CASH_DIVIDEND:
         return {**fields, "cash_per_share": row.get("rate")}
-    if renamed:
-        return fields
-    return {**fields, "new_rate": row.get("new_rate"), "old_rate": row.get("old_rate")}
+    if form.kind is ActionKind.SYMBOL_CHANGE:
+        return {**fields, "new_symbol": row.get("new_symbol") or None}
+    if group == "stock_dividends":
+        # So many shares for each one held make so many more of one.
+        return {**fields, "new_rate": _with_one(row.get("rate")), "old_rate": 1}
+    renamed = {"new_symbol": row.get("new_symbol") or None}
+    return {**fields, **renamed, "new_rate": row.get("new_rate"), "old_rate": row.get("old_rate")}
+
+
+def _with_one(rate: object) -> Decimal | None:
+    """A share and what it brings, None where that is no number."""
+    try:
+        return Decimal(str(rate)) + 1
+    except ArithmeticError:
+        return None
 
 
 def _of_announcement(row: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -151,6 +234,10 @@ def _of_announcement(row: Mapping[str, Any]) -> dict[str, Any] | None:
         "payable_date": row.get("payable_date") or None,
     }
     target = row.get("target_symbol")
+    by_hand = {"merger": ActionKind.MERGER, "spinoff": ActionKind.SPIN_OFF}.get(kind)
+    if by_hand is not None:
+        other = {"other_symbol": target} if target and target != fields["symbol"] else {}
+        return {**fields, "kind": by_hand, **other}
     if target and target != fields["symbol"]:
         fields["new_symbol"] = target
     if kind == "dividend" and sub == "cash":

@@ -227,6 +227,14 @@ class TradingAccount(Aggregate):
         if found is not None:
             self._explain(stamp, found, e.ExplainedBy.PERSON, reason=reason[:500])
 
+    def settle_actions(self, stamp: e.Stamp, name: str, symbol: str, reason: str) -> None:
+        """Take what mergers and the like did to a symbol as settled; a person and a reason."""
+        invariant(stamp.actor.startswith("person:"), "a person settles a corporate action")
+        invariant(bool(reason.strip()), "a corporate action is settled with a reason")
+        for action in self.standing.awaiting(symbol):
+            fields = {"symbol": symbol, "action_id": action.action_id, "reason": reason[:500]}
+            self._record(e.CorporateActionSettled, stamp, account=name, **fields)
+
     def true_up(
         self, stamp: e.Stamp, name: str, session_date: str, lines: tuple[e.TruedUp, ...]
     ) -> None:

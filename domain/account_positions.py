@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from . import events as e
-from .corporate import SPLITS, CorporateAction, agrees, between, names_before, positions_after
+from .corporate import (
+    BY_HAND,
+    SPLITS,
+    CorporateAction,
+    agrees,
+    between,
+    names_before,
+    positions_after,
+)
 from .money import ZERO, plain
 from .ports import Position
+
+LAST_DATE: Final = "9999-12-31"
 
 
 class Disagreeing(NamedTuple):
@@ -45,20 +55,38 @@ def unexplained_positions(
 class PositionStanding:
     """Recorded actions by id, unexplained positions by symbol, and what a person accepted.
 
-    ``accepted`` is what positions may differ by within the open session, in shares.
+    ``settled`` are the ids of actions that a person has settled. ``accepted`` is what positions may
+    differ by within the open session, in shares.
     """
 
     def __init__(self) -> None:
         self.actions: dict[str, CorporateAction] = {}
+        self.settled: set[str] = set()
         self.unexplained: dict[str, e.PositionUnexplained] = {}
         self.accepted: dict[str, Decimal] = {}
 
-    def told(self, symbol: str) -> str:
-        """What is not explained about a symbol, in words; empty when all is."""
+    def told(self, symbol: str, on: str = LAST_DATE) -> str:
+        """What is open about a symbol on a date, in words; empty when nothing is."""
         found = self.unexplained.get(symbol)
-        if found is None:
-            return ""
-        return f"{plain(found.expected)} by our record, {plain(found.reported)} at the broker"
+        waiting = [f"{one.told()}, not settled" for one in self.awaiting(symbol, on)]
+        if found is not None:
+            ours, theirs = plain(found.expected), plain(found.reported)
+            waiting.insert(0, f"{ours} by our record, {theirs} at the broker")
+        return "; ".join(waiting)
+
+    def awaiting(self, symbol: str, on: str = LAST_DATE) -> tuple[CorporateAction, ...]:
+        """Actions in effect on a date that take a person to settle them, and wait for one."""
+        if not self.actions:
+            return ()
+        known = between(self.actions.values(), "", on)
+        mine = (one for one in known if one.kind in BY_HAND and one.symbol == symbol)
+        return tuple(one for one in mine if one.action_id not in self.settled)
+
+    @property
+    def open_symbols(self) -> tuple[str, ...]:
+        """Symbols in which something is not explained or not settled, whatever its date."""
+        waits = {one.symbol for one in self.actions.values() if self.awaiting(one.symbol)}
+        return tuple(sorted(self.unexplained.keys() | waits))
 
     def explained_by(self, upto: str) -> Iterator[tuple[e.PositionUnexplained, tuple[str, ...]]]:
         """What is explained by the actions known by now, with the ids of those that explain it."""
@@ -100,6 +128,9 @@ class PositionStanding:
         """Bring the state forward by one event."""
         if isinstance(event, e.CorporateActionRecorded):
             self.actions[event.action.action_id] = event.action
+            self.settled.discard(event.action.action_id)  # it was announced anew
+        elif isinstance(event, e.CorporateActionSettled):
+            self.settled.add(event.action_id)
         elif isinstance(event, e.PositionUnexplained):
             self.unexplained[event.symbol] = event
         elif isinstance(event, e.PositionExplained):

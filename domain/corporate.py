@@ -32,8 +32,14 @@ class ActionKind(StrEnum):
     REVERSE_SPLIT = "reverse_split"
     CASH_DIVIDEND = "cash_dividend"
     SYMBOL_CHANGE = "symbol_change"
+    MERGER = "merger"
+    SPIN_OFF = "spin_off"
+    REORGANIZATION = "reorganization"
+    """Any other exchange of shares: unit splits, rights, removals."""
 
 
+BY_HAND: Final = frozenset({ActionKind.MERGER, ActionKind.SPIN_OFF, ActionKind.REORGANIZATION})
+"""What becomes of a position here is not computed: a person settles it."""
 SPLITS: Final = frozenset({ActionKind.SPLIT, ActionKind.REVERSE_SPLIT})
 
 
@@ -43,6 +49,7 @@ class CorporateAction(Record):
     A split makes ``new_rate`` shares of ``old_rate``; a dividend pays ``cash_per_share`` (account
     currency) to who held the shares before ``ex_date``, on ``payable_date`` where it is known. With
     ``new_symbol`` the shares trade under that name from ``ex_date`` on; a split may say one too.
+    ``other_symbol`` is the other company's in a merger, spin-off or reorganization.
     """
 
     action_id: Annotated[str, Field(min_length=1, max_length=100)]
@@ -54,6 +61,7 @@ class CorporateAction(Record):
     old_rate: Rate | None = None
     cash_per_share: Annotated[Decimal | None, Field(gt=0, le=100_000)] = None
     payable_date: Annotated[str | None, Field(pattern=DATE)] = None
+    other_symbol: Symbol | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -68,6 +76,10 @@ class CorporateAction(Record):
             raise ValueError("a cash dividend, and nothing else, says cash_per_share")
         if self.kind is ActionKind.SYMBOL_CHANGE and self.new_symbol is None:
             raise ValueError("a symbol change says new_symbol")
+        if self.kind in BY_HAND and self.new_symbol is not None:
+            raise ValueError("a merger, spin-off or reorganization renames nothing")
+        if self.other_symbol is not None and self.kind not in BY_HAND:
+            raise ValueError("only a merger, spin-off or reorganization says other_symbol")
         if self.new_symbol == self.symbol:
             raise ValueError("new_symbol is another one than symbol")
         return self
@@ -88,7 +100,8 @@ class CorporateAction(Record):
         if self.cash_per_share:
             paid = f"{plain(self.cash_per_share)} a share"
             return f"{self.symbol}: dividend of {paid}, ex {self.ex_date}"
-        return f"{self.symbol}: {self.kind.value} on {self.ex_date}{renamed}"
+        other = f" with {self.other_symbol}" if self.other_symbol else ""
+        return f"{self.symbol}: {self.kind.value}{other} on {self.ex_date}{renamed}"
 
 
 def between(

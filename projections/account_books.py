@@ -194,12 +194,13 @@ class AccountBooks(Projection):
             "actions": [
                 action.told() for action in between(standing.actions.values(), "", "9999-12-31")
             ],
-            "unexplained": {symbol: standing.told(symbol) for symbol in standing.unexplained},
+            "unexplained": {symbol: standing.told(symbol) for symbol in standing.open_symbols},
         }
 
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
         e.AccountStatusRecorded: _status,
         e.CorporateActionRecorded: _of_positions,
+        e.CorporateActionSettled: _of_positions,
         e.PositionUnexplained: _of_positions,
         e.PositionExplained: _explained,
         e.SessionOpened: _opened,

@@ -40,6 +40,10 @@ def _action(event: e.CorporateActionRecorded) -> Told:
     return Told(f"corporate action recorded: {event.action.told()}", event.source)
 
 
+def _settled(event: e.CorporateActionSettled) -> Told:
+    return Told(f"corporate action {event.action_id} of {event.symbol} settled", event.reason)
+
+
 def _figures(event: e.PositionUnexplained | e.PositionExplained) -> Observed:
     return (("by our record", plain(event.expected)), ("at the broker", plain(event.reported)))
 
@@ -87,6 +91,7 @@ WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.AccountStatusRecorded: _status,
     e.InstrumentRecorded: _instrument,
     e.CorporateActionRecorded: _action,
+    e.CorporateActionSettled: _settled,
     e.PositionUnexplained: _unexplained,
     e.PositionExplained: _explained,
     e.FeesTruedUp: _fees,

@@ -44,6 +44,7 @@ _WITHIN: Final = (
             e.PositionUnexplained,
             e.PositionExplained,
             e.CorporateActionRecorded,
+            e.CorporateActionSettled,
         ),
     ),
 )

@@ -50,6 +50,7 @@ ACCOUNT_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
     e.AccountStatusRecorded,
     e.InstrumentRecorded,
     e.CorporateActionRecorded,
+    e.CorporateActionSettled,
     e.PositionUnexplained,
     e.PositionExplained,
     e.FeesTruedUp,

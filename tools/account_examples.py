@@ -113,6 +113,13 @@ def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
             source="file:actions.json",
             raw='{"id": "189bd849", "new_rate": 2, "old_rate": 1, "symbol": "BAC"}',
         ),
+        e.CorporateActionSettled(
+            **own,
+            account=ACCOUNT,
+            symbol="BAC",
+            action_id="82e602f6",
+            reason="shares of the new company booked by the broker, checked",
+        ),
         e.PositionUnexplained(
             **own,
             account=ACCOUNT,

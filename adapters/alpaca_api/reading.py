@@ -17,7 +17,17 @@ _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)"
 )
 
-__all__ = ["Json", "decoded", "nanos", "number_of", "raw", "text_of", "whole_second"]
+__all__ = [
+    "Json",
+    "decoded",
+    "moment_of",
+    "nanos",
+    "number_of",
+    "part_of",
+    "raw",
+    "text_of",
+    "whole_second",
+]
 
 Json = Mapping[str, Any]
 
@@ -43,6 +53,18 @@ def nanos(value: object) -> int | None:
     since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     whole = (since.days * 86_400 + since.seconds) * NANOS
     return whole + int((fraction or "0").ljust(9, "0"))
+
+
+def moment_of(stamp: object) -> int | None:
+    """A time in ns UTC from a message's stamp, text or packed; None where it is neither."""
+    exact = getattr(stamp, "to_unix_nano", None)
+    return int(exact()) if callable(exact) else nanos(stamp)
+
+
+def part_of(answer: Json, name: str) -> Json:
+    """An object inside an answer, empty where there is none."""
+    part = answer.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def whole_second(at: int) -> str:

@@ -20,7 +20,7 @@ from ...domain.ports import NANOS, Side
 from ...domain.principals import Submitter
 from ...domain.reasons import EndReason, Refusal
 from ...domain.timing.rules import assess
-from .corporate_facts import crossed_ex_date, name_facts
+from .corporate_facts import crossed_ex_date, name_facts, record_known
 from .desk import Desk
 from .figures import Figures
 from .incoming import (
@@ -82,6 +82,7 @@ class Admission:
             return Admitted(known, repeated=True, reused=reused)
         await self._figures.beside(read.decision.symbol, f"{desk.name}:{decision_id}")
         record_instrument(desk, read.decision.symbol)
+        record_known(desk, read.decision.symbol)
         instruction = Instruction(id)
         identified = bool(read.decision_id or arrival.file_id)
         facts = await self._facts(read.decision, identified=identified)
@@ -168,7 +169,7 @@ class Admission:
             volume_curve=desk.market.volume_buckets(decision.symbol, date),
             cash=desk.books.cash_facts(desk.name, decision.symbol),
             names=name_facts(desk, decision.symbol, date),
-            unexplained=desk.account.standing.told(decision.symbol),
+            unexplained=desk.account.standing.told(decision.symbol, date),
             short=short_facts(desk, decision, market),
             loss_basis_usd=loss_basis(desk),
         )

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+
+import structlog
 
 from ...domain import events as e
 from ...domain.account_positions import Disagreeing
 from ...domain.corporate import between, name_now, names_before
+from ...domain.errors import BrokerUnavailable
 from ...domain.instruction import Instruction
 from ...domain.money import ZERO
 from ...domain.planning.facts import NO_NAMES, NameFacts
+from ..corporate_actions import ActionsFile, AnnouncesActions
 from .comparing import gives_positions
 from .desk import Desk
+
+_logger = structlog.get_logger(__name__)
+
+
+async def record_announced(desk: Desk, symbols: Iterable[str], since: str, today: str) -> None:
+    """Put on record what market data announce of the symbols; without an answer nothing is new.
+
+    A position that an action has changed is then not explained, which holds what adds risk.
+    """
+    named = sorted(set(symbols))
+    if not named or not isinstance(desk.market, AnnouncesActions):
+        return
+    try:
+        found = await desk.market.corporate_actions(named, since or today, today)
+    except BrokerUnavailable as error:
+        _logger.warning("corporate actions", problem=str(error)[:200])
+        return
+    _record(desk, found)
+
+
+def record_known(desk: Desk, symbol: str) -> None:
+    """Put on record what market data know to be announced of a symbol that is used."""
+    if isinstance(desk.market, AnnouncesActions):
+        _record(desk, desk.market.announced(symbol))
+
+
+def _record(desk: Desk, found: ActionsFile) -> None:
+    for each in found.announced:
+        stamp = desk.stamp("account", "actions")
+        desk.account.record_action(stamp, desk.name, each.action, found.source, each.raw)
 
 
 def name_facts(desk: Desk, symbol: str, date: str) -> NameFacts:

@@ -16,6 +16,7 @@ from ...domain.settlement import settlement_of
 from ...domain.tightening import configured_limits
 from ..supervising import is_supervised
 from .comparing import gives_positions
+from .corporate_facts import record_announced
 from .desk import Desk
 from .recovery import Recovery
 
@@ -63,6 +64,7 @@ async def open_session(desk: Desk, limits: Limits) -> None:
         # What is in force comes from the log: configuration may only tighten it.
         limits = configured_limits(desk.account.limits, limits)
     desk.account.set_limits(stamp, limits, "configuration")
+    await record_announced(desk, {*own, *positions}, before, now_session.date)
     if before and gives_positions(desk.broker):
         _compare_overnight(desk, before, own, positions)
     desk.touch(desk.account)

@@ -344,10 +344,12 @@ class Working:
 
     def _adds_unexplained_risk(self, plan: PlanTerms) -> bool:
         """Whether it adds to a position of which the broker reports what nothing explains."""
-        found = self._desk.account.standing.unexplained.get(plan.symbol)
-        if found is None:
+        desk = self._desk
+        opened = desk.account.session
+        today = opened.session_date if opened is not None else ""
+        if not desk.account.standing.told(plan.symbol, today):
             return False
-        held = self._desk.books.book(self._desk.name).positions.get(plan.symbol, ZERO)
+        held = desk.books.book(desk.name).positions.get(plan.symbol, ZERO)
         return held * plan.side.sign >= 0
 
     def _switched(

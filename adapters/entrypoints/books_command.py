@@ -59,6 +59,6 @@ def _view(told: AccountBooks) -> RenderableType:
         standing = told.standing(name)
         parts += [
             Text(f"{symbol} is NOT EXPLAINED: {standing.told(symbol)}", style="bold red")
-            for symbol in sorted(standing.unexplained)
+            for symbol in standing.open_symbols
         ]
     return Group(*parts) if parts else Text("no account in this log yet")

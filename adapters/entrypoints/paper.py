@@ -54,6 +54,12 @@ AccountOption = Annotated[
 StartOption = Annotated[
     str | None, typer.Option("--start", metavar="HH:MM", help=START_HELP, show_default=False)
 ]
+ActionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--actions", metavar="FILE", help="Corporate actions in Alpaca's form.", show_default=False
+    ),
+]
 RateLimitOption = Annotated[
     int, typer.Option("--rate-limit", metavar="N", help="Requests a minute; 0 for no limit.")
 ]
@@ -73,6 +79,7 @@ def paper(
     account: AccountOption = None,
     start: StartOption = None,
     rate_limit: RateLimitOption = 200,
+    actions: ActionsOption = None,
 ) -> None:
     """Serve an Alpaca-compatible paper exchange on loopback until interrupted.
 
@@ -101,5 +108,6 @@ def paper(
             account=StartAccount() if account is None else read_account(account),
             start=start,
             rate_limit=rate_limit,
+            actions=actions,
         )
     )

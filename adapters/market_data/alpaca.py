@@ -14,20 +14,24 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import structlog
 
+from ...domain.errors import BrokerUnavailable
 from ...domain.halts import HaltBook
 from ...domain.instruments import Instrument
 from ...domain.market import MarketState, TradingStatus
 from ...domain.money import ONE, ZERO
 from ...domain.ports import NANOS, Clock, Session
 from ..alpaca_api.access import CONSOLIDATED_FEEDS, AlpacaAccess
-from ..alpaca_api.reading import Json, nanos, number_of, whole_second
+from ..alpaca_api.reading import Json, moment_of, nanos, number_of, part_of, whole_second
 from ..alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Host
+from ..corporate_actions import ActionsFile
 from ..exchange.tape import SymbolDay
+from .alpaca_actions import NOTHING, around, fetch_actions
 from .alpaca_asset import instrument_of
 from .alpaca_closes import PriceTestWatch, watch_of
 from .alpaca_feed import Feed
@@ -39,7 +43,7 @@ from .minutes import MINUTE_NS
 from .sessions import SessionCalendar
 
 THREADS: Final = 4
-PARTS: Final = ("asset", "bars", "quote", "prices")
+PARTS: Final = ("asset", "bars", "quote", "prices", "actions")
 HISTORY_DAYS: Final = 30
 """Calendar days of minutes that the average day and the volume curve are made from."""
 CLOSES_DAYS: Final = 15
@@ -66,6 +70,7 @@ class _Known:
     heard_at: float = 0.0
     asked_at: float = 0.0
     prices: PriceTestWatch | None = None
+    actions: ActionsFile = NOTHING
     begun: dict[str, str] = field(default_factory=dict)
     """The date of the session for which a part of what is read once a day was read."""
     problems: list[str] = field(default_factory=list)
@@ -176,6 +181,25 @@ class AlpacaMarketData:
         known = self._known.get(symbol)
         return None if known is None else known.shortable
 
+    async def corporate_actions(self, symbols: Sequence[str], since: str, upto: str) -> ActionsFile:
+        """What was announced of the symbols to take effect between two dates (ISO), and more.
+
+        Raises:
+            BrokerUnavailable: it cannot be asked for.
+        """
+        loop = asyncio.get_running_loop()
+        dates = around(upto, since)
+        asked = partial(fetch_actions, self._rest, symbols, *dates)
+        try:
+            return await loop.run_in_executor(self._pool, asked)
+        except (ApiRefusal, ApiSilence) as error:
+            raise BrokerUnavailable(f"corporate actions: {error}") from None
+
+    def announced(self, symbol: str) -> ActionsFile:
+        """What was announced of a symbol by when it was first used today."""
+        known = self._known.get(symbol)
+        return NOTHING if known is None else known.actions
+
     # -- what a capture reads --------------------------------------------------------------------
 
     def days_of(self, symbol: str) -> tuple[SymbolDay, ...]:
@@ -200,7 +224,7 @@ class AlpacaMarketData:
         if known is None:
             return
         known.heard_at = time.monotonic()
-        at = _moment(message.get("t"))
+        at = moment_of(message.get("t"))
         if kind == "s":
             moment = self._clock.now() if at is None else at
             code, reason = (str(message.get(name) or "").strip() for name in ("sc", "rc"))
@@ -253,6 +277,7 @@ class AlpacaMarketData:
             "bars": self._begin_bars,
             "quote": self._begin_quote,
             "prices": self._begin_price_test,
+            "actions": self._begin_actions,
         }
         parts, loop = known.missing(session.date), asyncio.get_running_loop()
         asked = (loop.run_in_executor(self._pool, readers[p], symbol, tape, session) for p in parts)
@@ -288,12 +313,12 @@ class AlpacaMarketData:
     def _begin_quote(self, symbol: str, tape: LiveTape, session: Session) -> None:
         shot = self._data(f"/stocks/{symbol}/snapshot", {"feed": self._parameter})
         self._known[symbol].asked_at = time.monotonic()
-        quote, trade = _part(shot, "latestQuote"), _part(shot, "latestTrade")
+        quote, trade = part_of(shot, "latestQuote"), part_of(shot, "latestTrade")
         at = nanos(quote.get("t"))
         if at is not None and at >= self._earliest(session) and tape.quote is None:
             take_quote(tape, at, quote)
         traded_at = nanos(trade.get("t"))
-        day = _part(shot, "dailyBar")
+        day = part_of(shot, "dailyBar")
         day_at, volume = nanos(day.get("t")), number_of(day, "v")
         if traded_at is None or day_at is None or volume is None:
             tape.begin_volume(ZERO, 0)
@@ -305,6 +330,10 @@ class AlpacaMarketData:
                 tape.last_price = tape.last_price or price
         else:
             tape.begin_volume(ZERO, traded_at)
+
+    def _begin_actions(self, symbol: str, _tape: LiveTape, session: Session) -> None:
+        dates = around(session.date)
+        self._known[symbol].actions = fetch_actions(self._rest, [symbol], *dates)
 
     def _begin_price_test(self, symbol: str, _tape: LiveTape, session: Session) -> None:
         """Whether Rule 201 is in force by prices; only a consolidated feed knows that it is not."""
@@ -369,13 +398,3 @@ class AlpacaMarketData:
         if not isinstance(answer, dict):
             raise ApiSilence(f"{path}: the answer is no object")
         return answer
-
-
-def _moment(stamp: object) -> int | None:
-    exact = getattr(stamp, "to_unix_nano", None)
-    return int(exact()) if callable(exact) else nanos(stamp)
-
-
-def _part(answer: Json, name: str) -> Json:
-    part = answer.get(name)
-    return part if isinstance(part, dict) else {}

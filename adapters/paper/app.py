@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from ..exchange.journal import JournalError
-from . import account_routes, control_routes, data_routes, order_routes
+from . import account_routes, control_routes, corporate_routes, data_routes, order_routes
 from .answers import refusal_answer
 from .gate import Gate, Keys
 from .refusals import ApiRefusal
@@ -28,7 +28,7 @@ def build_app(service: Service) -> ASGIApp:
     app = FastAPI(title="fillwright paper", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.keys = keys
-    for routes in (order_routes, account_routes, data_routes, control_routes):
+    for routes in (order_routes, account_routes, data_routes, corporate_routes, control_routes):
         app.include_router(routes.router)
     app.add_api_websocket_route("/stream", trade_updates)
     app.add_api_websocket_route("/v2/{feed}", market_data)

@@ -19,7 +19,7 @@ from .wire import JSON, dumps
 WINDOW_SECONDS: Final = 60
 CONTROL: Final = "/fillwright/"
 EVENTS: Final = "/v2beta1/events/"
-DATA: Final = "/v2/stocks"
+DATA: Final = ("/v2/stocks", "/v1/corporate-actions")
 NGINX_401: Final = (
     b"<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n"
     b"<center><h1>401 Authorization Required</h1></center>\r\n<hr><center>nginx</center>\r\n"

@@ -29,6 +29,7 @@ class PaperOptions:
         seed: of the generated market and of faults.
         start: ``HH:MM`` at New York where market time begins, None for the usual.
         rate_limit: requests a minute, of trading and of data each; 0 for none.
+        actions: a file of corporate actions in Alpaca's form, which data requests show.
         latency_ms: from the broker to the exchange, in market time.
     """
 
@@ -45,6 +46,7 @@ class PaperOptions:
     start: str | None = None
     rate_limit: int = RATE_LIMIT
     latency_ms: float = LATENCY_MS
+    actions: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.

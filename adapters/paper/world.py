@@ -18,6 +18,7 @@ from ..exchange.terms import Band, Halt, Terms
 from ..market_data.closes import price_test_since, session_before
 from ..market_data.generated import GeneratedMarket
 from ..market_data.history import BarHistory, Bars
+from .announcements import read_listed
 from .desk import Desk
 from .faults import AT_ONCE, TIMED, Faults, Rule, read_file
 from .history import folder_history, generated_history
@@ -56,6 +57,7 @@ class World:
         self.tapes = Tapes(days, self.session, earlier)
         self.account_id = uuid_of("account", options.key, options.seed, self.session.date)
         self.faults = Faults(options.seed)
+        self.actions = read_listed(options.actions)
         self.listeners: list[Callable[[Update], None]] = []
         self._journal = PaperJournal(options.journal)
         resumed = self._journal.resume(self._described())

@@ -21,11 +21,26 @@ class CorporateActionRecorded(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "CorporateActionRecorded"
+    VERSION: ClassVar[int] = 2
 
     account: str
     action: CorporateAction
     source: Annotated[str, Field(max_length=200)]
     raw: Annotated[str, Field(max_length=RAW_MAX)]
+
+
+class CorporateActionSettled(DomainEvent):
+    """A person has settled what a merger, spin-off or reorganization did to the account.
+
+    From its ex-date until then orders that add risk in ``symbol`` are refused.
+    """
+
+    TOPIC: ClassVar[str] = "CorporateActionSettled"
+
+    account: str
+    symbol: str
+    action_id: Annotated[str, Field(max_length=100)]
+    reason: Annotated[str, Field(max_length=500)]
 
 
 class BreakOrigin(StrEnum):

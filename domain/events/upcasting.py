@@ -57,6 +57,7 @@ def _limits_without_losses(fields: Fields) -> Fields:
 
 
 UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
+    ("CorporateActionRecorded", 1): _as_it_was,
     ("AccountStatusRecorded", 1): _as_it_was,
     ("DecisionAssessed", 1): _as_it_was,
     ("DecisionAssessed", 2): _assessed_without_settlement,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fillwright.adapters.calendar import ExchangeCalendar
-from fillwright.adapters.corporate_actions import as_rows, read_actions
+from fillwright.adapters.corporate_actions import actions_of, as_rows, read_actions
 from fillwright.adapters.market_data.history import BarHistory, Bars
 from fillwright.domain.corporate import ActionKind, CorporateAction
 from fillwright.domain.errors import InvalidInput
@@ -83,14 +83,14 @@ def test_alpacas_lists_by_kind_are_read(tmp_path: Path) -> None:
         "name_changes": [
             {"id": "d", "old_symbol": "BSAQ", "new_symbol": "VFS", "process_date": "2023-08-15"}
         ],
-        "stock_mergers": [{"id": "e"}],
+        "asset_seizures": [{"id": "e"}],
     }
     found = read_actions(written(tmp_path, {"corporate_actions": groups}))
     kinds = [each.action.kind.value for each in found.announced]
     assert kinds == ["split", "reverse_split", "cash_dividend", "symbol_change"]
     dividend = found.announced[2].action
     assert (dividend.cash_per_share, dividend.payable_date) == (D("0.125"), "2023-05-19")
-    assert found.unknown == ("record 5: stock_mergers",)
+    assert found.unknown == ("record 5: asset_seizures",)
     assert json.loads(found.announced[0].raw) == groups["forward_splits"][0]
 
 
@@ -116,11 +116,11 @@ def test_alpacas_announcements_are_read(tmp_path: Path) -> None:
             "ex_date": "2025-11-11",
             "cash": "0.51",
         },
-        {"id": "h", "ca_type": "merger", "ca_sub_type": "merger_completion"},
+        {"id": "h", "ca_type": "tender", "ca_sub_type": "offer"},
     ]
     found = read_actions(written(tmp_path, rows))
     assert [each.action.kind.value for each in found.announced] == ["split", "cash_dividend"]
-    assert found.unknown == ("record 3: merger",)
+    assert found.unknown == ("record 3: tender",)
 
 
 @pytest.mark.parametrize(
@@ -189,3 +189,66 @@ def test_a_market_folder_names_its_actions(tmp_path: Path) -> None:
     written(tmp_path, {"corporate_actions": "nothing"}, "corporate_actions.json")
     with pytest.raises(InvalidInput):
         BarHistory.from_folder(tmp_path, ExchangeCalendar())
+
+
+MERGERS = {
+    "cash_mergers": [
+        {"id": "m1", "acquiree_symbol": "GLOP", "effective_date": "2023-07-17", "rate": 5.37}
+    ],
+    "stock_and_cash_mergers": [
+        {
+            "id": "m2",
+            "acquiree_symbol": "MLVF",
+            "acquirer_symbol": "FRBA",
+            "effective_date": "2023-07-18",
+            "acquirer_rate": 0.7733,
+            "acquiree_rate": 1,
+            "cash_rate": 7.8,
+        }
+    ],
+    "spin_offs": [
+        {"id": "s1", "source_symbol": "JUPW", "new_symbol": "SRM", "ex_date": "2023-08-15"}
+    ],
+    "unit_splits": [
+        {"id": "u1", "old_symbol": "TPBAU", "new_symbol": "LVRO", "effective_date": "2023-03-01"}
+    ],
+    "rights_distributions": [
+        {"id": "r1", "source_symbol": "IFN", "new_symbol": "IFN.RTWI", "ex_date": "2024-04-17"}
+    ],
+    "worthless_removals": [{"id": "w1", "symbol": "BLPH", "process_date": "2024-12-19"}],
+}
+
+
+def test_what_no_rule_turns_into_shares_is_kept_for_a_person(tmp_path: Path) -> None:
+    found = read(tmp_path, {"corporate_actions": MERGERS})
+    told = {
+        one.action_id: (one.kind.value, one.symbol, one.ex_date, one.other_symbol) for one in found
+    }
+    assert told == {
+        "m1": ("merger", "GLOP", "2023-07-17", None),
+        "m2": ("merger", "MLVF", "2023-07-18", "FRBA"),
+        "s1": ("spin_off", "JUPW", "2023-08-15", "SRM"),
+        "u1": ("reorganization", "TPBAU", "2023-03-01", "LVRO"),
+        "r1": ("reorganization", "IFN", "2024-04-17", None),
+        "w1": ("reorganization", "BLPH", "2024-12-19", None),
+    }
+
+
+def test_a_stock_dividend_is_a_split(tmp_path: Path) -> None:
+    paid = {"id": "d", "symbol": "MSBC", "rate": 0.05, "ex_date": "2023-05-19"}
+    (found,) = read(tmp_path, {"corporate_actions": {"stock_dividends": [paid]}})
+    assert (found.kind, found.ratio) == (ActionKind.SPLIT, D("1.05"))
+    with pytest.raises(InvalidInput, match="record 1"):
+        read(tmp_path, {"corporate_actions": {"stock_dividends": [{**paid, "rate": None}]}})
+
+
+def test_one_answer_that_cannot_be_read_does_not_hide_the_others() -> None:
+    pages = [
+        {"corporate_actions": {"spin_offs": [{"id": "bad", "source_symbol": "x y"}]}},
+        {"corporate_actions": MERGERS, "next_page_token": None},
+        {"corporate_actions": {"redemptions": [{"id": "of a bond"}]}},
+        {"corporate_actions": None},
+    ]
+    found = actions_of(pages, "alpaca")
+    assert len(found.announced) == 6
+    assert [text.split(":")[0] for text in found.unknown] == ["spin_offs"]

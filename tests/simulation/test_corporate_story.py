@@ -183,3 +183,43 @@ def test_without_an_action_a_deferred_decision_is_worked_on_the_next_day(tmp_pat
     trade(FIRST, store, {}, [(23_400 - 300, buy("late"))])
     _, second = trade(SECOND, store, {}, [])
     assert second["late"].executed == 100
+
+
+SPIN_OFF = {
+    "id": "so-1",
+    "source_symbol": "KO",
+    "new_symbol": "KOB",
+    "source_rate": 5,
+    "new_rate": 1,
+    "process_date": "2025-11-10",
+    "ex_date": "2025-11-10",
+}
+
+
+def test_a_spin_off_holds_what_adds_risk_until_a_person_has_settled_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "a.db"
+    trade(FIRST, store, {}, [(600, buy("one"))])
+    path = tmp_path / "actions.json"
+    path.write_text(json.dumps({"corporate_actions": {"spin_offs": [SPIN_OFF]}}))
+    assert main(["actions", str(path), "--store", str(store), "--person", "ann"]) == 0
+    assert "KO: spin_off with KOB on 2025-11-10" in capsys.readouterr().out
+    _, again = trade(FIRST, store, {}, [(3_600, buy("before"))], start_s=3_000)
+    assert again["before"].executed == 100, "it has not taken effect yet"
+    halved = {"decision_id": "less", "action": "SELL", "order_size": 50}
+    _, second = trade(SECOND, store, {"KO": D(200)}, [(600, buy("two")), (1_200, halved)])
+    (refusal,) = second["two"].refusals
+    assert refusal.reason is Reason.UNEXPLAINED_POSITION
+    assert "spin_off with KOB on 2025-11-10, not settled" in refusal.observed
+    assert second["less"].executed == 50, "reducing is free"
+    assert main(["books", "--store", str(store)]) == 0
+    assert "not settled" in capsys.readouterr().out
+    said = ["accept", "KO", "--reason", "KOB booked", "--store", str(store), "--person", "ann"]
+    assert main(said) == 0
+    assert "corporate action so-1 of KO settled" in capsys.readouterr().out
+    (settled,) = logged(store, e.CorporateActionSettled)
+    assert (settled.action_id, settled.actor) == ("so-1", "person:ann")
+    _, later = trade(SECOND, store, {"KO": D(200)}, [(3_600, buy("three"))], start_s=3_000)
+    assert later["three"].executed == 100
+    assert main(said) == 2, "nothing is open any more"
