@@ -90,16 +90,40 @@ class Cutoff(NamedTuple):
 
 VENUE_CUTOFFS: Final[dict[str, tuple[Cutoff, ...]]] = {
     "NYSE": (
-        Cutoff("1900-01-01", Auction.OPEN, 0, 0, 0, "remembered: taken until the opening"),
-        Cutoff("1900-01-01", Auction.CLOSE, 900, 900, 900, "remembered: 15:45 until 2019"),
-        Cutoff("2019-06-03", Auction.CLOSE, 600, 600, 600, "remembered: 15:50"),
+        Cutoff("1900-01-01", Auction.OPEN, 0, 0, 0, "NYSE's page on its auctions: until it opens"),
+        Cutoff("1900-01-01", Auction.CLOSE, 900, 900, 900, "SR-NYSE-2018-58: 15:45 before it"),
+        Cutoff(
+            "2019-06-03",
+            Auction.CLOSE,
+            600,
+            600,
+            600,
+            "SR-NYSE-2018-58, approved 2019-01-31: 15:50; the day it began is remembered",
+        ),
     ),
     "NASDAQ": (
-        Cutoff("1900-01-01", Auction.OPEN, 120, 120, 120, "remembered: 09:28"),
-        Cutoff("1900-01-01", Auction.CLOSE, 600, 600, 600, "remembered: 15:50 until 2018"),
-        Cutoff("2018-10-29", Auction.CLOSE, 300, 120, 600, "remembered: MOC 15:55, LOC 15:58"),
+        Cutoff("1900-01-01", Auction.OPEN, 120, 120, 120, "Nasdaq's guide to its crosses: 09:28"),
+        Cutoff("1900-01-01", Auction.CLOSE, 600, 600, 600, "SR-NASDAQ-2018-068: 15:50 before it"),
+        Cutoff(
+            "2018-10-29",
+            Auction.CLOSE,
+            300,
+            120,
+            600,
+            "SR-NASDAQ-2018-068, approved 2018-10-19: MOC 15:55, LOC 15:58, cancels 15:50; the day "
+            "it began is remembered",
+        ),
     ),
 }
+LISTINGS: Final[dict[str, str]] = {
+    "NYSE": "NYSE",
+    "XNYS": "NYSE",
+    "N": "NYSE",
+    "NASDAQ": "NASDAQ",
+    "XNAS": "NASDAQ",
+    "Q": "NASDAQ",
+}
+"""Which table holds for a listing market, by the names that brokers and data have for it."""
 BROKER_CUTOFFS: Final[tuple[Cutoff, ...]] = (
     Cutoff("1900-01-01", Auction.OPEN, 120, 120, 120, "Alpaca: OPG from 19:00 to 09:28"),
     Cutoff("1900-01-01", Auction.CLOSE, 600, 600, 600, "Alpaca: CLS until 15:50"),

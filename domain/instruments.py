@@ -76,7 +76,8 @@ ROUND_LOTS: Final = (
         ),
     ),
 )
-"""Shares in a round lot by price (Regulation NMS, rule 600(b)(93); the date is remembered)."""
+"""Shares in a round lot by price: Regulation NMS, rule 600(b)(93); the tiers and their first day by
+UTP Vendor Alert 2025-10. The rule takes the average close of an evaluation month, semi-annually."""
 TICKS: Final = (
     DatedTiers(
         "1900-01-01",

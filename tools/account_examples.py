@@ -69,6 +69,32 @@ def _statement_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
     ]
 
 
+def _corporate_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
+    return [
+        e.CorporateActionRecorded(
+            **own,
+            account=ACCOUNT,
+            action=CorporateAction(
+                action_id="189bd849",
+                kind=ActionKind.SPLIT,
+                symbol="BAC",
+                ex_date="2026-03-02",
+                new_rate=D(2),
+                old_rate=D(1),
+            ),
+            source="file:actions.json",
+            raw='{"id": "189bd849", "new_rate": 2, "old_rate": 1, "symbol": "BAC"}',
+        ),
+        e.CorporateActionSettled(
+            **own,
+            account=ACCOUNT,
+            symbol="BAC",
+            action_id="82e602f6",
+            reason="shares of the new company booked by the broker, checked",
+        ),
+    ]
+
+
 def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
     """Of the kind of account, corporate actions, and positions that are not explained."""
     return [
@@ -99,27 +125,7 @@ def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
                 currency="USD",
             ),
         ),
-        e.CorporateActionRecorded(
-            **own,
-            account=ACCOUNT,
-            action=CorporateAction(
-                action_id="189bd849",
-                kind=ActionKind.SPLIT,
-                symbol="BAC",
-                ex_date="2026-03-02",
-                new_rate=D(2),
-                old_rate=D(1),
-            ),
-            source="file:actions.json",
-            raw='{"id": "189bd849", "new_rate": 2, "old_rate": 1, "symbol": "BAC"}',
-        ),
-        e.CorporateActionSettled(
-            **own,
-            account=ACCOUNT,
-            symbol="BAC",
-            action_id="82e602f6",
-            reason="shares of the new company booked by the broker, checked",
-        ),
+        *_corporate_examples(own),
         e.PositionUnexplained(
             **own,
             account=ACCOUNT,

@@ -31,7 +31,7 @@ from .incoming import (
     refusal_of_reuse,
     session_date,
 )
-from .market_rules import loss_basis, record_instrument, short_facts
+from .market_rules import listing_of, loss_basis, record_instrument, short_facts
 from .permits import permitted
 from .receiving import personal_text, record_received
 from .session_books import record_status
@@ -172,6 +172,7 @@ class Admission:
             unexplained=desk.account.standing.told(decision.symbol, date),
             short=short_facts(desk, decision, market),
             loss_basis_usd=loss_basis(desk),
+            listing=listing_of(desk, decision.symbol),
         )
         return replace(facts, timing=self._timing(facts, decision))
 

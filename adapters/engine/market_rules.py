@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, Protocol, runtime_checkable
 
+from ...domain.auctions import LISTINGS
 from ...domain.decision import Decision, TradeAction
 from ...domain.instruction import Instruction
 from ...domain.instruments import DescribesInstruments
@@ -79,6 +80,14 @@ def loss_basis(desk: Desk) -> Decimal | None:
         and desk.calendar.next_session(ended).date == opened.session_date
     )
     return figures.basis_usd(consecutive=consecutive)
+
+
+def listing_of(desk: Desk, symbol: str) -> str | None:
+    """The listing market whose cut-offs hold for a symbol's auctions, None where unknown."""
+    if not isinstance(desk.market, DescribesInstruments):
+        return None
+    found = desk.market.instrument(symbol)
+    return None if found is None or found.exchange is None else LISTINGS.get(found.exchange)
 
 
 def record_instrument(desk: Desk, symbol: str) -> None:

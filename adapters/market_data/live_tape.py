@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from ...domain.instruments import tick_on
 from ...domain.market import Quote
 from ...domain.money import PRICE_MAX, QUANTITY_MAX, ZERO
 from ...domain.ports import Session
@@ -16,8 +17,6 @@ from ..exchange.tape import SymbolDay
 from .minutes import MINUTE_NS, MinuteStatistics, minute_statistics
 
 TICK: Final = Decimal("0.01")
-TICK_BELOW_ONE: Final = Decimal("0.0001")
-"""The tick below one dollar a share (Rule 612 of Regulation NMS)."""
 NO_DEPTH: Final = Decimal(100)
 """Stands for what lies beyond the touch, which a feed of the touch does not say."""
 
@@ -48,7 +47,7 @@ class LiveTape:
     def tick(self) -> Decimal:
         """The smallest step of a price, by the price."""
         price = self.quote.mid if self.quote is not None else self.last_price
-        return TICK if price is None or price >= 1 else TICK_BELOW_ONE
+        return TICK if price is None else tick_on(price, self.session.date)
 
     def add_quote(
         self, at: int, bid: Decimal, bid_size: Decimal, ask: Decimal, ask_size: Decimal

@@ -181,6 +181,8 @@ class Tape:
         bars = self.bars
         lasting = bars.ts + MINUTE_NS <= now
         count = int(lasting.sum())
+        if not count:
+            return []
         starts = period_starts(bars.ts[:count], frame)
         labels, first = np.unique(starts, return_index=True)
         last = np.append(first[1:], count)

@@ -23,8 +23,12 @@ HURRIED: Final = frozenset({ExecutionUrgency.HIGH, ExecutionUrgency.URGENT})
 
 
 def times_of(auction: Auction, session: Session, facts: Facts) -> AuctionTimes:
-    """Until when an auction takes orders, with the time that is kept for the way there."""
-    return auction_times(auction, session, margin_seconds=facts.rules.auction_margin_seconds)
+    """Until when an auction takes orders, by the broker's and the listing market's cut-offs.
+
+    The time that is kept for the way there comes before both.
+    """
+    margin = facts.rules.auction_margin_seconds
+    return auction_times(auction, session, venue=facts.listing, margin_seconds=margin)
 
 
 def before_open(decision: Decision, facts: Facts) -> BeforeOpen:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 from decimal import Decimal
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from fillwright.adapters.market_data.generated import GeneratedMarket
+from fillwright.adapters.market_data.history import BARS_FILE
+from fillwright.adapters.market_data.instruments import DEFAULT_INSTRUMENTS
 from fillwright.domain import events as e
-from fillwright.domain.ports import TimeInForce
+from fillwright.domain.ports import NANOS, TimeInForce
 from tests.live.test_run_at_alpaca import AT_ALPACA, CLI, HELD, Fillwright, decision
-from tests.paper.servers import running
+from tests.paper.servers import SESSION, running
 
 
 @pytest.mark.soak
@@ -49,3 +55,50 @@ def test_an_engine_at_the_paper_server_trades_at_the_close(
     assert fill.report.market_time >= closes
     (known,) = [event.instrument for event in events if isinstance(event, e.InstrumentRecorded)]
     assert (known.symbol, known.asset_id, known.broker) == ("KO", asset["id"], "alpaca")
+
+
+@pytest.mark.soak
+def test_an_engine_at_the_paper_server_trades_at_the_open(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A decision before the open, in a market with a quote of the early session."""
+    folder = tmp_path_factory.mktemp("opening")
+    account = folder / "account.json"
+    account.write_text(json.dumps({"cash": 945_000, "positions": {"KO": HELD["KO"]}}))
+    market = early_market(tmp_path_factory.mktemp("market"))
+    started = {"speed": 40, "start": "09:00", "account": account, "session": SESSION}
+    with running(market=market, **started) as server:
+        fillwright = Fillwright(server, folder)
+        wanted = decision(decision_id="open", strategy="twap", auction="open", max_slippage=400)
+        ran = fillwright.run([wanted], "--json", FILLWRIGHT_LIMITS__QUOTE_AGE_SECONDS_MAX="3600")
+        assert ran.returncode == 0, ran.stderr
+        (row,) = json.loads(ran.stdout)["blotter"]
+    events = fillwright.events()
+    assert not row["refusals"], row
+    (order,) = [event for event in events if isinstance(event, e.OrderIntended)]
+    assert order.time_in_force is TimeInForce.OPG
+    opens = next(x.open for x in events if isinstance(x, e.SessionOpened))
+    assert order.record_time < opens - 120 * NANOS
+    assert row["state"] == "filled", row
+    (fill,) = [event for event in events if isinstance(event, e.OrderFilled)]
+    assert fill.report.market_time >= opens
+
+
+def early_market(folder: Path) -> Path:
+    """KO with earlier days, and one quote half an hour before the open."""
+    spec = next(each for each in DEFAULT_INSTRUMENTS if each.symbol == "KO")
+    made = GeneratedMarket(3, SESSION, [spec])
+    made.write_folder(folder)
+    path = folder / "core" / f"quotes_KO_{SESSION}.parquet"
+    quotes = pq.read_table(path)
+    first = quotes.slice(0, 1).set_column(
+        0, "ts_ns", pa.array([made.sessions[0].open - 1_860 * NANOS], pa.int64())
+    )
+    pq.write_table(pa.concat_tables([first, quotes]), path)
+    bars = pq.read_table(folder / BARS_FILE)
+    for name in ("open", "high", "low", "close", "vwap"):
+        # Minutes of earlier days have volumes only, and a server leaves those without prices out.
+        filled = bars.column(name).fill_null(60.0)
+        bars = bars.set_column(bars.schema.get_field_index(name), name, filled)
+    pq.write_table(bars, folder / BARS_FILE)
+    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from threading import Thread
 
 import pytest
@@ -51,3 +52,32 @@ def test_an_engine_at_the_paper_server_sits_a_market_wide_halt_out(
     assert ended - (suspended[0].since or 0) >= (180 + 30 - 20) * NANOS
     (row,) = halts_of(events)
     assert row.cost is not None
+
+
+def band_once_it_trades(server: PaperServer, told: list[Decimal]) -> None:
+    """Put a band with its top below the bid in force as soon as an order is there."""
+    if eventually(lambda: server.call("GET", "/v2/orders?status=all").json(), seconds=120):
+        upper = server.quote("KO")[0] - Decimal("0.05")
+        lower = upper * Decimal("0.9")
+        server.fault(
+            fault="luld", symbol="KO", seconds=1_800, lower=float(lower), upper=float(upper)
+        )
+        told.append(upper)
+
+
+def test_an_engine_at_the_paper_server_stays_inside_a_price_band(
+    server: PaperServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    fillwright = Fillwright(server, tmp_path_factory.mktemp("log"))
+    wanted = decision(decision_id="band", strategy="twap", window="15m", max_slippage=None)
+    told: list[Decimal] = []
+    banding = Thread(target=band_once_it_trades, args=(server, told))
+    banding.start()
+    ran = fillwright.run([wanted], "--json")
+    banding.join()
+    assert ran.returncode == 0, ran.stderr
+    sent = [event for event in fillwright.events() if isinstance(event, e.OrderIntended)]
+    banded = [order for order in sent if order.provenance.market.band is not None]
+    assert banded, "orders are sent while the band is in force"
+    assert all(order.limit_price is not None for order in banded)
+    assert {order.limit_price for order in banded if (order.limit_price or 0) > told[0]} == set()
