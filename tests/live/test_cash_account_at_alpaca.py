@@ -69,7 +69,7 @@ def test_proceeds_are_spent_not_sold_again_and_the_day_reconciles_with_the_broke
         env=fillwright.environment,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         check=False,
     )
     found = json.loads(done.stdout)

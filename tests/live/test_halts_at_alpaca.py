@@ -12,8 +12,10 @@ import pytest
 from fillwright.domain import events as e
 from fillwright.domain.ports import NANOS
 from fillwright.projections.halts import halts_of
-from tests.live.test_run_at_alpaca import HELD, SPEED, Fillwright, decision
+from tests.live.test_run_at_alpaca import HELD, SLOW_SECONDS, SPEED, Fillwright, decision
 from tests.paper.servers import PaperServer, eventually, running
+
+pytestmark = pytest.mark.timeout(SLOW_SECONDS)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ KILLS_MIN = 200
 KILLS_BESIDE_FAULTS = 3
 SEEDS_FROM, SEEDS_MAX = 200, 60
 PAIRS = list(combinations(FAULTS, 2))
+SLOW_SECONDS = 400
+pytestmark = pytest.mark.timeout(SLOW_SECONDS)
 
 
 def test_killed_at_random_nothing_is_sent_twice_and_no_fill_is_lost(tmp_path: Path) -> None:

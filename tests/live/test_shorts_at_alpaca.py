@@ -19,9 +19,10 @@ from fillwright.adapters.market_data.history import BARS_FILE
 from fillwright.adapters.market_data.instruments import DEFAULT_INSTRUMENTS
 from fillwright.domain import events as e
 from fillwright.domain.ports import SellMark, TimeInForce
-from tests.live.test_run_at_alpaca import SPEED, Fillwright, decision
+from tests.live.test_run_at_alpaca import SLOW_SECONDS, SPEED, Fillwright, decision
 from tests.paper.servers import SESSION, PaperServer, running
 
+pytestmark = pytest.mark.timeout(SLOW_SECONDS)
 HELD = {"KO": 40}
 ON = {"FILLWRIGHT_LIMITS__ALLOW_SHORT": "true"}
 CONSOLIDATED = ON | {"FILLWRIGHT_BROKER__FEED": "sip"}
