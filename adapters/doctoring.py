@@ -127,7 +127,10 @@ def _server(where: str) -> list[Finding]:
     try:
         info = store_info(where)
     except StoreError as error:
-        step = "start the server, or make the tables with `fillwright store migrate`"
+        step = (
+            "do as it says: start the server, correct the URL, or make the tables with "
+            "`fillwright store migrate`"
+        )
         return [Finding("store", Health.FAIL, f"{shown}: {error}", step)]
     owned = [f"{one.account} by {one.owner}" for one in info.owners if one.is_owned]
     return [
