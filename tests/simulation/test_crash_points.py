@@ -29,6 +29,7 @@ from tests.simulation.world import (
     of_kind,
     only,
     outcome,
+    placed,
     run,
 )
 
@@ -167,7 +168,7 @@ def stopped_midway(fields: dict[str, Any], folder: Path) -> tuple[Path, list[e.D
     for number in range(len(calm.seen) // 3, len(calm.seen)):
         store = folder / f"stopped-{number}.db"
         assert crash(Scene([fields]), store, number)
-        with Log.open(str(store), writer=False) as log:
+        with Log.open(placed(store), writer=False) as log:
             events = [recorded.event for recorded in log.events()]
         if of_kind(events, e.InstructionPlanned):
             return store, events

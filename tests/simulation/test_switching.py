@@ -97,7 +97,7 @@ def test_a_switch_that_todays_rules_would_not_make_is_named(
     ran = run(scene_for("volatility_jump"), tmp_path / "a.db")
     switches = of_kind(logged(ran), e.StrategySwitched)
     monkeypatch.setattr(redeciding, "reassess", lambda *facts: None)
-    with Log.open(tmp_path / "a.db", writer=False) as log:
+    with Log.open(ran.log.name, writer=False) as log:
         found = replay_decisions(log).decisions
     assert found.switches == len(switches) > 0
     assert [(one.kind, one.again) for one in found.differences] == [("switch", "no switch")] * len(
