@@ -28,6 +28,8 @@ from . import output
 ROWS_SHOWN: Final = 40
 EVENTS_SHOWN: Final = 60
 COLUMNS_SHOWN: Final = 9
+PLACES_SHOWN: Final = {"ms": 0, "usd": 2, "bps": 2}
+"""Decimals of a unit in a terminal, where not four; every other format has all of them."""
 REVIEWED: Final = ("finra5310", "best-execution")
 
 
@@ -121,9 +123,13 @@ def _grid(table: Table) -> RenderableType:
     shown = table.columns[: table.keys + COLUMNS_SHOWN]
     for n, column in enumerate(shown):
         unit = "" if column.unit in ("text", "figure", "count") else f"\n{column.unit}"
-        grid.add_column(f"{column.title}{unit}", justify="left" if n < table.keys else "right")
+        grid.add_column(
+            f"{column.title}{unit}",
+            justify="left" if n < table.keys or column.unit == "text" else "right",
+        )
     for row in table.rows[:ROWS_SHOWN]:
-        grid.add_row(*(Text(_shown(value)) for value in row[: len(shown)]))
+        cells = zip(row, shown, strict=False)
+        grid.add_row(*(Text(_shown(value, column.unit)) for value, column in cells))
     more = [table.note] if table.note else []
     if len(table.rows) > ROWS_SHOWN:
         more.append(f"and {len(table.rows) - ROWS_SHOWN} more rows")
@@ -136,11 +142,14 @@ def _grid(table: Table) -> RenderableType:
     return grid
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, unit: str) -> str:
     from decimal import Decimal
 
     if isinstance(value, Decimal):
-        return f"{value:,.4f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
+        if not value % 1:
+            return f"{value:,.0f}"
+        places = PLACES_SHOWN.get(unit, 4)
+        return f"{value:,.{places}f}" if places < 4 else f"{value:,.4f}".rstrip("0").rstrip(".")
     return text(value) or "–"
 
 
