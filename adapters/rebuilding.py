@@ -33,7 +33,7 @@ from .storage.location import is_postgres
 from .storage.log import Log
 from .storage.records import RawRecorded, Recorded
 
-PARALLEL_FROM_EVENTS: Final = 100_000
+PARALLEL_FROM_EVENTS: Final = 250_000
 """Below this, starting processes costs more than they save."""
 WINDOW: Final = 4_096
 """Events between two meetings of the parts."""

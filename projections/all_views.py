@@ -131,9 +131,9 @@ class AllViews:
                 raise views[number].stop(recorded.position, error) from error
 
     def let_go(self, id: UUID) -> bool:
-        """Let go of an instruction of which nothing more is expected; whether it was one."""
-        instruction = self.limits.instruction(id)
-        if not may_go(instruction) or self._keep(id):
+        """Let go of the instruction of the last event where nothing more is expected of it."""
+        instruction = self.limits.at_hand
+        if instruction is None or not may_go(instruction) or self._keep(id):
             return False
         for view in (self.blotter, self.limits, self.reconciliation):
             view.forget(id)

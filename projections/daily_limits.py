@@ -71,6 +71,7 @@ class DailyLimits(Projection):
     def __init__(self, history: History | None = None, sealed: Sealed | None = None) -> None:
         super().__init__()
         self.sealed = sealed
+        self.at_hand: Instruction | None = None
         self._history = history
         self._accounts: dict[UUID, AccountUse] = {}
         self._names: dict[UUID, str] = {}
@@ -251,7 +252,10 @@ class DailyLimits(Projection):
 
     def _holding_of(self, event: e.DomainEvent) -> Holding:
         found = self._holdings.get(event.originator_id)
-        return found or self._holding(event.originator_id, event.originator_version)
+        if found is None:
+            found = self._holding(event.originator_id, event.originator_version)
+        self.at_hand = found.instruction
+        return found
 
     def _holding(self, id: UUID, before: int) -> Holding:
         """What an instruction held, told by the same code in a projection that sees it alone."""

@@ -259,10 +259,10 @@ class InstructionBook(Projection):
         total = sum((fill.quantity for fill in order.executions.values()), ZERO)
         entry.filled_total += total - entry.filled.get(key, ZERO)
         entry.filled[key] = total
-        invariant(total == order.cum_qty, f"{key}: executed quantity is the sum of its fills")
+        invariant(total == order.cum_qty, "executed quantity of an order is the sum of its fills")
         invariant(
             entry.filled_total == entry.instruction.executed,
-            f"{entry.instruction.id}: executed quantity is the sum of all fills",
+            "executed quantity of an instruction is the sum of all fills",
         )
 
     def _noted(self, event: e.InstructionAnomaly) -> None:

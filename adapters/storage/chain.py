@@ -11,6 +11,7 @@ bytes.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -19,7 +20,8 @@ GENESIS: Final = bytes(32)
 
 TOPIC_BYTES_MAX: Final = 255
 
-_PREFIX: Final = Struct(">32sQ16sQH")
+_PREFIX: Final = Struct(">32sQ16sQ")
+_LENGTH: Final = Struct(">H")
 _sha256 = hashlib.sha256
 _pack = _PREFIX.pack
 
@@ -28,6 +30,11 @@ def link(
     previous: bytes, position: int, originator: bytes, version: int, topic: str, state: bytes
 ) -> bytes:
     """The hash of the event at ``position``; ``originator`` is the id's 16 bytes."""
+    prefix = _pack(previous, position, originator, version)
+    return _sha256(prefix + _named(topic) + state).digest()
+
+
+@lru_cache(maxsize=1_024)
+def _named(topic: str) -> bytes:
     name = topic.encode()
-    prefix = _pack(previous, position, originator, version, len(name))
-    return _sha256(prefix + name + state).digest()
+    return _LENGTH.pack(len(name)) + name
