@@ -137,7 +137,7 @@ def _facts(story: Story) -> RenderableType:
         ("fees", number(row.fees)),
         ("times", times),
     )
-    for name, value in facts:
+    for name, value in (*facts, *_estimated(story.trail)):
         table.add_row(Text(name, style="dim"), Text(value))
     if row.completing_price is not None:
         table.add_row(Text("to complete", style="dim"), Text(_price(row.completing_price)))
@@ -146,6 +146,16 @@ def _facts(story: Story) -> RenderableType:
         table.add_row(Text("said", style="dim"), Text(_said(text)))
     title = f"{row.action} {row.symbol}".strip() or "no valid decision"
     return Group(Text(title, style="bold"), table)
+
+
+def _estimated(trail: tuple[AuditEntry, ...]) -> list[tuple[str, str]]:
+    """What the plan was expected to cost before its first order, where that is on record."""
+    told = dict(pair for entry in trail for pair in entry.observed)
+    cost, risk = told.get("estimated cost bps"), told.get("estimated risk bps")
+    if cost is None:
+        return []
+    strayed = f", give or take {number(Decimal(risk))}" if risk is not None else ""
+    return [("estimated", f"{number(Decimal(cost))} bps against arrival{strayed}")]
 
 
 def _price(value: Decimal | None) -> str:

@@ -70,6 +70,9 @@ def test_the_story_tells_checks_orders_with_their_rule_fills_and_the_reasoning(
     cli: Cli, store: Path
 ) -> None:
     shown = cli("show", ACTIVE_DECISION, "--store", store).out.decode()
+    trail = cli("show", ACTIVE_DECISION, "--store", store, "--json").json["trail"]
+    told = dict(pair for entry in trail for pair in entry["observed"])
+    assert f"estimated    {float(told['estimated cost bps']):.2f} bps against arrival" in shown
     told = cli("show", ACTIVE_DECISION, "--store", store, "--json").json
     rules = {order["rule"] for order in told["instruction"]["orders"]}
     for said in ("momentum after the open", "spread_within_bound", "Fills,", *rules):
