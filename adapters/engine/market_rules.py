@@ -10,6 +10,7 @@ from ...domain.decision import Decision, TradeAction
 from ...domain.instruction import Instruction
 from ...domain.instruments import DescribesInstruments
 from ...domain.market import MarketState
+from ...domain.orders import ChildOrder
 from ...domain.plan import PlanTerms
 from ...domain.planning.facts import NO_SHORT_FACTS, ShortFacts
 from ...domain.ports import NANOS, Broker, LendsShares, TimeInForce
@@ -33,6 +34,17 @@ class HearsUpdates(Protocol):
 def is_deaf(broker: Broker) -> bool:
     """Whether what comes of orders is not heard at present, where the broker can say so."""
     return isinstance(broker, HearsUpdates) and broker.is_deaf
+
+
+def is_unconfirmed(order: ChildOrder) -> bool:
+    """Whether the broker has not said that it has the order: only asking can tell."""
+    return order.is_indeterminate or not order.is_acknowledged
+
+
+def may_be_absent(desk: Desk, order: ChildOrder) -> bool:
+    """Whether the broker may not have an order at all, and can be asked whether it has."""
+    can_ask = desk.broker.capabilities.lookup_by_client_id
+    return can_ask and is_unconfirmed(order) and order.venue_order_id is None
 
 
 def is_locked(instruction: Instruction, client_order_id: str, now: int) -> bool:

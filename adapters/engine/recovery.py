@@ -26,6 +26,7 @@ from .desk import Desk
 from .inferred_reports import absent, ended
 from .keeping import Kept, begin
 from .known import is_over
+from .market_rules import is_unconfirmed
 from .working import Working
 
 SEALED_EVERY: Final = 2_000
@@ -232,7 +233,7 @@ class Recovery:
         )
         rules = desk.rules
         patience = (rules.silent_answer_seconds if is_due else rules.silent_rest_seconds) * NANOS
-        if order.is_indeterminate:  # till the close: the longer it did not come, the seldomer
+        if is_unconfirmed(order):  # till the close: the longer it did not come, the seldomer
             patience = max(patience, (desk.now - instruction.placed_at[name]) // ABSENT_PART)
         return desk.now - last >= patience
 
@@ -314,7 +315,7 @@ class Recovery:
         plan = instruction.plan
         if order.is_dead or plan is None:
             return
-        if order.is_acknowledged and not order.is_indeterminate:
+        if not is_unconfirmed(order):
             await self._settle_known(instruction, order)
             return
         if not desk.broker.capabilities.lookup_by_client_id:

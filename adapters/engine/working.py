@@ -12,7 +12,6 @@ from ...domain.guard import Guarded, constrain
 from ...domain.instruction import Instruction
 from ...domain.market import MarketState, TradingStatus
 from ...domain.money import ZERO
-from ...domain.orders import ChildOrder
 from ...domain.plan import PlanTerms
 from ...domain.ports import (
     NANOS,
@@ -28,7 +27,14 @@ from ...domain.strategies.contract import Cancel, InstructionView
 from ...domain.strategies.registry import strategy_for
 from ...domain.switching import Progressed, reassess
 from .desk import Desk
-from .market_rules import AUCTION_ORDERS, is_deaf, is_locked, over_at, reopened
+from .market_rules import (
+    AUCTION_ORDERS,
+    is_deaf,
+    is_locked,
+    may_be_absent,
+    over_at,
+    reopened,
+)
 from .messages import MessageBudget
 
 STEPPING_REPORTS: Final = frozenset(
@@ -237,22 +243,14 @@ class Working:
         desk = self._desk
         if is_locked(instruction, cancel.client_order_id, desk.now):
             return
-        if self._is_absent(instruction.orders[cancel.client_order_id]):
-            return
+        name = cancel.client_order_id
+        if name in self._refused_cancels and may_be_absent(desk, instruction.orders[name]):
+            return  # it is asked for, and has the broker's id once it is there after all
         stamp = desk.stamp(str(instruction.id), f"step:{desk.now}")
         if instruction.request_cancel(stamp, cancel, rule, provenance):
             order = instruction.orders[cancel.client_order_id]
             desk.commands.append(CancelOrder(order.client_order_id, order.venue_order_id))
             self._budget.spend(desk.now)
-
-    def _is_absent(self, order: ChildOrder) -> bool:
-        """Whether the broker refused to cancel what it does not have; it is asked for, and waits.
-
-        Once it is there after all it has the broker's id.
-        """
-        refused = order.client_order_id in self._refused_cancels
-        can_ask = self._desk.broker.capabilities.lookup_by_client_id
-        return refused and can_ask and order.is_indeterminate and order.venue_order_id is None
 
     def _end(
         self,

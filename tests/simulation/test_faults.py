@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from fillwright.adapters.brokers.simulated import SimulatedBroker
 from fillwright.adapters.exchange.terms import Faults, Outage
 from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.domain import events as e
-from fillwright.domain.ports import NANOS, BrokerOrder
+from fillwright.domain.ports import NANOS, BrokerCommand, BrokerOrder, SubmitOrder
 from fillwright.domain.reasons import EndReason, Reason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
@@ -116,7 +118,10 @@ def test_an_order_the_broker_never_got_goes_again_under_the_same_id(tmp_path: Pa
     assert [order.client_order_id for order in ran.exchange.orders()] == list(made.orders)
 
 
-def test_an_order_the_broker_does_not_have_is_not_cancelled_over_and_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_answered", [True, False], ids=["unknown outcome", "never sent"])
+def test_an_order_the_broker_does_not_have_is_not_cancelled_over_and_over(
+    is_answered: bool, tmp_path: Path
+) -> None:
     """It stays reserved to the close, as it may still come; till then it is asked for."""
     looked_up: list[int] = []
 
@@ -132,9 +137,22 @@ def test_an_order_the_broker_does_not_have_is_not_cancelled_over_and_over(tmp_pa
         desk.broker.find_order = counted  # type: ignore[method-assign]
         await simulation.engine.cancel(id, EndReason.USER, "test")
 
-    outage = Outage(at(START_S), at(START_S + 3))
+    def losing(inner: SimulatedBroker) -> SimulatedBroker:
+        """As after a kill between the intent and the wire."""
+        send = inner.send
+
+        async def lost(commands: Sequence[BrokerCommand]) -> None:
+            await send([one for one in commands if not isinstance(one, SubmitOrder)])
+
+        inner.send = lost  # type: ignore[method-assign]
+        return inner
+
+    outages = (Outage(at(START_S), at(START_S + 3)),) if is_answered else ()
     scene = Scene(
-        [decision("market")], venue=venue(outages=(outage,)), moments=[(at(START_S + 3), stop)]
+        [decision("market")],
+        venue=venue(outages=outages),
+        moments=[(at(START_S + 3), stop)],
+        broker=None if is_answered else losing,
     )
     ran = run(scene, tmp_path / "a.db")
     check_books(ran)
