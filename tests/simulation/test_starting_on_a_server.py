@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from fillwright.adapters.engine import start_cache, starting
+from fillwright.adapters.engine.keeping import keep
 from fillwright.adapters.engine.start_cache import Unusable
 from fillwright.adapters.replaying import replay
 from fillwright.adapters.storage.location import postgres_address
 from fillwright.adapters.storage.log import Log
-from tests.adapters.storage.helpers import Sample
+from fillwright.domain.account import TradingAccount
+from fillwright.domain.events import Stamp
+from fillwright.domain.reasons import Anomalous
 from tests.postgres import PostgresServer, fresh_store
 from tests.simulation.test_starting_from_what_was_kept import (
     FAULTS,
@@ -120,11 +123,35 @@ def test_each_account_of_a_shared_log_has_a_file_of_its_own(cut_run: str) -> Non
             file_of(cut_run, "other").unlink()
 
 
+def another_appends(log: Log) -> None:
+    """Have the account ``other`` put something on the record."""
+    account = TradingAccount.named("other")
+    for recorded in log.history(account.id):
+        account.apply(recorded.event)
+    account.note(Stamp(1, "engine", "c", "c"), Anomalous.COUNTERS_DISAGREE, "of the other account")
+    log.append(account)
+
+
 def test_sums_are_kept_although_another_account_appends_meanwhile(
     cut_run: str, tmp_path: Path
 ) -> None:
     with Log.open(cut_run, exclusive=False) as log:
         kept = start_cache.read(log, ACCOUNT)
-        log.append(Sample(1).happen())
+        another_appends(log)
         assert start_cache.write(log, ACCOUNT, kept)
         assert start_cache.read(log, ACCOUNT).position == kept.position < log.head().position
+
+
+def test_nothing_is_kept_that_another_accounts_events_are_missing_from(cut_run: str) -> None:
+    """A running engine passes over them, and sums without them would not be those of the log."""
+    with started(cut_run) as simulation, Log.open(cut_run, exclusive=False) as other:
+        desk = simulation.engine.desk
+        assert keep(desk) is not None
+        another_appends(other)
+        simulation.engine._control.attend(at_once=True)
+        assert desk.seen == other.head().position
+        desk.usage.position = desk.books.position = desk.seen
+        assert keep(desk) is None
+    with started(cut_run) as simulation:
+        assert simulation.engine.desk.in_order
+        assert keep(simulation.engine.desk) is not None
