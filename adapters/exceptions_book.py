@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
+from ..domain.account import TradingAccount
 from ..domain.ops.base import OpsRecord
-from ..domain.ops.exceptions import Disposition
+from ..domain.ops.exceptions import ExceptionKind
 from ..domain.principals import Principal
+from ..domain.reasons import Disposition
 from ..domain.supervision import Moment, Supervision
 from ..domain.supervision.exceptions import HOUR_NS, ExceptionBook, Held, Raised
 from ..projections.raised import RaisedExceptions, raised_by_findings, raised_by_records
+from ..projections.reconciliation import SETTLED_BY_A_PERSON, Reconciliation
 from ..projections.runner import follow
 from ..projections.surveillance import Surveillance
+from .account_record import AccountRecord
 from .storage.log import Log
 from .storage.ops_log import OpsLog
 from .supervising import Supervisor
@@ -64,8 +70,42 @@ class Exceptions:
         def make(state: Supervision, me: Principal, when: Moment) -> Sequence[OpsRecord]:
             return self._book().close(state, me, id, disposition, text, when)
 
-        self._supervisor.decide(make)
-        return self._book().one(id, self._supervisor.now)
+        held = self._book().one(id, self._supervisor.now)
+        if held.is_open or not self._settle(held):
+            self._supervisor.decide(make)
+        held = self._book().one(id, self._supervisor.now)
+        self._settle(held)
+        return held
+
+    def _settle(self, held: Held) -> bool:
+        """Have the log say that an anomaly is settled whose exception is closed; whether it did.
+
+        An exception that was closed by a process that ended before is settled by closing it again.
+        """
+        closed, places = held.closed, held.raised.positions
+        if closed is None or held.raised.kind is not ExceptionKind.ANOMALY:
+            return False
+        store, told = self._supervisor.store, Reconciliation()
+        with Log.open(store, writer=False) as log:
+            follow([told], log.events(upto=log.head().position))
+        waiting = [
+            one
+            for one in told.anomalies()
+            if one.position in places and one.kind in SETTLED_BY_A_PERSON
+        ]
+        for one in waiting:
+            record = AccountRecord(store, one.account)
+            stamp = record.stamp(f"person:{closed.actor}", f"exception/{held.raised.id[:24]}")
+            fields: dict[str, Any] = {
+                "account": one.account,
+                "place": one.position,
+                "kind": one.kind,
+                "subject": one.subject,
+                "disposition": closed.disposition,
+                "reason": closed.text,
+            }
+            record.append(partial(TradingAccount.settle, stamp=stamp, **fields))
+        return bool(waiting)
 
     def _book(self) -> ExceptionBook:
         store = self._supervisor.store

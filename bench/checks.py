@@ -3,7 +3,9 @@
     python -m bench.checks [--rounds N] [--calls N] [--json]
 
 A decision that passes makes every pre-trade check in `plan_decision`; a step that sends an order
-passes the guard (bounds, bands, auctions, marks) and the broker's order terms. Nothing is written.
+passes the guard (bounds, bands, auctions, marks) and the broker's order terms. Live, both look at
+control as the records have it then: who runs the engine, whether live is permitted, and which
+strategies are approved. Nothing is written.
 Time is the processor's, so that a busy machine does not count. The aim is under 200 µs a decision.
 """
 
@@ -14,15 +16,28 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from fillwright.adapters.changing import Changes, hours_ns
+from fillwright.adapters.clocks import SystemClock
+from fillwright.adapters.control_tail import ControlTail
+from fillwright.adapters.engine.permits import Permit
+from fillwright.adapters.live_strategies import LiveStrategies
+from fillwright.adapters.permissions import LIVE_SCOPE
+from fillwright.adapters.run_permission import RunPermission
+from fillwright.adapters.storage.log import Log
+from fillwright.adapters.supervising import Caller, Supervisor, token_hash
 from fillwright.domain.decision import Decision, ExecutionStrategy, TradeAction
 from fillwright.domain.guard import constrain
 from fillwright.domain.limits import Limits
 from fillwright.domain.market import PriceBand, TradingState
+from fillwright.domain.ops.control import ChangeKind
 from fillwright.domain.order_terms import Phase, not_offered
 from fillwright.domain.planning.facts import DEFAULT_RULES, Facts, Planned
 from fillwright.domain.planning.inputs import PlanningInputs
@@ -30,12 +45,15 @@ from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.planning.pretrade import Trial, general_checks
 from fillwright.domain.planning.pretrade_size import sized_checks, sized_trial
 from fillwright.domain.planning.terms import Start
+from fillwright.domain.plan import StrategyParameters
 from fillwright.domain.ports import NANOS, OrderRequest, OrderType, Side, TimeInForce
+from fillwright.domain.principals import Principal, Role
 from fillwright.domain.strategies.contract import Place, Step
 from tools import event_examples as examples
 
 AIM_MICROSECONDS: Final = 200.0
 CALLS: Final = 2_000
+WHOLE: Final = "whole plan, sizes and prices included"
 ROUNDS: Final = 7
 
 
@@ -111,12 +129,47 @@ def measured(calls: int, rounds: int) -> dict[str, Any]:
         "checks of a quantity": lambda: sized_checks(sized),
         "guard of a step": guard,
         "order terms": lambda: not_offered("alpaca", request, Phase.REGULAR),
-        "whole plan, sizes and prices included": lambda: plan_decision(
-            decision, facts, examples.INSTRUCTION
-        ),
+        WHOLE: lambda: plan_decision(decision, facts, examples.INSTRUCTION),
     }
+    with TemporaryDirectory() as folder, live_permits(Path(folder) / "log.db") as permits:
+        parts["permission and approval, looked up"] = lambda: [p.why_not("twap") for p in permits]
+        return costs_of(parts, calls, rounds)
+
+
+@contextmanager
+def live_permits(store: Path) -> Iterator[tuple[Permit, ...]]:
+    """What an engine looks at that trades live on a store with principals, where all is permitted."""
+    people = [
+        Principal(name=name, person=name, roles=tuple(Role), token_sha256=token_hash(name))
+        for name in ("kim", "ada")
+    ]
+    Log.open(str(store)).close()
+    kim, ada = (Caller.with_token(one.name) for one in people)
+    evidence = store.with_name("evidence.json")
+    evidence.write_text("{}")
+    with Supervisor(str(store), kim) as first, Supervisor(str(store), ada) as second:
+        first.begin(people)
+        asking, deciding = Changes(first), Changes(second)
+        live = asking.propose(ChangeKind.LIVE, LIVE_SCOPE, "bench", hours_ns(1))
+        terms = StrategyParameters()
+        twap = asking.propose_strategy("twap", terms, evidence, 0, "bench", hours_ns(1))
+        for change in (live, twap):
+            deciding.approve(change.id, "bench")
+    with Log.open(str(store)) as log, ControlTail(log) as tail:
+        now = SystemClock().now
+        permits = (
+            RunPermission(tail, "main", kim, now, is_live=True),
+            LiveStrategies(tail, terms, now),
+        )
+        if any(permit.why_not("twap") is not None for permit in permits):
+            raise SystemExit("the example is not permitted")
+        yield permits
+
+
+def costs_of(parts: Mapping[str, Callable[[], object]], calls: int, rounds: int) -> dict[str, Any]:
+    """The cost of each part, and of all checks together."""
     costs = {name: round(microseconds(call, calls, rounds), 1) for name, call in parts.items()}
-    checks = sum(costs[name] for name in list(parts)[:4])
+    checks = sum(cost for name, cost in costs.items() if name != WHOLE)
     return {
         "microseconds": costs,
         "all checks": round(checks, 1),

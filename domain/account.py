@@ -47,6 +47,7 @@ class TradingAccount(Aggregate):
         self.closed_sessions: set[str] = set()
         self.captured: set[tuple[str, str, int, int]] = set()
         self.foreign: set[str] = set()
+        self.settled: set[int] = set()
         self.starts = 0
 
     @classmethod
@@ -333,6 +334,12 @@ class TradingAccount(Aggregate):
             bound=bound,
         )
 
+    def settle(self, stamp: e.Stamp, **fields: Any) -> None:
+        """Record that a person has settled an anomaly (fields of ``AnomalySettled``), once."""
+        invariant(stamp.actor.startswith("person:"), "a person settles an anomaly")
+        if fields["place"] not in self.settled:
+            self._record(e.AnomalySettled, stamp, **fields)
+
     def is_killed(self, symbol: str, strategy: str) -> str | None:
         """The blocked scope that covers this symbol and strategy, or None."""
         scopes = scopes_covering(symbol, strategy)
@@ -367,6 +374,8 @@ class TradingAccount(Aggregate):
             self.fees[event.session_date] = event
         elif isinstance(event, e.EngineStarted):
             self.starts += 1
+        elif isinstance(event, e.AnomalySettled):
+            self.settled.add(event.place)
         elif isinstance(event, e.ForeignExecution):
             self.foreign.add(event.execution_id)
         elif isinstance(event, e.MarketDataCaptured):

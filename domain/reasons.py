@@ -120,6 +120,16 @@ class Check(Record):
     note: str = ""
 
 
+class Disposition(StrEnum):
+    """What an exception or an anomaly turned out to be."""
+
+    EXPLAINED = "explained"
+    CORRECTED = "corrected"
+    FALSE_ALARM = "false_alarm"
+    ACCEPTED = "accepted"
+    REPORTED = "reported"
+
+
 class Anomalous(StrEnum):
     """What was odd, recorded and never dropped."""
 

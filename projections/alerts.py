@@ -133,7 +133,7 @@ def current_alerts(
     entries = book.instructions().values()
     judged = summary if summary is not None else summarise(entries)
     found = [
-        *_instructions(entries, now, thresholds),
+        *_instructions(entries, now, thresholds, reconciliation),
         *_averages(judged, thresholds),
         *_over_caps(limits),
         *_nearly_used(limits, thresholds),
@@ -146,12 +146,20 @@ def current_alerts(
 
 
 def _instructions(
-    entries: Iterable[Followed], now: int, thresholds: AlertThresholds
+    entries: Iterable[Followed],
+    now: int,
+    thresholds: AlertThresholds,
+    reconciliation: Reconciliation,
 ) -> Iterator[Alert]:
     for entry in entries:
         it = entry.instruction
         yield from _orders(entry, now, thresholds)
-        if it.plan is not None and it.overfilled:
+        settled = (str(it.id), *it.orders)
+        if (
+            it.plan is not None
+            and it.overfilled
+            and not reconciliation.is_settled(Anomalous.OVERFILL, settled)
+        ):
             yield Alert(
                 AlertKind.OVERFILL,
                 Severity.CRITICAL,

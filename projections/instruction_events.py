@@ -64,6 +64,7 @@ ACCOUNT_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
     e.MarketDataCaptured,
     e.ForeignExecution,
     e.AccountAnomaly,
+    e.AnomalySettled,
     e.SubjectRedacted,
 )
 """Every event of an account's stream, and those that stand alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
@@ -58,6 +58,12 @@ class Noted(NamedTuple):
     at: int
 
 
+SETTLED_BY_A_PERSON: Final = frozenset(
+    {Anomalous.OVERFILL, Anomalous.STRATEGY_OVERREACH, Anomalous.USAGE_OVER_CAP}
+)
+"""What nothing but a person's word settles."""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The last time our record was compared with the broker's (ns UTC)."""
@@ -83,6 +89,7 @@ class _Account:
         self.anomalies: list[OpenAnomaly] = []
         self.kills: dict[str, tuple[str, int]] = {}
         self.last: Comparison | None = None
+        self.settled: set[tuple[Anomalous, str]] = set()
         self.sessions: dict[str, SessionStanding] = {}
         self.unexplained: dict[str, tuple[e.Break, int]] = {}
 
@@ -102,11 +109,11 @@ class Reconciliation(Projection):
 
     An anomaly is settled by a later comparison without a break when it is of a kind that agreement
     explains; a mere note ends with its session; an overfill, a strategy that overreached or usage
-    over a cap stays until the log says otherwise, because a person has to look at it.
+    over a cap stays until a person has settled it.
     """
 
     name: ClassVar[str] = "reconciliation"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(self, history: History | None = None) -> None:
         super().__init__()
@@ -138,6 +145,17 @@ class Reconciliation(Projection):
         """Unsettled anomalies, in the order of the log."""
         found = (open for account in self._accounts.values() for open in account.anomalies)
         return tuple(sorted(found))
+
+    def is_settled(self, kind: Anomalous, subjects: Collection[str]) -> bool:
+        """Whether a person settled such anomalies of one of these, and none came after."""
+        found = {
+            subject
+            for account in self._accounts.values()
+            for settled, subject in account.settled
+            if settled is kind and subject in subjects
+        }
+        waiting = {one.subject for one in self.anomalies() if one.kind is kind}
+        return bool(found) and not waiting & set(subjects)
 
     def kills(self) -> tuple[tuple[str, str, str, int], ...]:
         """Blocks in force as (account, scope, reason, since)."""
@@ -210,6 +228,11 @@ class Reconciliation(Projection):
         subject = event.symbol or self._name(stream)
         self.note(stream, Noted(event.kind, event.detail, subject, event.record_time))
 
+    def _settled(self, event: e.AnomalySettled) -> None:
+        account = self._account(event.originator_id)
+        account.anomalies = [one for one in account.anomalies if one.position != event.place]
+        account.settled.add((event.kind, event.subject))
+
     def _received(self, event: e.DecisionReceived) -> None:
         self._home[event.originator_id] = self.named(event.account)
 
@@ -252,6 +275,11 @@ class Reconciliation(Projection):
         return {
             "breaks": self.breaks(),
             "anomalies": self.anomalies(),
+            "settled": {
+                self._name(id): sorted(account.settled)
+                for id, account in self._accounts.items()
+                if account.settled
+            },
             "kills": self.kills(),
             "sessions": [(*key, *standing) for key, standing in self.sessions().items()],
             "last": {self._name(id): account.last for id, account in self._accounts.items()},
@@ -268,6 +296,7 @@ class Reconciliation(Projection):
         e.KillSwitchEngaged: _killed,
         e.KillSwitchReleased: _revived,
         e.AccountAnomaly: _account_anomaly,
+        e.AnomalySettled: _settled,
         e.DecisionReceived: _received,
         e.InstructionAnomaly: _instruction_anomaly,
     }

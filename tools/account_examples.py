@@ -12,7 +12,7 @@ from fillwright.domain.instruments import Instrument
 from fillwright.domain.limits import Limits
 from fillwright.domain.planning.facts import PlanningRules
 from fillwright.domain.ports import AccountKind, Side
-from fillwright.domain.reasons import Anomalous
+from fillwright.domain.reasons import Anomalous, Disposition
 from fillwright.domain.statement import LineBreak
 from fillwright.domain.switching import SwitchingRules
 
@@ -238,5 +238,14 @@ def account_examples() -> list[e.DomainEvent]:
             symbol="BAC",
             value=D("250100.00"),
             bound=D("250000.00"),
+        ),
+        e.AnomalySettled(
+            **own,
+            account=ACCOUNT,
+            place=17,
+            kind=Anomalous.OVERFILL,
+            subject="fw-example-1",
+            disposition=Disposition.ACCEPTED,
+            reason="kept: within the day's plan",
         ),
     ]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ...domain.ops.exceptions import Disposition, ExceptionKind
+from ...domain.ops.exceptions import ExceptionKind
+from ...domain.reasons import Disposition
 from ...domain.supervision.exceptions import DUE_HOURS_MAX
 from .options import JsonOption, StoreOption, store_of
 

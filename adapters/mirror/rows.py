@@ -237,6 +237,7 @@ SAYS: Final[dict[type[e.DomainEvent], Callable[[Any], Row]]] = {
     e.InstructionCancelled: _cancelled,
     e.InstructionAnomaly: _anomaly,
     e.AccountAnomaly: _anomaly,
+    e.AnomalySettled: lambda event: {"anomaly": event.kind.value, "detail": event.reason},
     e.LimitChanged: _limits,
     e.SessionOpened: _opened,
     e.SessionClosed: _opened,

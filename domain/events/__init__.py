@@ -5,6 +5,7 @@ from __future__ import annotations
 from .account import (
     AccountAnomaly,
     AccountStatusRecorded,
+    AnomalySettled,
     Break,
     EngineStarted,
     ForeignExecution,
@@ -74,6 +75,7 @@ __all__ = [
     "RAW_MAX",
     "AccountAnomaly",
     "AccountStatusRecorded",
+    "AnomalySettled",
     "Break",
     "BreakOrigin",
     "CorporateActionRecorded",

@@ -14,7 +14,7 @@ from ..market import Record
 from ..money import CurrencyCode, Money, Price, Shares, SignedShares
 from ..planning.facts import PlanningRules
 from ..ports import AccountKind, Side
-from ..reasons import Anomalous
+from ..reasons import Anomalous, Disposition
 from ..switching import SwitchingRules
 from .base import DomainEvent
 
@@ -235,3 +235,20 @@ class AccountAnomaly(DomainEvent):
     symbol: str | None = None
     value: Decimal | None = None
     bound: Decimal | None = None
+
+
+class AnomalySettled(DomainEvent):
+    """A person has settled an anomaly that nothing settles by itself: its alert is over.
+
+    ``place`` is the anomaly's position in the log, ``subject`` the order, instruction or symbol
+    that it is about. The exception about it was closed with the same ``disposition`` and text.
+    """
+
+    TOPIC: ClassVar[str] = "AnomalySettled"
+
+    account: str
+    place: Annotated[int, Field(ge=1)]
+    kind: Anomalous
+    subject: Annotated[str, Field(max_length=200)]
+    disposition: Disposition
+    reason: Annotated[str, Field(min_length=1, max_length=500)]

@@ -7,6 +7,7 @@ never moves a position of the log they speak of.
 
 from __future__ import annotations
 
+from ..reasons import Disposition
 from .alerting import AlertCleared, AlertNotified, AlertRaised
 from .base import OPS_CATALOGUE, OPS_UPCASTERS, OpsRecord
 from .clocks import ClockHealth, ClockMeasured
@@ -21,7 +22,7 @@ from .control import (
     PrincipalsInForce,
     StrategyApproved,
 )
-from .exceptions import Disposition, ExceptionAssigned, ExceptionClosed, ExceptionKind
+from .exceptions import ExceptionAssigned, ExceptionClosed, ExceptionKind
 from .integrity import Anchored, VerificationDone
 from .reporting import REPORT_KINDS, CommentaryWritten, ReportIssued, ReviewRecorded
 from .stopping import EngineStopped, StopRequested

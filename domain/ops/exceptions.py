@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from ..principals import Name
+from ..reasons import Disposition
 from .base import OpsRecord, Sha256Hex
 from .control import Text
 
@@ -23,16 +24,6 @@ class ExceptionKind(StrEnum):
     OVERRIDE = "override"
     BREAK = "break"
     SURVEILLANCE = "surveillance"
-
-
-class Disposition(StrEnum):
-    """What an exception turned out to be."""
-
-    EXPLAINED = "explained"
-    CORRECTED = "corrected"
-    FALSE_ALARM = "false_alarm"
-    ACCEPTED = "accepted"
-    REPORTED = "reported"
 
 
 class ExceptionAssigned(OpsRecord):

@@ -16,13 +16,13 @@ from ..ops.base import OpsRecord
 from ..ops.control import TEXT_MAX, ChangeKind
 from ..ops.exceptions import (
     POSITIONS_MAX,
-    Disposition,
     ExceptionAssigned,
     ExceptionClosed,
     ExceptionKind,
 )
 from ..ports import NANOS
 from ..principals import AccessDenied, Principal, PrincipalKind, Role
+from ..reasons import Disposition
 from .registry import Moment, Supervision, head_of, need
 
 HOUR_NS: Final = 3_600 * NANOS

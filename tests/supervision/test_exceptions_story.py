@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from fillwright.adapters.exceptions_book import book_of
@@ -12,6 +14,7 @@ from fillwright.domain import events as e
 from fillwright.domain import ops
 from fillwright.domain.account import TradingAccount
 from fillwright.domain.ids import account_stream_id
+from fillwright.domain.instruction import Instruction
 from fillwright.domain.ports import NANOS
 from fillwright.domain.reasons import Anomalous
 from fillwright.domain.supervision.exceptions import DUE_NS, Urgency
@@ -45,6 +48,69 @@ def listed(house: House, *options: object, by: str = "eve") -> list[dict[str, An
 def close(house: House, by: str, id: str) -> Any:
     text = ("--disposition", "explained", "--text", "looked at with the broker")
     return house.by(by, "exceptions", "close", id, *text, "--json")
+
+
+def overfill(house: House) -> list[int]:
+    """The venue executes five shares beyond an order of ours, which the strategy had overreached.
+
+    Gives the places of both anomalies.
+    """
+    with Log.open(str(house.store), exclusive=False) as log:
+        first = next(r.event for r in log.events() if isinstance(r.event, e.OrderFilled))
+        instruction = Instruction.replay(log.stream(first.originator_id))
+        order = instruction.orders[first.report.client_order_id]
+        last = max(r.event.record_time for r in log.events())
+        stamp = e.Stamp(last + NANOS, "engine", str(instruction.id), "test")
+        instruction.note(stamp, Anomalous.STRATEGY_OVERREACH, "more than was left")
+        more = replace(
+            first.report,
+            execution_id="beyond",
+            last_qty=Decimal(5),
+            cum_qty=order.cum_qty + 5,
+            market_time=last,
+        )
+        instruction.report(stamp, more)
+        log.append(instruction)
+        kinds = (Anomalous.STRATEGY_OVERREACH, Anomalous.OVERFILL)
+        return [
+            r.position
+            for r in log.events()
+            if isinstance(r.event, e.InstructionAnomaly) and r.event.kind in kinds
+        ]
+
+
+def alerts(house: House) -> list[str]:
+    found = house.by("eve", "status", "--json").json["alerts"]
+    told = [(one["kind"], one["detail"]) for one in found]
+    odd = [text for kind, text in told if kind == "anomaly" and "strategy_overreach" in text]
+    return [kind for kind, _ in told if kind != "anomaly"] + ["strategy_overreach"] * len(odd)
+
+
+def test_an_overfill_and_an_overreach_are_settled_by_a_person_and_their_alerts_are_over(
+    house: House,
+) -> None:
+    house.set_up()
+    before = alerts(house)
+    places = overfill(house)
+    assert len(places) == 2
+    raised = set(alerts(house)) - set(before)
+    assert raised == {"overfill", "strategy_overreach"}
+    found = listed(house, "--kind", "anomaly")
+    ids = [one["exception"] for one in found if set(one["positions"]) & set(places)]
+    assert [close(house, "rob", id).code for id in ids] == [DENIED, DENIED]
+    assert set(alerts(house)) >= raised
+    assert [close(house, "kim", id).code for id in ids] == [0, 0]
+    assert close(house, "kim", ids[0]).code == 2, "it is closed"
+    assert alerts(house) == before
+    with Log.open(str(house.store), writer=False) as log:
+        settled = [r.event for r in log.events() if isinstance(r.event, e.AnomalySettled)]
+    assert sorted(one.place for one in settled) == places
+    assert {(one.actor, one.disposition.value, one.reason) for one in settled} == {
+        ("person:kim", "explained", "looked at with the broker")
+    }
+    assert house.by("eve", "verify").code in (0, 5)
+    assert overfill(house)[2:], "the venue does it again"
+    assert set(alerts(house)) >= {"overfill"}
 
 
 def iso(at: int) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from pydantic import ValidationError
 
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.limits import Limits
@@ -28,7 +29,7 @@ from fillwright.domain.ops.control import (
     ChangeRejected,
     PrincipalsInForce,
 )
-from fillwright.domain.ops.exceptions import Disposition, ExceptionClosed, ExceptionKind
+from fillwright.domain.ops.exceptions import ExceptionClosed, ExceptionKind
 from fillwright.domain.principals import (
     AccessDenied,
     Principal,
@@ -36,8 +37,9 @@ from fillwright.domain.principals import (
     Role,
     is_tightening,
 )
+from fillwright.domain.reasons import Disposition
 from fillwright.domain.supervision import ChangeTerms, Moment, Supervision
-from fillwright.domain.supervision.changes import APPROVERS
+from fillwright.domain.supervision.changes import APPROVERS, PROPOSERS, TIGHTENERS, WITHDRAWERS
 from fillwright.domain.supervision.effects import principals_content, take_effect
 from fillwright.domain.supervision.exceptions import ExceptionBook, Raised, Urgency
 from fillwright.domain.supervision.limit_changes import limit_change, limits_after
@@ -53,15 +55,13 @@ RELEASES = (ChangeKind.RELEASE_KILL, ChangeKind.LIVE, ChangeKind.CLOSE_BREAK)
 
 
 def who(name: str, roles: Sequence[Role]) -> Principal:
-    allowed = {
-        PrincipalKind.AGENT: (Role.READ, Role.SUBMIT),
-        PrincipalKind.SERVICE: (Role.READ, Role.SUBMIT, Role.TRADE),
-    }
-    kind = KINDS.get(name, PrincipalKind.PERSON)
-    kept = tuple(role for role in roles if role in allowed.get(kind, tuple(Role)))
-    return Principal(
-        name=name, person=PERSONS[name], kind=kind, roles=kept or (Role.READ,), user=name
-    )
+    """A principal with these roles, or with those of them that its kind may have."""
+    kind, person = KINDS.get(name, PrincipalKind.PERSON), PERSONS[name]
+    try:
+        return Principal(name=name, person=person, kind=kind, roles=tuple(roles), user=name)
+    except ValidationError:
+        kept = tuple(role for role in roles if role in (Role.READ, Role.SUBMIT)) or (Role.READ,)
+        return Principal(name=name, person=person, kind=kind, roles=kept, user=name)
 
 
 role_sets = st.lists(st.sampled_from(list(Role)), unique=True, min_size=1).map(tuple)
@@ -120,6 +120,12 @@ class NoWayRound(RuleBasedStateMachine):
     def time_passes(self, hours: int) -> None:
         """Also back: somebody sets the clock of the machine."""
         self.at = max(1, self.at + hours * HOUR)
+
+    @rule(by=names)
+    def set_up_again(self, by: str) -> None:
+        """Whoever has the store tries to begin anew with all power."""
+        people = [who("rob", tuple(Role)), who("ada", (Role.ADMIN,)), who("kim", (Role.ADMIN,))]
+        assert not self.attempt(lambda: self.state.set_first(people, by, self.when))
 
     @rule()
     def everything_is_read_again(self) -> None:
@@ -217,6 +223,8 @@ class NoWayRound(RuleBasedStateMachine):
                 lambda: self.state.apply_change(self.me(by), change, "use", self.when)
             )
             if made and asked.kind in (ChangeKind.LIMITS, ChangeKind.SHORT, ChangeKind.UNRESTRICT):
+                now, seen = self.limits.model_dump(mode="json"), json.loads(asked.content)["from"]
+                assert {name: now[name] for name in seen} == seen
                 if asked.alone:
                     assert not loosened(self.limits, new)
                 self.limits = new
@@ -264,6 +272,57 @@ class NoWayRound(RuleBasedStateMachine):
         self.use(people[3], change)
         return change
 
+    @rule(
+        people=st.tuples(names, names, names),
+        what=st.sampled_from(RELEASES),
+        scope=st.sampled_from(SCOPES),
+        loser=st.integers(0, 1),
+        keeps=role_sets,
+    )
+    def one_behind_it_loses_roles_meanwhile(
+        self,
+        people: tuple[str, str, str],
+        what: ChangeKind,
+        scope: str,
+        loser: int,
+        keeps: tuple[Role, ...],
+    ) -> None:
+        """Who proposed or who approved may do less before it goes on."""
+        change = self.propose(people[0], what, scope, 2)
+        if loser == 0:
+            self.narrow(people[0], keeps)
+        self.approve(people[1], change)
+        if loser == 1:
+            self.narrow(people[1], keeps)
+        self.use(people[2], change)
+
+    @rule(
+        people=st.tuples(names, names, names),
+        wanted=st.tuples(role_sets, role_sets),
+        values=st.tuples(st.integers(0, 1), st.integers(0, 1)),
+    )
+    def two_changes_start_from_the_same(
+        self,
+        people: tuple[str, str, str],
+        wanted: tuple[tuple[Role, ...], tuple[Role, ...]],
+        values: tuple[int, int],
+    ) -> None:
+        """Both are approved; what the second starts from is not in force any more."""
+        field = "trades_max_per_day"
+        limits = [self.propose_limits(people[0], field, one, False, 2) for one in values]
+        asked = [self.propose_principals("kim", people[1], one, 2) for one in wanted]
+        for change in (*limits, *asked):
+            self.approve("ada", change)
+        for change in (*limits, *asked):
+            self.use(people[2], change)
+            self.use("kim", change)
+
+    def narrow(self, name: str, keeps: tuple[Role, ...]) -> None:
+        """Take roles away from somebody, as one admin can."""
+        by = "ada" if name == "kim" else "kim"
+        left = tuple(role for role in self.state.principals[name].roles if role in keeps)
+        self.use(by, self.propose_principals(by, name, left or (Role.READ,), 2))
+
     @rule(by=names, which=st.integers(0, 2))
     def close_an_exception(self, by: str, which: int) -> None:
         id = str(which) * 64
@@ -300,13 +359,21 @@ class NoWayRound(RuleBasedStateMachine):
         approved: dict[str, ChangeApproved] = {}
         applied: dict[str, int] = {}
         rejected: set[str] = set()
+        closed: set[str] = set()
         people: dict[str, Principal] = {}
         for record in self.records:
             if isinstance(record, PrincipalsInForce):
+                if record.change:
+                    seen = json.loads(proposed[record.change].content)["from"]
+                    assert seen == [one.model_dump(mode="json") for one in people.values()]
                 people = {one.name: one for one in record.principals}
                 admins = {one.identity for one in people.values() if Role.ADMIN in one.roles}
                 assert len(admins) >= 2
             elif isinstance(record, ChangeProposed):
+                assert record.change not in proposed
+                asking = TIGHTENERS if record.is_tightening else PROPOSERS
+                needed = asking.get(record.kind, APPROVERS[record.kind])
+                assert set(people[record.actor].roles) & set(needed)
                 proposed[record.change] = record
             elif isinstance(record, ChangeApproved):
                 what, me = proposed[record.change], people[record.actor]
@@ -317,12 +384,20 @@ class NoWayRound(RuleBasedStateMachine):
                 assert me.kind is PrincipalKind.PERSON
                 if not what.is_tightening:
                     assert set(me.roles) & set(APPROVERS[what.kind])
+                    asker = people[what.actor]
+                    assert asker.identity == what.person.casefold()
+                    assert set(asker.roles) & set(PROPOSERS[what.kind])
                     assert record.person.casefold() != what.person.casefold()
                 approved[record.change] = record
             elif isinstance(record, ChangeRejected):
+                what, me = proposed[record.change], people[record.actor]
+                is_own = record.person.casefold() == what.person.casefold()
+                may = PROPOSERS[what.kind] if is_own else WITHDRAWERS[what.kind]
+                assert set(me.roles) & set(may)
                 rejected.add(record.change)
             elif isinstance(record, ChangeApplied):
                 what, by = proposed[record.change], approved[record.change]
+                assert set(people[record.actor].roles) & set(PROPOSERS[what.kind])
                 assert record.change not in rejected
                 assert record.record_time < what.expires_at
                 assert by.record_time <= record.record_time
@@ -331,6 +406,9 @@ class NoWayRound(RuleBasedStateMachine):
                     assert by.person.casefold() != what.person.casefold()
                 if what.kind is not ChangeKind.LIVE:
                     assert applied[record.change] == 1
+            elif isinstance(record, ExceptionClosed):
+                assert record.exception not in closed
+                closed.add(record.exception)
         times = [record.record_time for record in self.records]
         assert times == sorted(times)
 
