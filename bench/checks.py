@@ -39,13 +39,13 @@ from fillwright.domain.limits import Limits
 from fillwright.domain.market import PriceBand, TradingState
 from fillwright.domain.ops.control import ChangeKind
 from fillwright.domain.order_terms import Phase, not_offered
+from fillwright.domain.plan import StrategyParameters
 from fillwright.domain.planning.facts import DEFAULT_RULES, Facts, Planned
 from fillwright.domain.planning.inputs import PlanningInputs
 from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.planning.pretrade import Trial, general_checks
 from fillwright.domain.planning.pretrade_size import sized_checks, sized_trial
 from fillwright.domain.planning.terms import Start
-from fillwright.domain.plan import StrategyParameters
 from fillwright.domain.ports import NANOS, OrderRequest, OrderType, Side, TimeInForce
 from fillwright.domain.principals import Principal, Role
 from fillwright.domain.strategies.contract import Place, Step
@@ -138,7 +138,7 @@ def measured(calls: int, rounds: int) -> dict[str, Any]:
 
 @contextmanager
 def live_permits(store: Path) -> Iterator[tuple[Permit, ...]]:
-    """What an engine looks at that trades live on a store with principals, where all is permitted."""
+    """What an engine that trades live looks at, on a store where all of it is permitted."""
     people = [
         Principal(name=name, person=name, roles=tuple(Role), token_sha256=token_hash(name))
         for name in ("kim", "ada")

@@ -64,7 +64,7 @@ def overfill(house: House) -> list[int]:
         instruction.note(stamp, Anomalous.STRATEGY_OVERREACH, "more than was left")
         more = replace(
             first.report,
-            execution_id="beyond",
+            execution_id=f"beyond-{order.cum_qty}",
             last_qty=Decimal(5),
             cum_qty=order.cum_qty + 5,
             market_time=last,
