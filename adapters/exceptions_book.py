@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from ..domain.account import TradingAccount
 from ..domain.ops.base import OpsRecord
@@ -21,6 +21,9 @@ from .account_record import AccountRecord
 from .storage.log import Log
 from .storage.ops_log import OpsLog
 from .supervising import Supervisor
+
+ABOUT: Final = ("ExceptionAssigned", "ExceptionClosed", "ExceptionEscalated")
+"""Records of what people did about exceptions."""
 
 
 def raised_in(log: Log, ops: OpsLog, upto: int | None = None) -> list[Raised]:
@@ -39,7 +42,7 @@ def raised_in(log: Log, ops: OpsLog, upto: int | None = None) -> list[Raised]:
 def book_of(log: Log, ops: OpsLog) -> ExceptionBook:
     """The book as of now."""
     made = ExceptionBook(raised_in(log, ops))
-    for recorded in ops.records(topics=("ExceptionAssigned", "ExceptionClosed")):
+    for recorded in ops.records(topics=ABOUT):
         made.apply(recorded.record)
     return made
 
@@ -63,6 +66,10 @@ class Exceptions:
 
         self._supervisor.decide(make)
         return self._book().one(id, self._supervisor.now)
+
+    def escalate(self) -> tuple[OpsRecord, ...]:
+        """Put on record what is overdue and was not said yet; raises AccessDenied."""
+        return self._supervisor.decide(lambda s, me, when: self._book().escalate(s, me, when))
 
     def close(self, id: str, disposition: Disposition, text: str) -> Held:
         """Close an exception; raises AccessDenied and InvalidInput."""

@@ -41,6 +41,7 @@ TOPICS: Final = frozenset(
         "StrategyApproved",
         "ExceptionAssigned",
         "ExceptionClosed",
+        "ExceptionEscalated",
     }
 )
 """The records that control is decided from."""

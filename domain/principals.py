@@ -144,6 +144,7 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "exceptions list": _READ,
     "exceptions assign": _CONTROL,
     "exceptions close": _CONTROL,
+    "exceptions escalate": _DESK,
     "principals list": _READ,
     "alerts": _READ,
     "audit-pack": _READ,

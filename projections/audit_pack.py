@@ -146,7 +146,11 @@ class PackTables:
         for _, record in records:
             book.apply(record)
         at = max([self._latest, *(record.record_time for _, record in records)])
-        return [_held(one) for one in book.held(at) if self._is_within(one)]
+        return [
+            {**_held(one), "escalations": to_json(book.escalations(one.raised.id))}
+            for one in book.held(at)
+            if self._is_within(one)
+        ]
 
     def _is_within(self, held: Held) -> bool:
         raised = held.raised

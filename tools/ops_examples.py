@@ -81,6 +81,9 @@ def _supervised() -> list[ops.OpsRecord]:
             positions=(204, 211),
             closed_by_hand=True,
         ),
+        ops.ExceptionEscalated(
+            **_head(), exception=DIGEST, level=1, to="role:compliance", due_at=NOW
+        ),
         ops.ClockMeasured(
             **_head(),
             source="NTP, by the kernel (adjtimex)",

@@ -112,6 +112,29 @@ def assign(
 
 
 @exceptions_app.command()
+def escalate(store: StoreOption = None, json_output: JsonOption = False) -> None:
+    """Put on record which open exceptions are overdue and to whom they go, each step once.
+
+    Run it by a timer. Exit code 0 also when nothing is overdue.
+    """
+    from ..exceptions_book import Exceptions
+    from ..supervising import Supervisor
+    from . import output
+
+    output.log_to_stderr()
+    with Supervisor(store_of(store)) as supervisor:
+        made = Exceptions(supervisor).escalate()
+    rows = [one.model_dump(mode="json") for one in made]
+    if json_output:
+        output.print_json({"escalated": rows})
+        return
+    for row in rows:
+        output.print_line(f"{row['exception'][:12]} overdue, to {row['to']}")
+    if not rows:
+        output.print_line("nothing to escalate")
+
+
+@exceptions_app.command()
 def close(
     id: IdArgument,
     disposition: Annotated[

@@ -22,7 +22,7 @@ from .control import (
     PrincipalsInForce,
     StrategyApproved,
 )
-from .exceptions import ExceptionAssigned, ExceptionClosed, ExceptionKind
+from .exceptions import ExceptionAssigned, ExceptionClosed, ExceptionEscalated, ExceptionKind
 from .integrity import Anchored, VerificationDone
 from .reporting import REPORT_KINDS, CommentaryWritten, ReportIssued, ReviewRecorded
 from .stopping import EngineStopped, StopRequested
@@ -49,6 +49,7 @@ __all__ = [
     "EngineStopped",
     "ExceptionAssigned",
     "ExceptionClosed",
+    "ExceptionEscalated",
     "ExceptionKind",
     "OpsRecord",
     "PrincipalsInForce",

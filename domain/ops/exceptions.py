@@ -54,3 +54,18 @@ class ExceptionClosed(OpsRecord):
     originators: tuple[Annotated[str, Field(max_length=120)], ...] = ()
     positions: Annotated[tuple[int, ...], Field(max_length=POSITIONS_MAX)] = ()
     closed_by_hand: bool = False
+
+
+class ExceptionEscalated(OpsRecord):
+    """An open exception was overdue and went to another role beside its owner; once per step.
+
+    ``level`` is 1 when it was overdue, 2 when it was by as long again; ``due_at`` (ns UTC) is when
+    it was due then, ``to`` who it went to. ``actor`` is who looked.
+    """
+
+    TOPIC: ClassVar[str] = "ExceptionEscalated"
+
+    exception: Sha256Hex
+    level: Annotated[int, Field(ge=1, le=2)]
+    to: Annotated[str, Field(max_length=64)]
+    due_at: int

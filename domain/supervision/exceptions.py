@@ -18,6 +18,7 @@ from ..ops.exceptions import (
     POSITIONS_MAX,
     ExceptionAssigned,
     ExceptionClosed,
+    ExceptionEscalated,
     ExceptionKind,
 )
 from ..ports import NANOS
@@ -108,6 +109,7 @@ class ExceptionBook:
         self._raised = {one.id: one for one in raised}
         self._assigned: dict[str, ExceptionAssigned] = {}
         self._closed: dict[str, ExceptionClosed] = {}
+        self._escalated: dict[str, list[ExceptionEscalated]] = {}
 
     def apply(self, record: OpsRecord) -> None:
         """Bring the book forward by one record; one of something else changes nothing."""
@@ -115,6 +117,8 @@ class ExceptionBook:
             self._assigned[record.exception] = record
         elif isinstance(record, ExceptionClosed):
             self._closed.setdefault(record.exception, record)
+        elif isinstance(record, ExceptionEscalated):
+            self._escalated.setdefault(record.exception, []).append(record)
 
     def held(self, at: int) -> tuple[Held, ...]:
         """Every exception as of ``at`` (ns UTC), those due first in front."""
@@ -141,6 +145,10 @@ class ExceptionBook:
         late = 0 if ended <= due else min(1 + (ended - due - 1) // span, ESCALATIONS_MAX)
         to = f"role:{ESCALATED_TO[late - 1].value}" if late else None
         return Held(raised, owner, due, late, to, closed)
+
+    def escalations(self, id: str) -> tuple[ExceptionEscalated, ...]:
+        """How an exception was escalated, as recorded."""
+        return tuple(self._escalated.get(id, ()))
 
     # -- decisions -----------------------------------------------------------------------------
 
@@ -178,6 +186,30 @@ class ExceptionBook:
             owner=owner,
             due_at=due_at,
             reason=reason,
+        )
+
+    def escalate(
+        self, state: Supervision, by: Principal, when: Moment
+    ) -> tuple[ExceptionEscalated, ...]:
+        """Every step by which an open exception is overdue and that is not on record yet.
+
+        Raises:
+            AccessDenied: by somebody without the role.
+        """
+        state.require(by, "exceptions escalate")
+        return tuple(
+            ExceptionEscalated(
+                **head_of(when, by.name),
+                exception=held.raised.id,
+                level=level,
+                to=f"role:{ESCALATED_TO[level - 1].value}",
+                due_at=held.due_at,
+            )
+            for held in self.held(when.at)
+            if held.is_open
+            for level in range(1, held.escalated + 1)
+            if (held.due_at, level)
+            not in {(one.due_at, one.level) for one in self.escalations(held.raised.id)}
         )
 
     def close(

@@ -24,7 +24,7 @@ from ..ops.control import (
     PrincipalsInForce,
     StrategyApproved,
 )
-from ..ops.exceptions import ExceptionAssigned, ExceptionClosed
+from ..ops.exceptions import ExceptionAssigned, ExceptionClosed, ExceptionEscalated
 from ..principals import (
     SINGLE_OWNER,
     AccessDenied,
@@ -55,7 +55,13 @@ OWNER: Final = Principal(
 """Whoever has the store, while no principals are set up: every role, and nobody to ask."""
 
 
-TIMED: Final = (AccessGranted, AccessRefused, ExceptionAssigned, ExceptionClosed)
+TIMED: Final = (
+    AccessGranted,
+    AccessRefused,
+    ExceptionAssigned,
+    ExceptionClosed,
+    ExceptionEscalated,
+)
 """Records that change nothing here and behind which time does not go back either."""
 
 

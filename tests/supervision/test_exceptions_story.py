@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from fillwright.adapters.exceptions_book import book_of
+import pytest
+
+from fillwright.adapters.exceptions_book import Exceptions, book_of
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
+from fillwright.adapters.supervising import Caller, Supervisor
 from fillwright.domain import events as e
 from fillwright.domain import ops
 from fillwright.domain.account import TradingAccount
 from fillwright.domain.ids import account_stream_id
 from fillwright.domain.instruction import Instruction
 from fillwright.domain.ports import NANOS
+from fillwright.domain.principals import AccessDenied
 from fillwright.domain.reasons import Anomalous
 from fillwright.domain.supervision.exceptions import DUE_NS, Urgency
-from tests.supervision.conftest import House
+from tests.supervision.conftest import House, token
 
 DENIED = 6
 HOUR = 3_600 * NANOS
@@ -222,6 +226,53 @@ def test_overdue_exceptions_escalate_by_the_time_alone(house: House) -> None:
     assert seen == [(0, None), first, first, second, second]
     assert listed(house, "--kind", "break", "--at", str(at - 1)) == []
     assert len(listed(house, "--overdue", "--kind", "break", "--at", iso(at + 3 * span))) == 1
+
+
+@dataclass
+class At:
+    """A clock on the wall that stands where a test puts it."""
+
+    time: int
+
+    def now(self) -> int:
+        return self.time
+
+
+def test_each_step_of_an_escalation_is_on_record_once_and_anew_when_it_is_due_again(
+    house: House,
+) -> None:
+    house.set_up()
+    at = record(house, BREAK)
+    (one,) = listed(house, "--kind", "break", "--at", str(at))
+    span, clock = DUE_NS[Urgency.CRITICAL], At(at)
+
+    def escalated(name: str = "rob") -> list[tuple[int, str, int]]:
+        with Supervisor(str(house.store), Caller.with_token(token(name)), clock) as supervisor:
+            made = Exceptions(supervisor).escalate()
+        own = [r for r in made if isinstance(r, ops.ExceptionEscalated)]
+        return [(r.level, r.to, r.due_at) for r in own if r.exception == one["exception"]]
+
+    first, second = (1, "role:compliance", at + span), (2, "role:admin", at + span)
+    clock.time = max(at + span, now_of(house))
+    late = clock.time > at + 2 * span
+    assert escalated() == ([first, second] if late else [])
+    clock.time += 50 * span
+    assert escalated() == ([] if late else [first, second])
+    assert escalated() == [], "once each"
+    with pytest.raises(AccessDenied):
+        escalated("eve")
+    with Supervisor(str(house.store), Caller.with_token(token("kim")), clock) as supervisor:
+        due = Exceptions(supervisor).assign(one["exception"], "ada", 1, "knows it").due_at
+    assert escalated() == []
+    clock.time = due + 1
+    assert escalated() == [(1, "role:compliance", due)], "as it was due anew"
+    assert house.by("rob", "exceptions", "escalate", "--json").json["escalated"] == []
+
+
+def now_of(house: House) -> int:
+    """The time of the last record of control, behind which no decision goes back."""
+    with Supervisor(str(house.store), Caller.with_token(token("kim"))) as supervisor:
+        return supervisor.now
 
 
 def test_the_same_log_tells_the_same_exceptions(house: House) -> None:
