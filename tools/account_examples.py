@@ -149,6 +149,18 @@ def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
     ]
 
 
+def _settled(own: dict[str, Any]) -> e.AnomalySettled:
+    return e.AnomalySettled(
+        **own,
+        account=ACCOUNT,
+        place=17,
+        kind=Anomalous.OVERFILL,
+        subject="fw-example-1",
+        disposition=Disposition.ACCEPTED,
+        reason="kept: within the day's plan",
+    )
+
+
 def _foreign(own: dict[str, Any]) -> e.DomainEvent:
     return e.ForeignExecution(
         **own,
@@ -239,13 +251,5 @@ def account_examples() -> list[e.DomainEvent]:
             value=D("250100.00"),
             bound=D("250000.00"),
         ),
-        e.AnomalySettled(
-            **own,
-            account=ACCOUNT,
-            place=17,
-            kind=Anomalous.OVERFILL,
-            subject="fw-example-1",
-            disposition=Disposition.ACCEPTED,
-            reason="kept: within the day's plan",
-        ),
+        _settled(own),
     ]
