@@ -87,7 +87,7 @@ def _signed_off(event: e.SessionSignedOff) -> Told:
     return Told(f"session {event.session_date} signed off as final", event.reason)
 
 
-def _settled(event: e.AnomalySettled) -> Told:
+def _anomaly_settled(event: e.AnomalySettled) -> Told:
     what = f"{event.kind.value} of {event.subject} (event {event.place}) settled by a person"
     return Told(f"{what}: {event.disposition.value}", event.reason)
 
@@ -102,5 +102,5 @@ WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.FeesTruedUp: _fees,
     e.StatementReconciled: _statement,
     e.SessionSignedOff: _signed_off,
-    e.AnomalySettled: _settled,
+    e.AnomalySettled: _anomaly_settled,
 }
