@@ -106,6 +106,25 @@ def test_a_report_knows_the_mid_at_the_end_from_captured_data(portfolio_run: Run
     assert portfolio_run.json["report"]["quality"]["overall"]["shortfall_count"] == len(judged)
 
 
+def test_what_a_plan_was_expected_to_cost_is_shown_beside_what_it_did(
+    cli: Cli, store: Path
+) -> None:
+    shown = cli("show", ACTIVE_DECISION, "--store", store).out.decode()
+    (line,) = (one for one in shown.splitlines() if one.startswith("estimate "))
+    (planned,) = (
+        each["fields"]
+        for each in map(json.loads, cli("events", "--store", store, "--json").out.splitlines())
+        if each["topic"].startswith("InstructionPlanned")
+        and each["fields"]["plan"]["symbol"] in shown.splitlines()[0]
+        and each["fields"]["originator_id"] in shown
+    )
+    estimate = planned["estimate"]
+    assert f"{estimate['cost_bps']} bps" in line
+    assert planned["estimate"]["fees"] is not None
+    refused = cli("show", REFUSED_DECISION, "--store", store).out.decode()
+    assert "estimate     –" in refused
+
+
 def test_limits_shows_use_and_limits_in_force(cli: Cli, store: Path) -> None:
     told = cli("limits", "--store", store, "--json").json["main"]
     assert told["in_force"]["trades_max_per_day"] == 50
