@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from pydantic import ValidationError
@@ -45,6 +46,7 @@ from fillwright.domain.supervision.exceptions import ExceptionBook, Raised, Urge
 from fillwright.domain.supervision.limit_changes import limit_change, limits_after
 from fillwright.domain.tightening import loosened
 
+pytestmark = pytest.mark.timeout(3_600 if os.environ.get("FILLWRIGHT_THOROUGH") else 300)
 HOUR = 3_600 * 10**9
 PERSONS = {"kim": "kim", "kim-2": "KIM", "ada": "ada", "rob": "rob", "bot": "ada", "svc": "rob"}
 KINDS = {"bot": PrincipalKind.AGENT, "svc": PrincipalKind.SERVICE}
