@@ -32,7 +32,6 @@ from .views import Views, read_views
 ORDERS_SHOWN: Final = 40
 FILLS_SHOWN: Final = 40
 FIRST_SHOWN: Final = 40
-ESTIMATED: Final = "estimated cost bps"
 LAST_SHOWN: Final = 12
 DECIDING: Final = frozenset(
     kind.TOPIC
@@ -109,14 +108,6 @@ def story_view(story: Story) -> RenderableType:
     return Group(*parts)
 
 
-def _estimate(trail: tuple[AuditEntry, ...]) -> str:
-    """What the plan was expected to cost, in its own words; a dash where nothing was expected."""
-    seen = next((dict(one.observed) for one in trail if ESTIMATED in dict(one.observed)), {})
-    names = {ESTIMATED: "{} bps", "estimated risk bps": "risk {} bps", "expected fees": "fees {}"}
-    told = [words.format(seen[name]) for name, words in names.items() if seen.get(name)]
-    return ", ".join(told) or MISSING
-
-
 def _facts(story: Story) -> RenderableType:
     row = story.row
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -143,7 +134,6 @@ def _facts(story: Story) -> RenderableType:
         ("executed", done if row.requested else MISSING),
         ("average", f"{number(row.average_price, 4)} against arrival {_price(row.arrival_mid)}"),
         ("slippage", f"{number(row.slippage_bps)} bps, bound price {_price(row.bound_price)}"),
-        ("estimate", _estimate(story.trail)),
         ("fees", number(row.fees)),
         ("times", times),
     )
@@ -165,7 +155,9 @@ def _estimated(trail: tuple[AuditEntry, ...]) -> list[tuple[str, str]]:
     if cost is None:
         return []
     strayed = f", give or take {number(Decimal(risk))}" if risk is not None else ""
-    return [("estimated", f"{number(Decimal(cost))} bps against arrival{strayed}")]
+    fees = told.get("expected fees")
+    charged = f", fees {number(Decimal(fees))}" if fees is not None else ""
+    return [("estimated", f"{number(Decimal(cost))} bps against arrival{strayed}{charged}")]
 
 
 def _price(value: Decimal | None) -> str:

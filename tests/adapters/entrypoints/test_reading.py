@@ -73,6 +73,7 @@ def test_the_story_tells_checks_orders_with_their_rule_fills_and_the_reasoning(
     trail = cli("show", ACTIVE_DECISION, "--store", store, "--json").json["trail"]
     told = dict(pair for entry in trail for pair in entry["observed"])
     assert f"estimated    {float(told['estimated cost bps']):.2f} bps against arrival" in shown
+    assert f"fees {float(told['expected fees']):,.2f}" in shown
     told = cli("show", ACTIVE_DECISION, "--store", store, "--json").json
     rules = {order["rule"] for order in told["instruction"]["orders"]}
     for said in ("momentum after the open", "spread_within_bound", "Fills,", *rules):
@@ -104,25 +105,6 @@ def test_a_report_knows_the_mid_at_the_end_from_captured_data(portfolio_run: Run
     assert judged
     assert all(one["end_mid"] and one["volume"] for one in judged)
     assert portfolio_run.json["report"]["quality"]["overall"]["shortfall_count"] == len(judged)
-
-
-def test_what_a_plan_was_expected_to_cost_is_shown_beside_what_it_did(
-    cli: Cli, store: Path
-) -> None:
-    shown = cli("show", ACTIVE_DECISION, "--store", store).out.decode()
-    (line,) = (one for one in shown.splitlines() if one.startswith("estimate "))
-    (planned,) = (
-        each["fields"]
-        for each in map(json.loads, cli("events", "--store", store, "--json").out.splitlines())
-        if each["topic"].startswith("InstructionPlanned")
-        and each["fields"]["plan"]["symbol"] in shown.splitlines()[0]
-        and each["fields"]["originator_id"] in shown
-    )
-    estimate = planned["estimate"]
-    assert f"{estimate['cost_bps']} bps" in line
-    assert planned["estimate"]["fees"] is not None
-    refused = cli("show", REFUSED_DECISION, "--store", store).out.decode()
-    assert "estimate     –" in refused
 
 
 def test_limits_shows_use_and_limits_in_force(cli: Cli, store: Path) -> None:
