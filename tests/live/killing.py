@@ -57,6 +57,8 @@ HALTED_AT = tuple(f"{14 + minute // 60}:{minute % 60:02}" for minute in range(34
 """Often, since one that has begun before a process listens is not heard of by it."""
 SURE: dict[str, Any] = {"probability": 1, "count": 1}
 """The first occasion is met for sure, whatever chance says of the others."""
+MISSED = " never struck"
+"""Ends the problem of a trial that shows nothing of a fault."""
 RUN_SECONDS_MAX = 600.0
 PATIENCE_SECONDS_MAX = 2.5
 REQUEST_SECONDS_MAX = 2
@@ -122,7 +124,7 @@ def trial(
         server.call("DELETE", "/fillwright/faults")
         _told(made, compared(server, folder, START_HELD, SPEED * REQUEST_SECONDS_MAX))
         made.struck |= struck
-    made.problems += [f"{name} never struck" for name in faults if not made.struck.get(name)]
+    made.problems += [f"{name}{MISSED}" for name in faults if not made.struck.get(name)]
     return made
 
 

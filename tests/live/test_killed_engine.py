@@ -44,6 +44,7 @@ def test_the_page_of_trials_shows_what_went_wrong_and_what_was_not_run() -> None
         asdict(Trial(1, (), kills=8, orders=20, fills=13)),
         asdict(Trial(2, ("latency",), 2, ["fw-1 was accepted 2 times"], struck={"latency": 4})),
         asdict(Trial(3, ("halt", "latency"), 2, struck={"latency": 3, "halt": 1})),
+        asdict(Trial(4, ("halt", "reject"), 2, ["halt never struck"], struck={"reject": 3})),
     ]
     told = page(rows)
     assert "- Kills alone: 1 trials, 8 kills, 20 orders, 13 fills, 0 findings." in told
@@ -51,6 +52,9 @@ def test_the_page_of_trials_shows_what_went_wrong_and_what_was_not_run() -> None
     latency = next(line for line in told.splitlines() if "`latency`" in line)
     assert latency.split(" | ")[1:3] == ["7", "1"]
     assert latency.endswith("| ok |")
+    rejected = next(line for line in told.splitlines() if "`reject`" in line)
+    assert rejected.endswith("| missed |")
+    assert "- Two faults: 2 trials, 4 kills, 0 orders, 0 fills, 0 findings." in told
     assert "| 2 `latency_after` | 0 | - |" in told
     assert "- latency, seed 2: fw-1 was accepted 2 times" in told
 
