@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from .exchange.scaled import ScaledDay
 from .exchange.tape import SymbolDay
 from .exchange.terms import EVERY, Band, Faults, Fees, Halt, Terms
 from .market_data.capture import SegmentCapture
+from .market_data.luld_tape import bands_of
 from .market_data.recorded import RecordedMarketData
 from .storage.keystore import Keystore
 from .storage.location import parse_location
@@ -61,6 +62,8 @@ class VenueTerms:
     short_selling: bool = False
     price_tests: tuple[str, ...] = ()
     account_kind: AccountKind = AccountKind.MARGIN
+    luld_tiers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """By symbol the tier (1 or 2) whose bands, and pauses, are made from the day's own prints."""
 
 
 @dataclass(slots=True)
@@ -118,7 +121,8 @@ def simulate(
     calendar = market.calendar if market else ExchangeCalendar()
     tapes = [day.day if isinstance(day, ScaledDay) else day for day in days]
     market = market or RecordedMarketData(tapes, calendar)
-    session, terms_of_venue = _one_session(tapes, market), venue or VenueTerms()
+    session = _one_session(tapes, market)
+    terms_of_venue = _with_bands(venue or VenueTerms(), tapes, market, session)
     _tell(market, terms_of_venue)
     tests = _price_tests(market, terms_of_venue, session)
     terms = _terms(terms_of_venue, session, tests)
@@ -156,6 +160,20 @@ def _tell(market: RecordedMarketData, venue: VenueTerms) -> None:
         market.venue.price_test(symbol, in_force=True)
     for band in venue.bands:
         market.venue.band(band.symbol, (band.start, band.end), band.lower, band.upper)
+
+
+def _with_bands(
+    venue: VenueTerms, tapes: Sequence[SymbolDay], market: RecordedMarketData, session: Session
+) -> VenueTerms:
+    """The venue with the bands and pauses that its tapes make, where those are asked for."""
+    bands, halts = list(venue.bands), list(venue.halts)
+    for tape in tapes:
+        tier = venue.luld_tiers.get(tape.symbol)
+        if tier is not None:
+            found = bands_of(tape, session, market.close_before(tape.symbol, session), tier)
+            bands += found.bands
+            halts += found.pauses
+    return replace(venue, bands=tuple(bands), halts=tuple(halts))
 
 
 def _price_tests(market: RecordedMarketData, venue: VenueTerms, session: Session) -> dict[str, int]:

@@ -37,6 +37,20 @@ def session_before(calendar: SessionCalendar, session: Session) -> Session | Non
     return next((found for found in earlier if found is not None), None)
 
 
+def close_before(
+    symbol: str,
+    session: Session,
+    tapes: Mapping[str, SymbolDay],
+    history: BarHistory,
+    calendar: SessionCalendar,
+) -> Decimal | None:
+    """The close of the session before as a price of ``session``, None where it is not known."""
+    before = session_before(calendar, session)
+    if before is None:
+        return None
+    return _Prices(symbol, session.date, tapes, history).close(before, session)
+
+
 def price_test_since(
     symbol: str,
     session: Session,

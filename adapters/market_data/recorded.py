@@ -18,7 +18,7 @@ from ...domain.ports import Session
 from ..calendar import ExchangeCalendar
 from ..exchange.scaled import from_units
 from ..exchange.tape import Int64Array, SymbolDay, load_symbol_day, symbols_on
-from .closes import price_test_since
+from .closes import close_before, price_test_since
 from .feeds import UNLABELLED, feeds_of
 from .history import MINUTE_NS, BarHistory
 from .minutes import MinuteStatistics, minute_statistics
@@ -124,6 +124,12 @@ class RecordedMarketData:
     def shortable(self, symbol: str) -> bool | None:
         """Whether the venue's account may borrow the symbol, None where nothing says."""
         return self.venue.shortable(symbol)
+
+    def close_before(self, symbol: str, session: Session) -> Decimal | None:
+        """The close of the session before as a price of this one, None where it is not known."""
+        known = self._symbols.get(symbol)
+        tapes = {} if known is None else {day.session.date: day.tape for day in known.days}
+        return close_before(symbol, session, tapes, self.history, self.calendar)
 
     def price_test_since(self, symbol: str, session: Session) -> int | None:
         """From when on its prices put Rule 201 in force in a session (ns UTC), None: not at all.

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.exchange.terms import Band, Halt
-from fillwright.adapters.simulation import Simulation, VenueTerms
+from fillwright.adapters.market_data.closes import session_before
+from fillwright.adapters.market_data.history import BarHistory, Bars
+from fillwright.adapters.market_data.luld_tape import bands_of
+from fillwright.adapters.market_data.recorded import RecordedMarketData
+from fillwright.adapters.simulation import Simulation, VenueTerms, simulate
 from fillwright.domain import events as e
 from fillwright.domain.market import HaltCause
 from fillwright.domain.ports import NANOS
@@ -26,10 +34,13 @@ from tests.simulation.world import (
     market,
     of_kind,
     only,
+    opened_at,
+    play,
     run,
 )
 
 D = Decimal
+MINUTE = 60 * NANOS
 
 
 def test_a_pause_is_recorded_with_its_cause_time_and_cost(tmp_path: Path) -> None:
@@ -130,3 +141,38 @@ def test_while_updates_cannot_be_heard_nothing_new_is_decided(tmp_path: Path) ->
     assert any(at < suspended.record_time for at in intended)
     assert any(at > resumed.record_time for at in intended)
     assert [at for at in intended if suspended.record_time < at < resumed.record_time] == []
+
+
+def test_a_pause_that_the_tape_makes_stops_the_engine_as_a_planned_one_does(tmp_path: Path) -> None:
+    """The bands are made around a close a hundredth of the price: fifteen cents to either side."""
+    days = [day for day in market().days() if day.symbol == "AAPL"]
+    session = market().sessions[0]
+    before = session_before(ExchangeCalendar(), session)
+    assert before is not None
+    low = np.array([0.5])
+    bars = Bars(np.array([before.open], dtype=np.int64), np.array([1.0]), low, low)
+    history = BarHistory({"AAPL": bars}, ExchangeCalendar())
+    pauses = bands_of(days[0], session, D("0.5"), 1).pauses
+    between = [(one.end, two.start) for one, two in pairwise(pauses)]
+    opens, pauses_at = next(
+        (opens, again) for opens, again in between if opens > at(START_S) and again - opens > MINUTE
+    )
+    ran = simulate(
+        days,
+        store=str(tmp_path / "a.db"),
+        venue=VenueTerms(luld_tiers={"AAPL": 1}),
+        market=RecordedMarketData(days, history=history),
+        start_at=opens,
+    )
+    arrives = (opens + MINUTE // 2 - opened_at()) / NANOS
+    wanted = decision("twap", window="60m", must_complete=False)
+    asyncio.run(play(ran, Scene([wanted], arrive_s=arrives)))
+    events = logged(ran)
+    suspended = of_kind(events, e.InstructionSuspended)
+    assert suspended[0].since == pauses_at
+    assert {event.cause for event in suspended} == {"luld_pause"}
+    assert ran.exchange.terms.halts == pauses
+    for fill in exchange_fills(ran):
+        assert not any(halt.start <= fill.market_time < halt.end for halt in pauses)
+        band = ran.exchange.terms.band("AAPL", fill.market_time)
+        assert band is None or band.lower <= (fill.last_price or 0) <= band.upper
