@@ -205,16 +205,18 @@ def test_real_money_needs_the_flag_and_the_line(refused: Fillwright) -> None:
 def test_an_asset_that_may_not_be_traded_is_refused_and_on_the_record(
     refused: Fillwright, calm: PaperServer
 ) -> None:
-    calm.fault(fault="forbid", symbol="KO", flag="tradable")
+    """Of AAPL, because what is forbidden stays so on a server that others use after this."""
+    calm.fault(fault="forbid", symbol="AAPL", flag="tradable")
+    wanted = decision(decision_id="forbidden", symbol="AAPL", target_weight=4.9)
     try:
-        ran = refused.run([decision(decision_id="forbidden", target_weight=4.9)], "--json")
+        ran = refused.run([wanted], "--json")
     finally:
         calm.call("DELETE", "/fillwright/faults")
     row = json.loads(ran.stdout)["blotter"][0]
     assert row["state"] == "rejected"
     assert Decimal(row["executed"]) == 0
     (refusal,) = row["refusals"]
-    assert "KO, which the broker marks as not tradable" in refusal["observed"]
+    assert "AAPL, which the broker marks as not tradable" in refusal["observed"]
     assert refusal["would_pass"]
 
 
