@@ -41,6 +41,10 @@ CHUNK_FRACTION: Final = Decimal("0.01")
 """No cross before the final phase is for less than this share of the quantity."""
 CROSS_GAP_NS: Final = 3 * NANOS
 """So long after a new order no cross follows before the final phase: the book needs to refill."""
+LAST_CHANCES: Final = 2
+"""With so many intervals left all that remains may cross, where a cross at the deadline follows."""
+LAST_CHANCES_OF_ALL: Final = 10
+"""The same where none follows: each new quote gives only what it shows, and some bring nothing."""
 REST_AHEAD: Final = Decimal("0.2")
 """How much of the band may rest ahead of the schedule."""
 
@@ -159,14 +163,15 @@ def _due_cross(
 def _due_in_final_phase(
     plan: PlanTerms, view: InstructionView, quote: Quote, now: int, behind: Decimal
 ) -> tuple[Decimal, Rule]:
-    last = view.last_placed_at
-    if last is not None and last >= plan.final_phase_at and quote.at <= last:
+    placed = view.last_placed_at
+    if placed is not None and placed >= plan.final_phase_at and quote.at <= placed:
         return ZERO, Rule.KEEP_RESTING  # what this quote shows may have been taken by us
     remaining = plan.quantity - done_shares(view)
     chances = (plan.end_at - now) // plan.parameters.interval_ns
     # Half of the chances left may bring no new quote.
     scarce = remaining * 2 > quote.far_size(plan.side.sign) * chances
-    return (remaining if scarce or chances <= 2 else behind), Rule.CROSS_FINAL
+    last = LAST_CHANCES if plan.must_complete else LAST_CHANCES_OF_ALL
+    return (remaining if scarce or chances <= last else behind), Rule.CROSS_FINAL
 
 
 def _cross_step(

@@ -38,7 +38,7 @@ class IcebergStrategy:
     """
 
     name = "iceberg"
-    version = 2
+    version = 3
 
     def next_step(
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int

@@ -36,7 +36,7 @@ class OpportunisticStrategy:
     """
 
     name = "opportunistic"
-    version = 2
+    version = 3
 
     def next_step(
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int

@@ -39,7 +39,7 @@ class PovStrategy:
     """
 
     name = "pov"
-    version = 1
+    version = 2
 
     def next_step(
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int

@@ -24,7 +24,7 @@ class TwapStrategy:
     """
 
     name = "twap"
-    version = 2
+    version = 3
 
     def next_step(
         self, plan: PlanTerms, view: InstructionView, market: MarketState, now: int
