@@ -8,6 +8,9 @@ Every block fenced as ``sh`` or ``console`` says after its language what is done
 In a ``console`` block the lines that start with ``$ `` are the commands and the rest is what they
 print, which is not compared. An unmarked block is an error: nobody would know that it is not run.
 
+A block fenced as ``text printed`` shows lines of what the block run before it prints: each must be
+there, however it is spaced, save those that are only dots.
+
 usage: python tools/readme_commands.py [PAGE ...]      (README.md when none is named)
 """
 
@@ -18,7 +21,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +42,7 @@ class Block:
     language: str
     mark: str
     text: str
+    printed: tuple[str, ...] = ()
 
     @property
     def script(self) -> str:
@@ -72,6 +76,11 @@ def blocks_to_run(page: str, text: str) -> list[Block]:
     """Return the blocks marked ``run``; refuse a page with a shell block that is not marked."""
     chosen = []
     for block in fenced_blocks(page, text):
+        if (block.language, block.mark) == ("text", "printed"):
+            if not chosen:
+                raise PageError(f"{page}:{block.line}: no block is run before what is printed")
+            lines = (line for line in block.text.splitlines() if line.strip(" .…"))
+            chosen[-1] = replace(chosen[-1], printed=(*chosen[-1].printed, *lines))
         if block.language not in {"sh", "console"}:
             continue
         if block.mark not in {"run", "skip"}:
@@ -81,6 +90,13 @@ def blocks_to_run(page: str, text: str) -> list[Block]:
                 raise PageError(f"{page}:{block.line}: the block holds no command")
             chosen.append(block)
     return chosen
+
+
+def missing(lines: tuple[str, ...], output: str) -> str:
+    """Say which lines were not printed, as words in a row however they are spaced; else nothing."""
+    words = " ".join(output.split())
+    absent = [line for line in lines if " ".join(line.split()) not in words]
+    return "".join(f"not printed: {line.strip()}\n" for line in absent).rstrip()
 
 
 def run(block: Block) -> bool:
@@ -100,8 +116,8 @@ def run(block: Block) -> bool:
             timeout=BLOCK_SECONDS_MAX,
             check=False,
         )
-        failure = f"exit {done.returncode}" if done.returncode else ""
         output = done.stdout
+        failure = f"exit {done.returncode}" if done.returncode else missing(block.printed, output)
     except subprocess.TimeoutExpired:
         failure, output = f"no end within {BLOCK_SECONDS_MAX} s", ""
     verdict = failure or "ok"

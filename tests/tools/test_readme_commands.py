@@ -55,3 +55,20 @@ def test_a_block_fails_at_its_first_failing_command(capsys: pytest.CaptureFixtur
 
 def test_a_block_finds_the_commands_of_the_environment() -> None:
     assert run(Block("P.md", 1, "sh", "run", "python -c 'import fillwright'"))
+
+
+def test_lines_shown_as_printed_must_be_printed_however_they_are_spaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = page("text printed", "one  two", "...", "three")
+    (block,) = blocks_to_run("P.md", page("sh run", "echo one two; echo 'three four'") + shown)
+    assert block.printed == ("one  two", "three")
+    assert run(block)
+    (block,) = blocks_to_run("P.md", page("sh run", "echo one; echo three") + shown)
+    assert not run(block)
+    assert "not printed: one  two" in capsys.readouterr().out
+
+
+def test_what_is_printed_by_nothing_is_refused() -> None:
+    with pytest.raises(PageError, match=r"P\.md:3: no block is run"):
+        blocks_to_run("P.md", page("text printed", "one"))
