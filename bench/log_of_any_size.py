@@ -112,15 +112,20 @@ def make(store: Path, count: int, still_open: int = 0) -> int:
     connection.execute("PRAGMA synchronous=OFF")
     source, batch, last = template(), [], 0
     insert = f"INSERT INTO {EVENTS_TABLE} VALUES (?,?,?,?,?,?,?)"
-    connection.execute("BEGIN")
+
+    def write() -> None:
+        # In pieces: one transaction of a large log would need the disk twice.
+        connection.execute("BEGIN")
+        connection.executemany(insert, batch)
+        connection.execute("COMMIT")
+        batch.clear()
+
     for row in rows(source, count, still_open):
         batch.append(row)
         last = int(str(row[0]))
         if len(batch) == ROWS_AT_A_TIME:
-            connection.executemany(insert, batch)
-            batch.clear()
-    connection.executemany(insert, batch)
-    connection.execute("COMMIT")
+            write()
+    write()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     return last
