@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.paper.servers import APIError, PaperServer
+from tests.paper.servers import APIError, PaperServer, eventually
 
 START, END = "2024-06-12T10:00:00-04:00", "2024-06-12T15:30:00-04:00"
 TWAP = {"algorithm": "TWAP", "start_time": START, "end_time": END, "max_percentage": "0.314"}
@@ -59,6 +59,7 @@ def test_what_is_wrong_with_them_is_said(
 def test_a_change_of_them_is_checked_like_the_ones_of_a_new_order(server: PaperServer) -> None:
     resting = server.submit(type="limit", limit_price="1.00", advanced_instructions=TWAP)
     path = f"/orders/{resting['id']}"
+    eventually(lambda: server.order(resting["id"])["status"] == "new")
     for given, said in (
         ({"algorithm": "POV"}, "algorithm must be one of"),
         (TWAP | {"end_time": "2024-06-12T16:30:00-04:00"}, "within market hours"),

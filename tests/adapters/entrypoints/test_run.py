@@ -72,7 +72,8 @@ def check_twice(
     orders = sum(len(row["orders"]) for row in document["blotter"])
     assert check_journal(second.store) == orders
 
-    replayed = process("replay", "--store", run.store, "--json")
+    # Not the first one, which is only for reading: that it was replayed is put on record.
+    replayed = process("replay", "--store", second.store, "--json")
     assert replayed.returncode == 0, replayed.stderr.decode()
     found = json.loads(replayed.stdout)
     assert found["ok"] is True

@@ -67,9 +67,9 @@ def test_a_lost_connection_is_known_as_one_and_another_is_prepared_anew(
 def test_a_wait_for_the_server_can_be_interrupted_and_the_log_goes_on(postgres_url: str) -> None:
     """Somebody holds the head; whoever waits for it at the terminal may give up."""
 
-    def interrupt() -> None:
-        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        eventually(lambda: raw(postgres_url, waiting), 30)
+    def interrupt(pid: int) -> None:
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
+        eventually(lambda: raw(postgres_url, waiting, pid), 30)
         signal.raise_signal(signal.SIGINT)
 
     with Log.open(postgres_url) as log:
@@ -77,7 +77,7 @@ def test_a_wait_for_the_server_can_be_interrupted_and_the_log_goes_on(postgres_u
         address = postgres_address(postgres_url)
         with closing(connect(address)) as holder, holder.transaction():
             holder.execute("SELECT 1 FROM head FOR UPDATE")
-            other = threading.Thread(target=interrupt)
+            other = threading.Thread(target=interrupt, args=(holder.info.backend_pid,))
             other.start()
             with pytest.raises(KeyboardInterrupt):
                 log.append(Sample(2).happen())
