@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.paper.servers import KEY, SECRET, PaperServer
+from tests.paper.servers import KEY, SECRET, PaperServer, eventually
 
 CLI = [sys.executable, "-W", "ignore", "-m", "fillwright.adapters.entrypoints.cli"]
 
@@ -66,3 +66,28 @@ def engine(
             stdout=out,
             stderr=errors,
         )
+
+
+def accepted(server: PaperServer) -> list[dict[str, Any]]:
+    """All orders that the server has, whatever has become of them."""
+    found: list[dict[str, Any]] = server.call(
+        "GET", "/v2/orders", params={"status": "all", "limit": 500}
+    ).json()
+    return found
+
+
+def at_work(server: PaperServer, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until an order rests at the server; where none comes, tell what the engine said."""
+
+    def rests() -> bool:
+        assert process.poll() is None, "the engine has ended"
+        return any(order["status"] == "new" for order in accepted(server))
+
+    try:
+        eventually(rests, 120)
+    except AssertionError as missed:
+        process.kill()
+        process.wait(60)
+        told = [(folder / name).read_text()[-2000:] for name in ("engine.out", "engine.err")]
+        orders = [(one["symbol"], one["status"]) for one in accepted(server)]
+        raise AssertionError(f"{missed}; orders: {orders}", *told) from None

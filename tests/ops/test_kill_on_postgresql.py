@@ -8,9 +8,9 @@ import pytest
 
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
-from tests.ops.engines import command, engine, said
-from tests.ops.test_kill_story import accepted, decisions
-from tests.paper.servers import eventually, running
+from tests.ops.engines import accepted, at_work, command, engine, said
+from tests.ops.test_kill_story import decisions
+from tests.paper.servers import running
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -21,7 +21,7 @@ def test_killed_and_released_by_other_processes_on_a_store_that_they_share(
     store = ("--store", postgres_url)
     with running(speed=10, start="10:00", journal=tmp_path / "paper.db") as server:
         process = engine(server, tmp_path, decisions()[:2], store=postgres_url)
-        eventually(lambda: any(o["status"] == "new" for o in accepted(server)), 120)
+        at_work(server, tmp_path, process)
 
         killed = command(server, "kill", *store, "--reason", "drill", "--json")
         assert killed.returncode == 0, killed.stderr

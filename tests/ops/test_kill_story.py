@@ -9,8 +9,8 @@ import pytest
 
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
-from tests.ops.engines import command, engine, said
-from tests.paper.servers import PaperServer, eventually, running
+from tests.ops.engines import accepted, at_work, command, engine, said
+from tests.paper.servers import eventually, running
 
 pytestmark = pytest.mark.timeout(300)
 STRATEGIES = ("twap", "iceberg", "opportunistic")
@@ -37,20 +37,13 @@ def logged(store: Path) -> list[e.DomainEvent]:
         return [recorded.event for recorded in log.events()]
 
 
-def accepted(server: PaperServer) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = server.call(
-        "GET", "/v2/orders", params={"status": "all", "limit": 500}
-    ).json()
-    return found
-
-
 def test_killed_from_another_process_nothing_more_is_sent_until_a_person_releases_it(
     tmp_path: Path,
 ) -> None:
     store = tmp_path / "log.db"
     with running(speed=10, start="10:00", journal=tmp_path / "paper.db") as server:
         process = engine(server, tmp_path, decisions())
-        eventually(lambda: any(o["status"] == "new" for o in accepted(server)), 120)
+        at_work(server, tmp_path, process)
         foreign = server.submit(symbol="KO", qty="5", type="limit", limit_price="1.00")
 
         killed = command(server, "kill", "--store", str(store), "--reason", "test", "--json")

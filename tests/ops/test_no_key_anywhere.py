@@ -13,10 +13,10 @@ from urllib.parse import quote
 import pytest
 
 from fillwright.adapters.entrypoints.cli import main
-from tests.ops.engines import command, engine, environment
+from tests.ops.engines import at_work, command, engine, environment
 from tests.ops.hooks import hooked
-from tests.ops.test_kill_story import accepted, decisions
-from tests.paper.servers import KEY, SECRET, PaperServer, eventually, running
+from tests.ops.test_kill_story import decisions
+from tests.paper.servers import KEY, SECRET, PaperServer, running
 
 HOOK_TOKEN = "hook-token-of-mine"
 SECRETS = (KEY, SECRET, HOOK_TOKEN)
@@ -112,7 +112,7 @@ def test_no_key_is_in_any_output_log_event_or_report_of_a_run(
         }
         hook.answer = 500
         process = engine(server, tmp_path, decisions(), env=env)
-        eventually(lambda: any(o["status"] == "new" for o in accepted(server)), 120)
+        at_work(server, tmp_path, process)
         killed = command(
             server, "kill", "--store", str(tmp_path / "log.db"), "--reason", "x", "--scope",
             "symbol:AAPL", env=env,

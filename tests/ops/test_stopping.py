@@ -17,8 +17,7 @@ from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain import events as e
 from fillwright.domain import ops
 from fillwright.domain.errors import InvalidInput
-from tests.ops.engines import engine
-from tests.ops.test_kill_story import accepted
+from tests.ops.engines import accepted, engine
 from tests.paper.servers import PaperServer, eventually, running
 
 RESTING = {
