@@ -210,10 +210,10 @@ def test_the_configuration_can_be_shown_without_its_secrets(
     assert "is valid" in cli("config").out.decode()
 
 
-def test_the_store_may_be_named_by_the_environment(store: Path) -> None:
+def test_the_store_may_be_named_by_the_environment(copy: Path) -> None:
     done = subprocess.run(
         command("verify"),
-        env={**environment(), "FILLWRIGHT_STORE": str(store)},
+        env={**environment(), "FILLWRIGHT_STORE": str(copy)},
         capture_output=True,
         check=False,
     )

@@ -64,6 +64,15 @@ def test_a_lost_connection_is_known_as_one_and_another_is_prepared_anew(
         assert DIVIDE.execute(other, (bigint(1),)) == 1
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Take SIGINT as Python does at a terminal; a job in the background is started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_wait_for_the_server_can_be_interrupted_and_the_log_goes_on(postgres_url: str) -> None:
     """Somebody holds the head; whoever waits for it at the terminal may give up."""
 
