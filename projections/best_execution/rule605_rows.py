@@ -28,7 +28,7 @@ from .rule605_terms import (
 Row = dict[str, Any]
 
 
-ORDERS_AT_ONCE: Final = 1 << 14
+ORDERS_AT_ONCE: Final = 1 << 13
 """How many orders are measured together with their executions; it bounds the memory."""
 QUOTE: Final = ("bid", "ask", "bid_size", "ask_size")
 KEYS: Final = ("sp500", "symbol", "lot", "size_code", "covered_type")
