@@ -128,12 +128,27 @@ def _crossed(day: SymbolDay, session: Session) -> int:
     return int(np.sum((bid > 0) & (ask > 0) & (bid > ask)))
 
 
+def _off_tick(day: SymbolDay, session: Session) -> int:
+    """How many book states of the session quote a touch between two ticks.
+
+    Prints are left alone: midpoint and price-improved ones lie there rightly.
+    """
+    inside = (day.q_ts >= session.open) & (day.q_ts < session.close)
+    ticks = np.column_stack([day.bid_px[inside, 0], day.ask_px[inside, 0]]) / float(day.tick)
+    # A price as float64 is off by 1e-16 of itself; a thousandth of a tick is far more than that.
+    return int(np.any(np.abs(ticks - np.round(ticks)) > 1e-3, axis=1).sum())
+
+
 def _passed_over(day: SymbolDay, session: Session) -> Iterator[Skipped]:
-    """Rows of a day that is evaluated which are not believed."""
+    """Rows of a day that is evaluated which are not believed, or look wrong."""
     crossed = _crossed(day, session)
     if crossed:
         why = "crossed book states, in which no parent arrives"
         yield Skipped(day.symbol, day.date, why, rows=crossed)
+    off = _off_tick(day, session)
+    if off:
+        why = f"prices in the book that are no multiple of the tick of {day.tick}"
+        yield Skipped(day.symbol, day.date, why, rows=off)
     empty = int(np.sum(~((day.t_px > 0) & (day.t_sz > 0))))
     if empty:
         why = "prints without a price and a size above 0"

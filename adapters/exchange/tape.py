@@ -278,9 +278,21 @@ def _read(root: Path, entry: Mapping[str, Any], kind: str) -> pa.Table:
 
     try:
         # Read as a plain file: no dataset discovery, which would follow the folder's name.
-        return pq.ParquetFile(path).read(use_threads=False)
+        table = pq.ParquetFile(path).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise MarketFolderError(f"{path}: not a readable Parquet file: {error}") from error
+    others = _symbols_in(table) - {str(entry["symbol"])}
+    if others:
+        named = ", ".join(sorted(others))
+        raise MarketFolderError(f"{path}: column symbol names {named}, not {entry['symbol']} alone")
+    return table
+
+
+def _symbols_in(table: pa.Table) -> set[str]:
+    """What the column of symbols names, empty where there is none; a null names nothing."""
+    if "symbol" not in table.column_names:
+        return set()
+    return {str(each) for each in table.column("symbol").unique().to_pylist() if each is not None}
 
 
 def _column(table: pa.Table, name: str, dtype: type[np.generic], where: str) -> NDArray[Any]:

@@ -230,3 +230,36 @@ def test_rows_that_cannot_be_believed_are_counted_by_name(folder: Path, tmp_path
     assert not ready.day.regular[5:8].any()
     # Nothing trades at a price that was never there.
     assert ScaledDay(ready.day).buy.prints.px.min() > 0
+
+
+def test_quotes_between_two_ticks_are_counted_by_name(folder: Path, tmp_path: Path) -> None:
+    market = copied(folder, tmp_path)
+    assert read(market).left_out == ()  # type: ignore[union-attr]
+
+    def between(table: pa.Table) -> pa.Table:
+        asks = table.column("ask_px").to_numpy().copy()
+        asks[2_000:2_004] += 0.003
+        return with_column("ask_px", lambda _: pa.array(asks))(table)
+
+    rewritten(market, "quotes", between)
+    ready = read(market)
+    assert isinstance(ready, Ready)
+    assert [str(each) for each in ready.left_out] == [
+        f"WIDE {DATE}: 4 rows: prices in the book that are no multiple of the tick of 0.01"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["quotes", "trades"])
+def test_a_file_that_names_another_symbol_is_not_taken_for_its_own(
+    folder: Path, tmp_path: Path, kind: str
+) -> None:
+    market = copied(folder, tmp_path)
+
+    def last_two_are_others(table: pa.Table) -> pa.Table:
+        names = ["WIDE"] * (len(table) - 2) + ["TIGHT", None]
+        return with_column("symbol", lambda _: pa.array(names))(table)
+
+    rewritten(market, kind, last_two_are_others)
+    found = read(market)
+    assert isinstance(found, Skipped)
+    assert "column symbol names TIGHT, not WIDE alone" in found.why
