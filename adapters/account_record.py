@@ -13,13 +13,13 @@ from ..domain.ids import account_stream_id
 from ..domain.killing import latch_key
 from ..domain.limits import CounterUpdate
 from ..domain.ports import Clock
-from .clocks import SystemClock
 from .corporate_actions import Announced
 from .permissions import use_break
 from .standing import account_of
 from .storage.location import is_missing
 from .storage.log import Log
 from .storage.records import Conflict, CounterExceeded
+from .timekeeping.clocks import SystemClock
 
 TRIES_MAX: Final = 100
 

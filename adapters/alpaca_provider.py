@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import SecretStr
 
 from ..domain.errors import BrokerUnavailable, InvalidInput
-from .calendar import ExchangeCalendar
+from .timekeeping.calendar import ExchangeCalendar
 
 if TYPE_CHECKING:
     from .alpaca_api.access import AlpacaAccess

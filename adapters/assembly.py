@@ -18,11 +18,9 @@ from .alpaca_provider import AlpacaProvider
 from .brokers.provider import ProviderBroker
 from .brokers.provider_runtime import ProviderRuntime
 from .brokers.simulated import SimulatedBroker, SimulatedRuntime
-from .calendar import ExchangeCalendar
-from .clocks import LiveRuntime, SystemClock, VirtualClock
 from .engine import Desk, Engine
 from .engine.gate import SendGate
-from .events_file import FileEvents, NoEvents
+from .inputs.events import FileEvents, NoEvents
 from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
 from .permissions import admit_engine
@@ -35,6 +33,8 @@ from .storage.keystore import Keystore
 from .storage.location import parse_location
 from .storage.log import Log
 from .storage.ownership import Ownership
+from .timekeeping.calendar import ExchangeCalendar
+from .timekeeping.clocks import LiveRuntime, SystemClock, VirtualClock
 
 PROVIDER_GRID_NS: Final = 5 * NANOS
 """How often a strategy looks at the market of a provider that is asked for every quote."""

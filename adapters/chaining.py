@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..projections.chains import ChainBook
 from ..projections.runner import follow
-from .decisions_file import Row
+from .inputs.decisions import Row
 from .storage.log import Log
 
 

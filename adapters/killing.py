@@ -15,7 +15,6 @@ from ..domain.ids import account_stream_id, is_own_client_order_id
 from ..domain.killing import ACCOUNT_SCOPE, latch_key, read_scope
 from ..domain.limits import CounterUpdate
 from ..domain.ports import Broker, BrokerOrder, CancelOrder, Clock
-from .clocks import SystemClock
 from .permissions import check_release, use_release
 from .standing import Compared, Standing, account_of, compare
 from .storage.latch import Latched, LatchFile, Wire
@@ -23,6 +22,7 @@ from .storage.location import is_missing
 from .storage.log import Log
 from .storage.records import Conflict, CounterExceeded
 from .supervising import Caller
+from .timekeeping.clocks import SystemClock
 
 RECORD_TRIES_MAX: Final = 100
 LOOK_SECONDS: Final = 0.3

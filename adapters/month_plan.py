@@ -14,9 +14,9 @@ from typing import Final
 from ..domain.corporate import ActionKind, CorporateAction, between, name_now
 from ..domain.errors import InvalidInput
 from ..domain.ports import NANOS, Session
-from .calendar import ExchangeCalendar
 from .exchange.terms import Faults, Halt, Outage
 from .market_data.instruments import InstrumentSpec
+from .timekeeping.calendar import ExchangeCalendar
 
 MONTH_START: Final = "2025-11-03"
 """November 2025 has Veterans Day, on which nothing settles, Thanksgiving, and a half day."""

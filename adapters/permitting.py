@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..domain.ports import Clock
 from .alpaca_api.clock import MeasuredClock
-from .clock_guard import ClockGuard
-from .clock_reading import BrokerReading, ClockReading, best, kernel_reading
-from .clocks import SystemClock
-from .control_tail import ControlTail
-from .live_strategies import LiveStrategies
-from .run_permission import RunPermission
+from .permits.clock_guard import ClockGuard
+from .permits.control_tail import ControlTail
+from .permits.live_strategies import LiveStrategies
+from .permits.run_permission import RunPermission
 from .storage.log import Log
 from .supervising import caller_here
+from .timekeeping.clock_reading import BrokerReading, ClockReading, best, kernel_reading
+from .timekeeping.clocks import SystemClock
 
 if TYPE_CHECKING:
     from .engine.permits import Permit

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from ..domain.market import MarketState
 from ..domain.ports import NANOS, Calendar, Session
-from .calendar import DAY_NS
 from .market_data.provider import ProviderMarketData
 from .provider_reading import ask, nanos_of, truth_of
+from .timekeeping.calendar import DAY_NS
 
 ASSUMED: Final = "session assumed open"
 """Stands in ``MarketState.source`` while a session is assumed."""

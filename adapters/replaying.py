@@ -30,11 +30,11 @@ from ..projections.runner import (
     follow,
 )
 from ..projections.sealed import Sealed, bucket_of
-from .deciding_again import Decided, decide_again
 from .engine.keeping import Kept
 from .engine.known import KnownInstructions, Moved, is_over
 from .engine.start_cache import read_all
 from .rebuilding import history_upto, rebuild
+from .replay.deciding_again import Decided, decide_again
 from .storage.log import Log
 from .storage.records import Recorded
 

@@ -27,15 +27,14 @@ from ..domain.intake import (
 from ..domain.limits import Limits
 from ..domain.ports import NANOS, Session
 from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
-from .account_file import StartAccount
-from .calendar import ExchangeCalendar
-from .decisions_file import Row
 from .engine import Arrival, EngineRules
 from .engine.admission import Admitted
 from .engine.batching import AdvisedArrival
 from .exchange.journal import JournalMismatchError
 from .exchange.tape import INSTRUMENTS_FILE, symbols_on
 from .exchange.terms import Fees
+from .inputs.account import StartAccount
+from .inputs.decisions import Row
 from .integrity.terms import IntegritySettings
 from .market_data.recorded import RecordedMarketData
 from .permissions import submitter_here
@@ -43,6 +42,7 @@ from .simulation import Simulation, VenueTerms, simulate
 from .storage.location import is_missing, without_password
 from .storage.log import Log
 from .storage.records import Head
+from .timekeeping.calendar import ExchangeCalendar
 
 GENERATED: Final = "generated"
 """Names the built-in seeded market in the place of a folder."""

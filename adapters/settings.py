@@ -39,10 +39,10 @@ from ..domain.timing.engine import TimingConfig
 from .alerting.terms import AlertSettings
 from .brokers.provider import NeutralDefaults, ProviderTimings
 from .brokers.terms import BrokerSettings
-from .clock_reading import ClockSettings
 from .integrity.terms import IntegritySettings
 from .reporting.terms import ReportingSettings
 from .settings_reading import Key, fold, keys_of, nested, translated, unknown
+from .timekeeping.clock_reading import ClockSettings
 
 if TYPE_CHECKING:
     from .engine.desk import EngineRules

@@ -21,17 +21,17 @@ from ..domain.ports import NANOS
 from ..domain.statement import Statement
 from .account_record import AccountRecord
 from .brokers.simulated import DayOver, SimulatedRuntime
-from .clocks import VirtualClock
 from .corporate_actions import Announced
 from .engine import Arrival, EngineRules
 from .exchange.custody import Custodian
 from .exchange.terms import Fees
+from .inputs.statements import read_statement, write_statement
 from .market_data.generated import GeneratedMarket
 from .market_data.recorded import RecordedMarketData
 from .month_plan import DayPlan, MonthPlan
 from .simulation import DAY_END_NS, EXACT, Simulation, VenueTerms, simulate
 from .statement_reconciling import Reconciled, StatementDesk
-from .statements import read_statement, write_statement
+from .timekeeping.clocks import VirtualClock
 
 ACTOR: Final = "person:operations"
 ACCOUNT: Final = "month"

@@ -18,18 +18,16 @@ from ..domain.planning.facts import PlanningRules
 from ..domain.ports import NANOS, AccountKind, Session
 from ..projections.daily_limits import DailyLimits
 from .brokers.simulated import DayOver, SimulatedBroker, SimulatedRuntime
-from .calendar import ExchangeCalendar
-from .clocks import VirtualClock
 from .closing import Closing
 from .engine import Desk, Engine, EngineRules
 from .engine.gate import SendGate
 from .engine.session_books import Capture
-from .events_file import NoEvents
 from .exchange.exchange import Exchange
 from .exchange.journal import Journal
 from .exchange.scaled import ScaledDay
 from .exchange.tape import SymbolDay
 from .exchange.terms import EVERY, Band, Faults, Fees, Halt, Terms
+from .inputs.events import NoEvents
 from .market_data.capture import SegmentCapture
 from .market_data.luld_tape import bands_of
 from .market_data.recorded import RecordedMarketData
@@ -37,6 +35,8 @@ from .storage.keystore import Keystore
 from .storage.location import parse_location
 from .storage.log import Log
 from .storage.ownership import Ownership
+from .timekeeping.calendar import ExchangeCalendar
+from .timekeeping.clocks import VirtualClock
 
 EXACT: Final = PlanningRules(parameters=StrategyParameters(wake_slack_ns=0))
 """In virtual time no call is late, so none is taken for one of the moment before."""

@@ -17,9 +17,9 @@ from ..domain.statement import LineBreak, OwnDay, Statement, TradeLine, compare_
 from ..projections.account_books import AccountBooks
 from ..projections.runner import follow
 from .account_record import AccountRecord
+from .inputs.statements import StatementFile
 from .permissions import use_break
 from .standing import Standing
-from .statements import StatementFile
 from .storage.log import Log
 
 COMMAND: Final = "reconcile"

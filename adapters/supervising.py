@@ -19,12 +19,12 @@ from ..domain.ports import Clock
 from ..domain.principals import REMOTE, AccessDenied, Channel, Principal, Role
 from ..domain.supervision import Moment, Supervision
 from ..domain.supervision.changes import Change
-from .clocks import SystemClock
 from .closing import Closing
 from .storage.location import is_missing
 from .storage.log import Log
 from .storage.ops_log import OpsLog
 from .storage.records import Conflict
+from .timekeeping.clocks import SystemClock
 
 TOKEN_VARIABLE: Final = "FILLWRIGHT_TOKEN"
 TOKEN_CHARACTERS_MIN: Final = 20

@@ -20,12 +20,12 @@ from .alpaca_provider import AlpacaProvider
 from .application import Application
 from .assembly import events_of, provider_calendar
 from .brokers.simulated import SimulatedBroker
-from .clocks import SystemClock, VirtualClock
 from .closing import AsyncClosing
 from .market_data.recorded import RecordedMarketData
 from .settings import Settings
 from .simulated_provider import SimulatedProvider, simulated_provider
 from .simulation import Simulation
+from .timekeeping.clocks import SystemClock, VirtualClock
 
 __all__ = [
     "ExecutionTimingEngine",

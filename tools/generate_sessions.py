@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from fillwright.adapters.calendar_table import exceptions_of, from_library, kept_path
+from fillwright.adapters.timekeeping.calendar_table import exceptions_of, from_library, kept_path
 
 EXCHANGES = ("XNYS",)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...domain.ports import Clock
-from ..clocks import SystemClock
+from ..timekeeping.clocks import SystemClock
 from .reading import nanos, number_of
 from .rest import AlpacaRest, ApiRefusal, ApiSilence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...domain.ports import NANOS, Clock
-from ..clocks import FlooredClock, LiveRuntime
+from ..timekeeping.clocks import FlooredClock, LiveRuntime
 from .provider_desk import ProviderDesk
 
 SETTLE_SECONDS_MAX: Final = 60.0
@@ -14,9 +14,10 @@ SETTLE_SECONDS_MAX: Final = 60.0
 class ProviderRuntime:
     """A :class:`~fillwright.domain.ports.Runtime` that polls a provider while it waits.
 
-    Time is what :class:`~fillwright.adapters.clocks.LiveRuntime` says. Calls that are under way are
-    waited for in real time before the clock may jump, so that a patched ``asyncio.sleep`` (ruling
-    29) finishes a schedule at once without losing an answer. Nothing is polled while nobody waits.
+    Time is what :class:`~fillwright.adapters.timekeeping.clocks.LiveRuntime` says. Calls that are
+    under way are waited for in real time before the clock may jump, so that a patched
+    ``asyncio.sleep`` (ruling 29) finishes a schedule at once without losing an answer. Nothing is
+    polled while nobody waits.
     """
 
     def __init__(self, clock: Clock, broker: ProviderDesk) -> None:

@@ -15,8 +15,8 @@ from ...domain.ports import (
     ExecutionReport,
     Position,
 )
-from ..clocks import VirtualClock
 from ..exchange.exchange import Exchange
+from ..timekeeping.clocks import VirtualClock
 
 CAPABILITIES: Final = BrokerCapabilities(name="simulated")
 

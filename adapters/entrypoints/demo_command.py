@@ -163,8 +163,8 @@ def demo(
     Shows decisions, live progress, fills, limits used, refused decisions with what would pass,
     slippage per strategy, and where the log is.
     """
-    from ..account_file import StartAccount
-    from ..decisions_file import Row
+    from ..inputs.account import StartAccount
+    from ..inputs.decisions import Row
     from ..running import GENERATED, RunTerms, file_decisions, load_market
     from . import output
     from .running_commands import FeeModel, latency_ns

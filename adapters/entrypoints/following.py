@@ -23,9 +23,9 @@ from ...projections.reconciliation import told_sessions
 from ...projections.rendering import alerts_table, clock, limits_gauge, number, shares
 from ...projections.reports import session_limits
 from ...projections.runner import ProjectionStopped, follow
-from ..clocks import SystemClock
 from ..storage.latch import LatchFile
 from ..storage.log import Log
+from ..timekeeping.clocks import SystemClock
 from .views import Views, read_views
 
 LIVE_WITHIN_NS: Final = 24 * 3_600 * 1_000_000_000

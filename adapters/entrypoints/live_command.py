@@ -11,7 +11,7 @@ import typer
 from ..alerting.data_age import DataAges
 from ..alerting.watch import alerting
 from ..chaining import due_rows
-from ..decisions_file import Row
+from ..inputs.decisions import Row
 from ..integrity.checkpointing import checkpointing
 from ..live_run import LiveRun, open_live, work_live
 from ..running import FileDecision, Outcome, file_decisions

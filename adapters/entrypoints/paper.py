@@ -85,7 +85,7 @@ def paper(
 
     Prints one JSON line with its addresses when it is ready.
     """
-    from ..account_file import StartAccount, read_account
+    from ..inputs.account import StartAccount, read_account
 
     if generated == (market is not None):
         raise InvalidInput("market", "both or none", "either --generated or --market DIR")

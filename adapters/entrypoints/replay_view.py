@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..deciding_again import Decided
+from ..replay.deciding_again import Decided
 from ..replaying import Replay
 
 HASH_SHOWN = 16

@@ -163,8 +163,8 @@ def _summary(
 
 def _issue(store: str, made: Report, actor: str) -> None:
     from ...domain.errors import StoreError
-    from ..clocks import SystemClock
     from ..reporting import records
+    from ..timekeeping.clocks import SystemClock
     from . import output
 
     try:

@@ -16,13 +16,13 @@ from ...projections.best_execution.document import Report, Table, text
 from ...projections.best_execution.finra5310 import FACTORS
 from ...projections.canonical import from_canonical, to_json
 from ..as_of import parse_as_of
-from ..clocks import SystemClock
 from ..reporting import records
 from ..reporting.building import Request, build
 from ..reporting.explaining import NO_EVENTS, Explained, explain, rebuilt
 from ..reporting.formats import heading, rendered, write_tables
 from ..reporting.source import Source, position_at, read_source
 from ..settings import Settings
+from ..timekeeping.clocks import SystemClock
 from . import output
 
 ROWS_SHOWN: Final = 40

@@ -21,8 +21,8 @@ from .options import (
 
 if TYPE_CHECKING:
     from ...domain.fees import FeeSchedule
-    from ..decisions_file import Row
     from ..exchange.terms import Fees
+    from ..inputs.decisions import Row
     from ..running import FileDecision, RunTerms
 
 LATENCY_MS_DEFAULT: Final = 50
@@ -170,7 +170,7 @@ def run(
     have no part in it. SIGTERM or Ctrl-C takes no more decisions and leaves, cancels or ends what
     is open, as execution.on_stop says; a second signal leaves at once.
     """
-    from ..decisions_file import read_decisions
+    from ..inputs.decisions import read_decisions
     from . import output
     from .summary import Result
 
@@ -230,7 +230,7 @@ def _simulated(
     shown: bool,
 ) -> tuple[RunTerms, tuple[FileDecision, ...]]:
     """What a simulated session is run with, checked."""
-    from ..account_file import StartAccount, read_account
+    from ..inputs.account import StartAccount, read_account
     from ..running import RunTerms, file_decisions, load_market, parse_day
     from . import output
     from .sessions import check_positions, chosen, session_of

@@ -12,8 +12,8 @@ import typer
 
 from ...domain.errors import InvalidInput
 from ...domain.ports import Session
-from ..account_file import StartAccount
 from ..engine import EngineRules
+from ..inputs.account import StartAccount
 from ..integrity.checkpointing import checkpointing
 from ..market_data.recorded import RecordedMarketData
 from ..running import FileDecision, Outcome, RunTerms, recorded_seed, start, work

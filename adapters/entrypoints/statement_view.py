@@ -32,8 +32,8 @@ def reconcile_statement(
         Difference: something differs and is not signed off.
     """
     from ..account_record import AccountRecord
+    from ..inputs.statements import read_statement
     from ..statement_reconciling import StatementDesk
-    from ..statements import read_statement
     from . import output
 
     output.log_to_stderr()

@@ -11,7 +11,6 @@ import numpy as np
 
 from ...domain.errors import InvalidInput
 from ...domain.ports import NANOS, Session
-from ..calendar import AlwaysOpenCalendar
 from ..exchange.tape import (
     INSTRUMENTS_FILE,
     MarketFolderError,
@@ -20,6 +19,7 @@ from ..exchange.tape import (
     load_symbol_day,
 )
 from ..market_data.sessions import SessionCalendar
+from ..timekeeping.calendar import AlwaysOpenCalendar
 from .findings import Skipped
 from .grid import Stretch, round_the_clock, shown, within
 

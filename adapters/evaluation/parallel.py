@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from ...domain.errors import InvalidInput
-from ..calendar import ExchangeCalendar
 from ..exchange.scaled import ScaledDay
 from ..exchange.tape import SymbolDay
 from ..market_data.history import BarHistory
+from ..timekeeping.calendar import ExchangeCalendar
 from .findings import Skipped
 from .folder import listed, read_day, unlisted
 from .grid import HORIZONS_SECONDS, SIZES, Parent, parents_of

@@ -27,17 +27,17 @@ from ...domain.strategies.rules import Rule
 from ...domain.switching import SwitchingRules
 from ...projections.daily_limits import DailyLimits
 from ..brokers.simulated import SimulatedBroker, SimulatedRuntime
-from ..clocks import VirtualClock
 from ..engine.desk import Desk, EngineRules
 from ..engine.messages import MessageBudget
 from ..engine.working import WATCH_NS, Working
-from ..events_file import NoEvents
 from ..exchange.exchange import Exchange
 from ..exchange.scaled import ScaledDay
 from ..exchange.terms import Terms
+from ..inputs.events import NoEvents
 from ..market_data.recorded import RecordedMarketData
 from ..storage.keystore import Keystore
 from ..storage.log import Log
+from ..timekeeping.clocks import VirtualClock
 from .grid import Parent
 from .outcome import Execution, Outcome
 from .policies import Policy, Stress, plan_of

@@ -33,13 +33,13 @@ from ...projections.execution_quality import (
 )
 from ...projections.instruction_book import Followed, InstructionBook
 from ...projections.runner import Recorded
-from ..calendar import ExchangeCalendar
 from ..end_facts import Captured, end_facts
 from ..engine.messages import MessageBudget
 from ..exchange.scaled import ScaledDay
 from ..market_data.capture import PRINTS, QUOTES
 from ..market_data.recorded import RecordedMarketData
 from ..storage.log import Log
+from ..timekeeping.calendar import ExchangeCalendar
 from .captured_day import symbol_day
 from .changes import Changes
 from .grid import Parent

@@ -20,8 +20,8 @@ import numpy as np
 
 from ...domain.errors import InvalidInput
 from ...domain.ports import Session
-from ..calendar import DAY_NS, ExchangeCalendar
 from ..exchange.tape import Int64Array, SymbolDay
+from ..timekeeping.calendar import DAY_NS, ExchangeCalendar
 from .day_model import (
     CONTINUOUS_SHARE,
     FULL_SESSION_MINUTES,

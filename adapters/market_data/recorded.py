@@ -15,9 +15,9 @@ from ...domain.errors import InvalidInput
 from ...domain.market import HaltCause, MarketState, Quote, TradingState, TradingStatus
 from ...domain.money import ONE, PRICE_MAX
 from ...domain.ports import Session
-from ..calendar import ExchangeCalendar
 from ..exchange.scaled import from_units
 from ..exchange.tape import Int64Array, SymbolDay, load_symbol_day, symbols_on
+from ..timekeeping.calendar import ExchangeCalendar
 from .closes import close_before, price_test_since
 from .feeds import UNLABELLED, feeds_of
 from .history import MINUTE_NS, BarHistory

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ...domain.errors import InvalidInput
-from ..account_file import StartAccount
+from ..inputs.account import StartAccount
 from .pace import SPEED_MAX, SPEED_MIN
 
 RATE_LIMIT: Final = 200

@@ -11,13 +11,13 @@ from typing import Any, Final
 from ...domain.errors import InvalidInput
 from ...domain.market import HaltCause
 from ...domain.ports import NANOS, Session
-from ..calendar import ExchangeCalendar
-from ..clocks import SystemClock
 from ..exchange.tape import SymbolDay, load_symbol_day, symbols_on
 from ..exchange.terms import Band, Halt, Terms
 from ..market_data.closes import price_test_since, session_before
 from ..market_data.generated import GeneratedMarket
 from ..market_data.history import BarHistory, Bars
+from ..timekeeping.calendar import ExchangeCalendar
+from ..timekeeping.clocks import SystemClock
 from .announcements import read_listed
 from .desk import Desk
 from .faults import AT_ONCE, TIMED, Faults, Rule, read_file

@@ -14,7 +14,7 @@ from unittest.mock import AsyncMock, Mock, patch
 import pytest
 
 from fillwright.adapters.application import Application
-from fillwright.adapters.clocks import VirtualClock
+from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.ports import NANOS
 from fillwright.domain.result import OuterStatus, ResultStatus

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.corporate_actions import actions_of, as_rows, read_actions
 from fillwright.adapters.market_data.history import BarHistory, Bars
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.corporate import ActionKind, CorporateAction
 from fillwright.domain.errors import InvalidInput
 

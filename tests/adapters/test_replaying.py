@@ -10,12 +10,12 @@ from typing import TypeVar
 
 import pytest
 
-from fillwright.adapters import restepping
-from fillwright.adapters.account_file import StartAccount
-from fillwright.adapters.deciding_again import Decided, decide_again
-from fillwright.adapters.decisions_file import Row
 from fillwright.adapters.engine import EngineRules
 from fillwright.adapters.exchange.terms import Fees
+from fillwright.adapters.inputs.account import StartAccount
+from fillwright.adapters.inputs.decisions import Row
+from fillwright.adapters.replay import restepping
+from fillwright.adapters.replay.deciding_again import Decided, decide_again
 from fillwright.adapters.replaying import replay, replay_decisions
 from fillwright.adapters.running import RunTerms, file_decisions, load_market, start, work
 from fillwright.adapters.storage.log import Log

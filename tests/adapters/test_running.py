@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
-from fillwright.adapters.decisions_file import Row
 from fillwright.adapters.engine import EngineRules
 from fillwright.adapters.engine.batching import AdvisedArrival
+from fillwright.adapters.inputs.decisions import Row
 from fillwright.adapters.running import file_decisions, load_market, parse_day, recorded_seed
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.errors import InvalidInput, StoreDamaged
 from fillwright.domain.ports import NANOS, Session
 

@@ -24,11 +24,11 @@ from fillwright import (
     TradeInstruction,
 )
 from fillwright.adapters.brokers.simulated import SimulatedBroker
-from fillwright.adapters.clocks import VirtualClock
 from fillwright.adapters.exchange.exchange import Exchange
 from fillwright.adapters.exchange.terms import Terms
 from fillwright.adapters.provider_sessions import ASSUMED
 from fillwright.adapters.simulation import simulate
+from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.adapters.wiring import simulated_provider
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.ports import NANOS

@@ -21,11 +21,11 @@ from pydantic import SecretStr
 from fillwright.adapters.alpaca_api.access import AlpacaAccess
 from fillwright.adapters.alpaca_api.rest import AlpacaRest
 from fillwright.adapters.brokers.alpaca import AlpacaBroker
-from fillwright.adapters.calendar import ExchangeCalendar
-from fillwright.adapters.clocks import VirtualClock
 from fillwright.adapters.paper.options import PaperOptions
 from fillwright.adapters.paper.server import _listen, _serve, addresses
 from fillwright.adapters.paper.world import World as PaperWorldState
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
+from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.ports import NANOS, Clock
 from tests.contract.worlds import Loss, World
 

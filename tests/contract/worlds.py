@@ -12,11 +12,11 @@ import numpy as np
 from fillwright.adapters.brokers.provider import ProviderBroker
 from fillwright.adapters.brokers.provider_runtime import ProviderRuntime
 from fillwright.adapters.brokers.simulated import SimulatedBroker, SimulatedRuntime
-from fillwright.adapters.clocks import VirtualClock
 from fillwright.adapters.exchange.exchange import Exchange
 from fillwright.adapters.exchange.journal import Journal
 from fillwright.adapters.exchange.tape import SymbolDay
 from fillwright.adapters.exchange.terms import Faults, Outage, Terms
+from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.ports import (
     NANOS,
     Broker,

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.engine.desk import Desk
 from fillwright.adapters.engine.market_rules import listing_of
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.auctions import VENUE_CUTOFFS, Auction
 from fillwright.domain.instruments import Instrument
 from fillwright.domain.planning.auctions import times_of

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.engine.desk import Desk
 from fillwright.adapters.engine.market_rules import loss_basis
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain import events as e
 from fillwright.domain.account import TradingAccount
 from fillwright.domain.day_loss import DayFigures

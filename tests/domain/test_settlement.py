@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fillwright.adapters.calendar import ExchangeCalendar
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.limits import SymbolUsage
 from fillwright.domain.planning.facts import Facts, Planned, Refused
 from fillwright.domain.planning.planner import plan_decision

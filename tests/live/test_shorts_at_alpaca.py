@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.market_data.closes import session_before
 from fillwright.adapters.market_data.generated import GeneratedMarket
 from fillwright.adapters.market_data.history import BARS_FILE
 from fillwright.adapters.market_data.instruments import DEFAULT_INSTRUMENTS
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain import events as e
 from fillwright.domain.ports import SellMark, TimeInForce
 from tests.live.test_run_at_alpaca import SLOW_SECONDS, SPEED, Fillwright, decision

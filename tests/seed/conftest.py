@@ -24,9 +24,9 @@ from fillwright import (
     TradeExecutionAgent,
     TradeInstruction,
 )
-from fillwright.adapters.calendar import ExchangeCalendar
-from fillwright.adapters.clocks import VirtualClock
 from fillwright.adapters.storage.log import Log
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
+from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.events import DomainEvent
 from fillwright.domain.ports import NANOS
 

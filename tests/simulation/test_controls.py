@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fillwright.adapters.deciding_again import decide_again
 from fillwright.adapters.exchange.terms import Halt
+from fillwright.adapters.replay.deciding_again import decide_again
 from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.exchange.terms import Band, Halt
 from fillwright.adapters.market_data.closes import session_before
 from fillwright.adapters.market_data.history import BarHistory, Bars
 from fillwright.adapters.market_data.luld_tape import bands_of
 from fillwright.adapters.market_data.recorded import RecordedMarketData
 from fillwright.adapters.simulation import Simulation, VenueTerms, simulate
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain import events as e
 from fillwright.domain.market import HaltCause
 from fillwright.domain.ports import NANOS

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.market_data.closes import session_before
 from fillwright.adapters.market_data.history import BarHistory, Bars
 from fillwright.adapters.market_data.recorded import RecordedMarketData
 from fillwright.adapters.simulation import VenueTerms, simulate
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain import events as e
 from fillwright.domain.limits import Limits
 from fillwright.domain.ports import (

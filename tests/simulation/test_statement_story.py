@@ -13,8 +13,8 @@ import pytest
 from fillwright.adapters.entrypoints.cli import main
 from fillwright.adapters.exchange.custody import Custodian
 from fillwright.adapters.exchange.terms import Fees
+from fillwright.adapters.inputs.statements import write_statement
 from fillwright.adapters.simulation import VenueTerms
-from fillwright.adapters.statements import write_statement
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.fees import FeeSchedule

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fillwright.adapters import redeciding
 from fillwright.adapters.exchange.terms import Halt
+from fillwright.adapters.replay import redeciding
 from fillwright.adapters.replaying import replay_decisions
 from fillwright.adapters.simulation import VenueTerms
 from fillwright.adapters.storage.log import Log

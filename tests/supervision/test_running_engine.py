@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from fillwright.adapters.application import Application
-from fillwright.adapters.clocks import SystemClock
-from fillwright.adapters.control_tail import ControlTail
-from fillwright.adapters.live_strategies import LiveStrategies
-from fillwright.adapters.run_permission import RunPermission
+from fillwright.adapters.permits.control_tail import ControlTail
+from fillwright.adapters.permits.live_strategies import LiveStrategies
+from fillwright.adapters.permits.run_permission import RunPermission
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.supervising import Caller
+from fillwright.adapters.timekeeping.clocks import SystemClock
 from fillwright.domain.executor import Outcome
 from fillwright.domain.plan import StrategyParameters
 from fillwright.domain.ports import NANOS

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from fillwright.adapters.clock_guard import ClockGuard
-from fillwright.adapters.clock_reading import (
+from fillwright.adapters.permits.clock_guard import ClockGuard
+from fillwright.adapters.permits.control_tail import ControlTail
+from fillwright.adapters.permits.live_strategies import LiveStrategies
+from fillwright.adapters.storage.log import Log
+from fillwright.adapters.storage.ops_log import OpsLog
+from fillwright.adapters.timekeeping.clock_reading import (
     UNKNOWN,
     BrokerReading,
     ClockReading,
@@ -16,10 +20,6 @@ from fillwright.adapters.clock_reading import (
     best,
     of_timex,
 )
-from fillwright.adapters.control_tail import ControlTail
-from fillwright.adapters.live_strategies import LiveStrategies
-from fillwright.adapters.storage.log import Log
-from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain import events as e
 from fillwright.domain import ops
 from fillwright.domain.ops.clocks import ClockHealth

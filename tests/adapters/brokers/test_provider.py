@@ -13,7 +13,7 @@ import pytest
 from fillwright.adapters.brokers.provider import NeutralDefaults, ProviderBroker, ProviderTimings
 from fillwright.adapters.brokers.provider_account import read_account
 from fillwright.adapters.brokers.provider_runtime import ProviderRuntime
-from fillwright.adapters.clocks import VirtualClock
+from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.errors import BrokerUnavailable
 from fillwright.domain.ports import (
     NANOS,

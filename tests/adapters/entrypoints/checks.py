@@ -9,10 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from fillwright.adapters.account_file import read_account
 from fillwright.adapters.engine import EngineRules
 from fillwright.adapters.exchange.journal import Journal
 from fillwright.adapters.exchange.terms import Fees
+from fillwright.adapters.inputs.account import read_account
 from fillwright.adapters.market_data.recorded import RecordedMarketData
 from fillwright.adapters.running import RunTerms, start
 from fillwright.adapters.storage.log import Log

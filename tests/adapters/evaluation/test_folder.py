@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from fillwright.adapters.calendar import AlwaysOpenCalendar, ExchangeCalendar
 from fillwright.adapters.evaluation.findings import Skipped
 from fillwright.adapters.evaluation.folder import Ready, listed, read_day, unlisted
 from fillwright.adapters.evaluation.grid import parents_of
@@ -22,6 +21,7 @@ from fillwright.adapters.evaluation.parallel import Request, evaluate
 from fillwright.adapters.evaluation.policies import policies_named
 from fillwright.adapters.exchange.scaled import ScaledDay
 from fillwright.adapters.exchange.tape import MarketFolderError, load_symbol_day
+from fillwright.adapters.timekeeping.calendar import AlwaysOpenCalendar, ExchangeCalendar
 from fillwright.domain.ports import NANOS
 
 from .conftest import DATE

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.evaluation.grid import SIZES, parents_of, starts_of, within
 from fillwright.adapters.exchange.tape import SymbolDay, load_symbol_day
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.ports import NANOS, Session, Side
 
 from .conftest import DATE

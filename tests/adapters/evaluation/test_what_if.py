@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fillwright.adapters.account_file import StartAccount
-from fillwright.adapters.decisions_file import Row
 from fillwright.adapters.engine import EngineRules
 from fillwright.adapters.evaluation.changes import parse_changes
 from fillwright.adapters.evaluation.what_if import WhatIf, what_if
 from fillwright.adapters.exchange.terms import Fees
+from fillwright.adapters.inputs.account import StartAccount
+from fillwright.adapters.inputs.decisions import Row
 from fillwright.adapters.running import RunTerms, file_decisions, load_market, start, work
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.decision import ExecutionStrategy

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.exchange.tape import MarketFolderError, SymbolDay
 from fillwright.adapters.market_data.alpaca_prints import take_print
 from fillwright.adapters.market_data.capture import (
@@ -31,6 +30,7 @@ from fillwright.adapters.market_data.feeds import CONSOLIDATED, feeds_of
 from fillwright.adapters.market_data.generated import GeneratedMarket
 from fillwright.adapters.market_data.live_tape import LiveTape
 from fillwright.adapters.market_data.recorded import RecordedMarketData
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.events import MarketDataCaptured
 from fillwright.domain.ports import NANOS

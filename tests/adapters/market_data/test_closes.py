@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.exchange.tape import SymbolDay
 from fillwright.adapters.market_data.alpaca_closes import watch_of
 from fillwright.adapters.market_data.closes import price_test_since
 from fillwright.adapters.market_data.history import BarHistory, Bars
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.corporate import ActionKind, CorporateAction
 from fillwright.domain.ports import NANOS
 

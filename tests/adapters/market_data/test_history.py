@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.exchange.tape import MarketFolderError
 from fillwright.adapters.market_data.history import BARS_FILE, BarHistory, Bars
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.ports import NANOS, Session
 from fillwright.domain.strategies.schedule import U_SHAPED_CURVE
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from fillwright.adapters.calendar import ExchangeCalendar
 from fillwright.adapters.exchange.tape import SymbolDay
 from fillwright.adapters.market_data.luld_tape import bands_of
+from fillwright.adapters.timekeeping.calendar import ExchangeCalendar
 from fillwright.domain.luld import band_around, next_reference
 from fillwright.domain.market import HaltCause
 from fillwright.domain.ports import NANOS, Session

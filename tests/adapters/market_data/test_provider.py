@@ -9,9 +9,9 @@ from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
 
-from fillwright.adapters.calendar import AlwaysOpenCalendar, ExchangeCalendar
-from fillwright.adapters.clocks import VirtualClock
 from fillwright.adapters.market_data.provider import ProviderMarketData
+from fillwright.adapters.timekeeping.calendar import AlwaysOpenCalendar, ExchangeCalendar
+from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.market import MarketState, TradingStatus
 from fillwright.domain.ports import NANOS
 

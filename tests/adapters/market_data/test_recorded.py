@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.adapters.calendar import AlwaysOpenCalendar, ExchangeCalendar
 from fillwright.adapters.exchange.tape import SymbolDay, load_symbol_day
 from fillwright.adapters.market_data.recorded import RecordedMarketData
+from fillwright.adapters.timekeeping.calendar import AlwaysOpenCalendar, ExchangeCalendar
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.market import TradingStatus
 from fillwright.domain.ports import NANOS

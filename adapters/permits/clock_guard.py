@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from .. import __version__
-from ..domain.errors import StoreError
-from ..domain.ops.clocks import ClockHealth, ClockMeasured
-from ..domain.ports import NANOS
-from ..domain.reasons import Reason, Refusal
-from .clock_reading import MILLI_NS, ClockReading, ClockSettings
-from .storage.log import Log
-from .storage.ops_log import OpsLog
+from ... import __version__
+from ...domain.errors import StoreError
+from ...domain.ops.clocks import ClockHealth, ClockMeasured
+from ...domain.ports import NANOS
+from ...domain.reasons import Reason, Refusal
+from ..storage.log import Log
+from ..storage.ops_log import OpsLog
+from ..timekeeping.clock_reading import MILLI_NS, ClockReading, ClockSettings
 
 MOVED_NS: Final = 10 * MILLI_NS
 """A change of the offset from which on a measurement is recorded again."""

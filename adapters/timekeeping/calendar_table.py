@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from ..domain.errors import InvalidInput
-from ..domain.ports import NANOS, Session
+from ...domain.errors import InvalidInput
+from ...domain.ports import NANOS, Session
 
 CALENDAR_START: Final = "2000-01-01"
 CALENDAR_END: Final = "2035-12-31"

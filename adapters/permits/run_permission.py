@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ..domain.errors import StoreError
-from ..domain.ops.control import ChangeKind
-from ..domain.principals import AccessDenied
-from ..domain.reasons import Reason, Refusal
+from ...domain.errors import StoreError
+from ...domain.ops.control import ChangeKind
+from ...domain.principals import AccessDenied
+from ...domain.reasons import Reason, Refusal
+from ..permissions import LIVE_SCOPE, RUN, RUN_LIVE
+from ..supervising import Caller
 from .control_tail import ControlTail
-from .permissions import LIVE_SCOPE, RUN, RUN_LIVE
-from .supervising import Caller
 
 UNREADABLE: Final = "who may trade cannot be read"
 

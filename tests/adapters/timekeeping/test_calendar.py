@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.adapters.calendar import AlwaysOpenCalendar, ExchangeCalendar
+from fillwright.adapters.timekeeping.calendar import AlwaysOpenCalendar, ExchangeCalendar
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.ports import NANOS
 
@@ -127,7 +127,7 @@ def test_every_time_is_in_a_session_or_before_the_next(now: int) -> None:
 
 
 def test_importing_the_calendar_does_not_load_pandas() -> None:
-    code = "import sys, fillwright.adapters.calendar; sys.exit('pandas' in sys.modules)"
+    code = "import sys, fillwright.adapters.timekeeping.calendar; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from ..domain.errors import InvalidInput
-from ..domain.statement import Statement
+from ...domain.errors import InvalidInput
+from ...domain.statement import Statement
 
 FILE_BYTES_MAX: Final = 512 << 20
 _FLOWS: Final = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.adapters.clocks import (
+from fillwright.adapters.timekeeping.clocks import (
     SLEEP_SECONDS_MAX,
     FlooredClock,
     LiveRuntime,

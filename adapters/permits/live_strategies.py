@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..domain.decision import ExecutionStrategy
-from ..domain.errors import StoreError
-from ..domain.plan import StrategyParameters
-from ..domain.reasons import Reason, Refusal
-from ..domain.supervision.inventory import approval_of, in_use
+from ...domain.decision import ExecutionStrategy
+from ...domain.errors import StoreError
+from ...domain.plan import StrategyParameters
+from ...domain.reasons import Reason, Refusal
+from ...domain.supervision.inventory import approval_of, in_use
 from .control_tail import ControlTail
 
 

@@ -9,18 +9,18 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from ..domain import events as e
-from ..domain.account import TradingAccount
-from ..domain.ids import account_stream_id
-from ..domain.instruction import Instruction
-from ..domain.limits import Limits
-from ..domain.plan import PlanTerms
-from ..domain.ports import Side
-from ..projections.instruction_events import ACCOUNT_EVENTS
+from ...domain import events as e
+from ...domain.account import TradingAccount
+from ...domain.ids import account_stream_id
+from ...domain.instruction import Instruction
+from ...domain.limits import Limits
+from ...domain.plan import PlanTerms
+from ...domain.ports import Side
+from ...projections.instruction_events import ACCOUNT_EVENTS
+from ..storage.records import Recorded
 from .disagreement import Disagreement
 from .redeciding import Cancels, Plans, Switches
 from .restepping import Steps
-from .storage.records import Recorded
 
 _OF_ACCOUNTS: Final = frozenset(ACCOUNT_EVENTS)
 

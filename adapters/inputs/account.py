@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from ..domain.errors import InvalidInput
-from ..domain.money import to_decimal
+from ...domain.errors import InvalidInput
+from ...domain.money import to_decimal
 
 CASH_USD_MAX: Final = Decimal("1e12")
 ALLOWED: Final = '{"cash": 1000000, "positions": {"AAPL": 100}}'

@@ -13,8 +13,8 @@ import types
 from collections.abc import Generator
 from typing import Final, Protocol
 
-from ..domain.errors import InvariantBroken
-from ..domain.ports import NANOS, Clock
+from ...domain.errors import InvariantBroken
+from ...domain.ports import NANOS, Clock
 
 SLEEP_SECONDS_MAX: Final = 60
 """Longest single sleep: bounds how late a wait ends after the machine was suspended."""

@@ -11,18 +11,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from ..domain import events as e
-from ..domain.instruction import Instruction
-from ..domain.limits import Limits
-from ..domain.market import MarketState
-from ..domain.planning.facts import Deferred, Nothing, Outcome, Planned, Refused
-from ..domain.planning.inputs import PlanningInputs
-from ..domain.planning.planner import plan_decision
-from ..domain.reasons import EndReason, Reason
-from ..domain.switching import Progressed, Switch, reassess
-from ..projections.runner import compare_values
+from ...domain import events as e
+from ...domain.instruction import Instruction
+from ...domain.limits import Limits
+from ...domain.market import MarketState
+from ...domain.planning.facts import Deferred, Nothing, Outcome, Planned, Refused
+from ...domain.planning.inputs import PlanningInputs
+from ...domain.planning.planner import plan_decision
+from ...domain.reasons import EndReason, Reason
+from ...domain.switching import Progressed, Switch, reassess
+from ...projections.runner import compare_values
+from ..storage.records import Recorded
 from .disagreement import Disagreement
-from .storage.records import Recorded
 
 CHECKS: Final = "checks"
 ESTIMATE: Final = "estimate"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.adapters.events_file import KINDS, FileEvents, NoEvents
+from fillwright.adapters.inputs.events import KINDS, FileEvents, NoEvents
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.ports import NANOS, ScheduledEvent
 

@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Final
 
-from ..domain.errors import InvalidInput
-from ..domain.ports import NANOS, Session
+from ...domain.errors import InvalidInput
+from ...domain.ports import NANOS, Session
 from .calendar_table import CALENDAR_END, CALENDAR_START, Table, load
 
 DAY_NS: Final = 86_400 * NANOS

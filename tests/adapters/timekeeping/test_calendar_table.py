@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from fillwright.adapters import calendar_table
-from fillwright.adapters.calendar_table import from_library, kept_path, load
+from fillwright.adapters.timekeeping import calendar_table
+from fillwright.adapters.timekeeping.calendar_table import from_library, kept_path, load
 from tools.generate_sessions import EXCHANGES, content
 
 
@@ -36,7 +36,7 @@ def test_a_file_of_another_version_of_the_library_is_not_believed(
 def test_asking_for_a_session_in_new_york_does_not_load_pandas() -> None:
     code = (
         "import sys\n"
-        "from fillwright.adapters.calendar import ExchangeCalendar\n"
+        "from fillwright.adapters.timekeeping.calendar import ExchangeCalendar\n"
         "assert ExchangeCalendar().session_on('2024-07-03').is_half_day\n"
         "sys.exit('pandas' in sys.modules)"
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..domain.errors import InvalidInput
+from ...domain.errors import InvalidInput
 
 REQUIRED: Final = ("symbol", "action")
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024

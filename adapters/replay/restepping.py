@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
-from ..domain import events as e
-from ..domain.guard import CANCELS_KEPT, Guarded, constrain
-from ..domain.instruction import Instruction
-from ..domain.limits import Limits
-from ..domain.plan import PlanTerms
-from ..domain.ports import NANOS
-from ..domain.strategies.contract import Cancel, Place, Step
-from ..domain.strategies.registry import STRATEGIES
+from ...domain import events as e
+from ...domain.guard import CANCELS_KEPT, Guarded, constrain
+from ...domain.instruction import Instruction
+from ...domain.limits import Limits
+from ...domain.plan import PlanTerms
+from ...domain.ports import NANOS
+from ...domain.strategies.contract import Cancel, Place, Step
+from ...domain.strategies.registry import STRATEGIES
+from ..storage.records import Recorded
 from .disagreement import Disagreement
-from .storage.records import Recorded
 
 UNLIMITED = 1_000_000
 Limit = Decimal | None

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from ..domain.decision import SYMBOL_PATTERN
-from ..domain.errors import InvalidInput
-from ..domain.ports import ScheduledEvent
+from ...domain.decision import SYMBOL_PATTERN
+from ...domain.errors import InvalidInput
+from ...domain.ports import ScheduledEvent
 
 KINDS: Final = (
     "earnings",

@@ -14,8 +14,8 @@ from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
-from ..domain.market import Record
-from ..domain.ops.clocks import ClockHealth
+from ...domain.market import Record
+from ...domain.ops.clocks import ClockHealth
 
 MICRO_NS: Final = 1_000
 MILLI_NS: Final = 1_000_000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from ..domain.supervision import Supervision
-from .closing import Closing
-from .storage.log import Log
-from .storage.ops_log import OpsLog
-from .supervising import TOPICS
+from ...domain.supervision import Supervision
+from ..closing import Closing
+from ..storage.log import Log
+from ..storage.ops_log import OpsLog
+from ..supervising import TOPICS
 
 
 class ControlTail(Closing):
