@@ -122,6 +122,7 @@ def _spec(terms: MonthTerms, name: str) -> InstrumentSpec:
     price = 20 + draw(terms.seed, "price", name) % 300
     return InstrumentSpec(
         symbol=name,
+        asset_id=f"month:{name}",
         price=float(price),
         daily_volume=2_000_000 + draw(terms.seed, "volume", name) % 6_000_000,
         daily_volatility=0.008 + draw(terms.seed, "sigma", name) % 12 / 1_000,

@@ -96,9 +96,9 @@ class TradingAccount(Aggregate):
         self, stamp: e.Stamp, account: str, date: str, instrument: Instrument
     ) -> None:
         """Record which asset a symbol names, if that is not what was recorded."""
-        known = self.instruments.current(instrument.symbol)
-        if known == instrument:
+        if self.instruments.knows(instrument, date):
             return
+        known = self.instruments.current(instrument.symbol)
         self._record(
             e.InstrumentRecorded, stamp, account=account, session_date=date, instrument=instrument
         )

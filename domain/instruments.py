@@ -25,7 +25,8 @@ class Instrument(Record):
     """An asset as a broker describes it; None where it is silent.
 
     ``asset_id`` is the broker's and identifies it; ``figi`` and ``cusip`` where they are known.
-    ``currency`` (ISO 4217) is that of its prices.
+    ``currency`` (ISO 4217) is that of its prices. ``tick`` is the smallest step of its price and
+    ``round_lot`` the shares in a round lot, both as they were when it was recorded.
     """
 
     broker: Annotated[str, Field(max_length=ID_MAX)]
@@ -39,6 +40,12 @@ class Instrument(Record):
     shortable: bool | None = None
     easy_to_borrow: bool | None = None
     currency: CurrencyCode | None = None
+    tick: Annotated[Decimal, Field(gt=0)] | None = None
+    round_lot: Annotated[Decimal, Field(gt=0)] | None = None
+
+    def is_same_but_for_price(self, other: Instrument) -> bool:
+        """Whether no more than what follows from the price differs."""
+        return self == other.model_copy(update={"tick": self.tick, "round_lot": self.round_lot})
 
 
 @runtime_checkable
@@ -108,11 +115,13 @@ class InstrumentBook:
 
     def __init__(self) -> None:
         self._current: dict[str, Instrument] = {}
+        self._since: dict[str, str] = {}
         self._named: dict[str, list[tuple[str, str]]] = {}
 
     def take(self, instrument: Instrument, date: str) -> None:
         """Know an instrument from ``date`` (YYYY-MM-DD) on."""
         self._current[instrument.symbol] = instrument
+        self._since[instrument.symbol] = date
         history = self._named.setdefault(instrument.symbol, [])
         if not history or history[-1][1] != instrument.asset_id:
             history.append((date, instrument.asset_id))
@@ -120,6 +129,26 @@ class InstrumentBook:
     def current(self, symbol: str) -> Instrument | None:
         """The asset that a symbol names now, None where it was never told."""
         return self._current.get(symbol)
+
+    def knows(self, instrument: Instrument, date: str) -> bool:
+        """Whether there is nothing to record of an instrument as it is told on a date.
+
+        What follows from the price alone is told at most once a session.
+        """
+        known = self._current.get(instrument.symbol)
+        if known is None or known == instrument:
+            return known is not None
+        told = known.tick is not None or instrument.tick is None
+        today = self._since[instrument.symbol] == date
+        return today and told and known.is_same_but_for_price(instrument)
+
+    def all(self) -> tuple[Instrument, ...]:
+        """What every symbol names now, by symbol."""
+        return tuple(self._current[symbol] for symbol in sorted(self._current))
+
+    def since(self, symbol: str) -> str | None:
+        """From which date on the symbol is as it is now, None where it was never told."""
+        return self._since.get(symbol)
 
     def asset_on(self, symbol: str, date: str) -> str | None:
         """The id of the asset that a symbol named on a date."""

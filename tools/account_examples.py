@@ -123,6 +123,8 @@ def _standing_examples(own: dict[str, Any]) -> list[e.DomainEvent]:
                 shortable=True,
                 easy_to_borrow=True,
                 currency="USD",
+                tick=D("0.01"),
+                round_lot=D(100),
             ),
         ),
         *_corporate_examples(own),

@@ -8,8 +8,9 @@ from typing import Final, Protocol, runtime_checkable
 from ...domain.auctions import LISTINGS
 from ...domain.decision import Decision, TradeAction
 from ...domain.instruction import Instruction
-from ...domain.instruments import DescribesInstruments
+from ...domain.instruments import DescribesInstruments, round_lot_on
 from ...domain.market import MarketState
+from ...domain.money import ONE
 from ...domain.orders import ChildOrder
 from ...domain.plan import PlanTerms
 from ...domain.planning.facts import NO_SHORT_FACTS, ShortFacts
@@ -103,11 +104,21 @@ def listing_of(desk: Desk, symbol: str) -> str | None:
 
 
 def record_instrument(desk: Desk, symbol: str) -> None:
-    """Put on record which asset a symbol names, when it is first used or another than before."""
+    """Put on record which asset a symbol names, when it is first used or another than before.
+
+    Tick and round lot are those of the session's date and the price known at that moment.
+    """
     if not isinstance(desk.market, DescribesInstruments):
         return
     found = desk.market.instrument(symbol)
-    if found is not None:
-        session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
-        stamp = desk.stamp("account", "instrument")
-        desk.account.record_instrument(stamp, desk.name, session.date, found)
+    if found is None:
+        return
+    session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
+    market = desk.market.state(symbol, desk.now)
+    price = market.quote.mid if market.quote is not None else market.last_price
+    if price is not None:
+        shares = market.lot == ONE
+        lot = round_lot_on(price, session.date) if shares else None
+        found = found.model_copy(update={"tick": market.tick, "round_lot": lot})
+    stamp = desk.stamp("account", "instrument")
+    desk.account.record_instrument(stamp, desk.name, session.date, found)

@@ -2,8 +2,9 @@
 
 A market folder holds ``instruments.json`` (a list of symbol-days with ``symbol``, ``date``,
 ``tick``, ``levels``, ``ext_level_size``, ``queue_share`` and, optionally, ``dir``, ``lot``,
-``official_open``, ``official_close`` and ``listed_on``, the exchange as prints name it) and the
-files ``quotes_<SYMBOL>_<DATE>.parquet`` and ``trades_<SYMBOL>_<DATE>.parquet``, beside it or in the
+``official_open``, ``official_close``, ``listed_on``, the exchange as prints name it, and the
+asset's ``asset_id``, ``figi``, ``cusip`` and ``currency``) and the files
+``quotes_<SYMBOL>_<DATE>.parquet`` and ``trades_<SYMBOL>_<DATE>.parquet``, beside it or in the
 folder that ``dir`` names.
 """
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ..exchange.tape import INSTRUMENTS_FILE, SymbolDay
 from .history import BARS_FILE, MINUTE_NS, Bars
+from .identities import UNTOLD, Identity
 
 TICKS_FOLDER: Final = "core"
 
@@ -25,6 +27,7 @@ def write_market_folder(
     *,
     source: str,
     feed: str,
+    identities: Mapping[str, Identity] = MappingProxyType({}),
 ) -> Path:
     """Write ``instruments.json``, ``core/*.parquet`` and ``bars_1m.parquet``; gives the folder.
 
@@ -41,7 +44,10 @@ def write_market_folder(
         _write(quote_table(day), folder / TICKS_FOLDER / f"quotes_{name}")
         _write(trade_table(day), folder / TICKS_FOLDER / f"trades_{name}")
     _write(_bar_table(days, bars, source), folder / BARS_FILE)
-    entries = [_entry(day, source, feed) for day in days]
+    entries = [
+        {**_entry(day, source, feed), **_identity(identities.get(day.symbol, UNTOLD))}
+        for day in days
+    ]
     text = json.dumps(entries, indent=1) + "\n"
     (folder / INSTRUMENTS_FILE).write_text(text, encoding="utf-8")
     return folder
@@ -96,6 +102,10 @@ def _entry(day: SymbolDay, source: str, feed: str) -> dict[str, object]:
         "queue_share": _number(day.queue_share),
         **{name: _number(price) for name, price in official.items() if price is not None},
     }
+
+
+def _identity(told: Identity) -> dict[str, object]:
+    return {name: value for name, value in told._asdict().items() if value is not None}
 
 
 def _number(value: Decimal) -> int | float:

@@ -37,10 +37,12 @@ from .day_model import (
 from .feeds import CONSOLIDATED
 from .folders import write_market_folder
 from .history import MINUTE_NS, BarHistory, Bars, session_minutes
+from .identities import Identity
 from .instruments import DEFAULT_INSTRUMENTS, InstrumentSpec
 from .recorded import RecordedMarketData
 from .sessions import SessionCalendar
 
+CURRENCY: Final = "USD"
 QUEUE_SHARE: Final = Decimal("0.3")
 HISTORY_DAYS: Final = 5
 PAUSE_DAYS_MAX: Final = 60
@@ -109,6 +111,7 @@ class GeneratedMarket:
             history=self.history(),
             source="generated",
             feeds={each.symbol: CONSOLIDATED for each in self.instruments},
+            identities=self._identities(),
         )
 
     def write_folder(self, path: str | Path) -> Path:
@@ -118,7 +121,14 @@ class GeneratedMarket:
             OSError: the folder cannot be written.
         """
         bars = {each.symbol: self._bars(each) for each in self.instruments}
-        return write_market_folder(path, self.days(), bars, source="generated", feed=CONSOLIDATED)
+        return write_market_folder(
+            path,
+            self.days(),
+            bars,
+            source="generated",
+            feed=CONSOLIDATED,
+            identities=self._identities(),
+        )
 
     def earlier_sessions(self) -> tuple[Session, ...]:
         """The ``HISTORY_DAYS`` sessions before the first day, in order."""
@@ -131,6 +141,13 @@ class GeneratedMarket:
             if len(found) == HISTORY_DAYS:
                 break
         return tuple(reversed(found))
+
+    def _identities(self) -> dict[str, Identity]:
+        """The invented assets; a symbol that was another before is the same asset."""
+        return {
+            each.symbol: Identity(asset_id=each.asset_id, currency=CURRENCY)
+            for each in self.instruments
+        }
 
     def _bars(self, spec: InstrumentSpec) -> Bars:
         early = [earlier_volume(spec, each, self.seed) for each in self.earlier_sessions()]

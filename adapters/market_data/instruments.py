@@ -28,6 +28,7 @@ class InstrumentSpec:
         touch_lots: median size at the touch in board lots of 100 shares.
         quotes: book states a day.
         prints: prints a day.
+        asset_id: what identifies it under every symbol; None where the symbol does.
 
     Raises:
         InvalidInput: a figure is out of its range; names it.
@@ -42,6 +43,7 @@ class InstrumentSpec:
     quotes: int = 40_000
     prints: int = 20_000
     tick: Decimal = Decimal("0.01")
+    asset_id: str | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges the generator relies on."""

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from ...domain.errors import InvalidInput
+from ...domain.instruments import Instrument
 from ...domain.market import HaltCause, MarketState, Quote, TradingState, TradingStatus
 from ...domain.money import ONE, PRICE_MAX
 from ...domain.ports import Session
@@ -21,6 +22,7 @@ from ..timekeeping.calendar import ExchangeCalendar
 from .closes import close_before, price_test_since
 from .feeds import UNLABELLED, feeds_of
 from .history import MINUTE_NS, BarHistory
+from .identities import BROKER, UNTOLD, Identity, identities_of
 from .minutes import MinuteStatistics, minute_statistics
 from .sessions import SessionCalendar
 from .venue_state import Span, VenueStates
@@ -47,10 +49,12 @@ class RecordedMarketData:
         halts: Mapping[str, Sequence[Span]] | None = None,
         source: str = "recorded",
         feeds: Mapping[str, str] | None = None,
+        identities: Mapping[str, Identity] | None = None,
     ) -> None:
         """Serve ``days``; ``halts`` are half-open spans in ns UTC by symbol.
 
-        ``feeds`` says by symbol which feed the data is of, ``CONSOLIDATED`` or a venue's name.
+        ``feeds`` says by symbol which feed the data is of, ``CONSOLIDATED`` or a venue's name, and
+        ``identities`` which asset it is.
 
         Raises:
             InvalidInput: a symbol-day is given twice or lies on no session, or a halt is empty.
@@ -59,6 +63,7 @@ class RecordedMarketData:
         self.history = history or BarHistory({}, self.calendar)
         self.source = source
         self._feeds = dict(feeds or {})
+        self._identities = dict(identities or {})
         self.venue = VenueStates()
         """Halts, price bands and what else the venue says of trading."""
         for symbol, spans in (halts or {}).items():
@@ -92,8 +97,15 @@ class RecordedMarketData:
             for symbol in (symbols if symbols is not None else symbols_on(folder, date))
         ]
         history = BarHistory.from_folder(folder, used)
-        feeds = feeds_of(folder)
-        return cls(days, used, history=history, halts=halts, source=source, feeds=feeds)
+        return cls(
+            days,
+            used,
+            history=history,
+            halts=halts,
+            source=source,
+            feeds=feeds_of(folder),
+            identities=identities_of(folder),
+        )
 
     def halt(self, symbol: str, start: int, end: int, cause: HaltCause = HaltCause.NEWS) -> None:
         """Add a halt ``[start, end)`` in ns UTC; the same one again changes nothing.
@@ -120,6 +132,25 @@ class RecordedMarketData:
     def knows(self, symbol: str) -> bool:
         """Whether there is data for the symbol."""
         return symbol in self._symbols
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """The asset that the symbol names, None where there is no data for it."""
+        known = self._symbols.get(symbol)
+        if known is None:
+            return None
+        told = self._identities.get(symbol, UNTOLD)
+        return Instrument(
+            broker=BROKER,
+            asset_id=told.id_for(symbol),
+            symbol=symbol,
+            exchange=told.listed_on,
+            figi=told.figi,
+            cusip=told.cusip,
+            tradable=True,
+            fractionable=known.days[-1].tape.lot < ONE,
+            shortable=self.venue.shortable(symbol),
+            currency=told.currency,
+        )
 
     def shortable(self, symbol: str) -> bool | None:
         """Whether the venue's account may borrow the symbol, None where nothing says."""

@@ -99,7 +99,7 @@ class InstrumentRecorded(DomainEvent):
     """The asset that a symbol names from this session on, when it is first used or has changed."""
 
     TOPIC: ClassVar[str] = "InstrumentRecorded"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     account: str
     session_date: str

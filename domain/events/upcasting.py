@@ -74,6 +74,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("InstructionReplanned", 1): _as_it_was,
     ("InstructionResumed", 1): _as_it_was,
     ("InstrumentRecorded", 1): _as_it_was,
+    ("InstrumentRecorded", 2): _as_it_was,
     ("InstructionSuspended", 1): _as_it_was,
     ("OrderCancelRequested", 1): _as_it_was,
     ("LimitChanged", 1): _limits_without_losses,
