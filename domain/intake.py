@@ -190,13 +190,6 @@ def instruction_to_raw(instruction: TradeInstruction) -> dict[str, object]:
     return raw
 
 
-def decision_from_instruction(
-    instruction: TradeInstruction, *, rules: IntakeRules
-) -> Intake | tuple[Refusal, ...]:
-    """Read the seed's dataclass through the same door as a mapping."""
-    return read_decision(instruction_to_raw(instruction), rules=rules)
-
-
 def plan_to_raw(plan: ExecutionPlan) -> dict[str, object]:
     """The seed's plan as the mapping that :func:`read_decision` reads: its own size and prices."""
     raw = instruction_to_raw(plan.instruction)

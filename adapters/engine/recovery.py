@@ -330,7 +330,7 @@ class Recovery:
         if wanted and desk.now <= deadline and desk.calendar.session_at(desk.now) is not None:
             request = instruction.requests[order.client_order_id]
             desk.commands.append(SubmitOrder(request, again=True))
-        elif desk.broker.capabilities.lists_closed_orders and not self._may_still_trade(order):
+        elif desk.broker.capabilities.lists_closed_orders and not self._may_still_trade():
             self._working.take(absent(order, desk.now))
 
     async def _settle_known(self, instruction: Instruction, order: ChildOrder) -> None:
@@ -347,8 +347,8 @@ class Recovery:
         if order.pending_cancel:
             desk.commands.append(CancelOrder(name, order.venue_order_id))
 
-    def _may_still_trade(self, order: ChildOrder) -> bool:
-        """Whether the order's own expiry, the session's close, is still to come."""
+    def _may_still_trade(self) -> bool:
+        """Whether an order's own expiry, the session's close, is still to come."""
         opened = self._desk.account.session
         return opened is not None and self._desk.now < opened.close
 

@@ -103,7 +103,7 @@ def _run(
         text = json.dumps(summary, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         output.write_bytes(text.encode() + b"\n")
     else:
-        output.show(*views(found, summary, second))
+        output.show(*views(summary, second))
         output.print_line(conditions(found))
     output.note(_speed(found, took))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Final, Protocol, Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from ...domain import events as e
 from ...domain.ports import NANOS, Session
 from ...projections.rendering import clock
+from ..closing import Closing
 from ..engine import Engine
 from .output import stderr
 
@@ -31,7 +31,7 @@ class Watched(Protocol):
         ...
 
 
-class RunProgress:
+class RunProgress(Closing):
     """Draws how far a run of ``total`` decisions is, as its events are recorded."""
 
     def __init__(self, simulation: Watched, total: int, *, enabled: bool) -> None:
@@ -63,12 +63,8 @@ class RunProgress:
         self._draw(self._session.open)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the drawing as it is."""
         self._progress.stop()
 
     def __call__(self, event: e.DomainEvent) -> None:

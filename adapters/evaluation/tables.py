@@ -15,9 +15,7 @@ from .policies import BASELINE
 NONE: Final = "–"
 
 
-def views(
-    evaluation: Evaluation, summary: Mapping[str, Any], bounded: Mapping[str, Any] | None
-) -> list[RenderableType]:
+def views(summary: Mapping[str, Any], bounded: Mapping[str, Any] | None) -> list[RenderableType]:
     """All tables in order: costs, savings, splits of the savings, and the bounded run."""
     shown: list[RenderableType] = [
         _costs(f"{summary['parents']} parents; {summary['note']}", summary["policies"]),

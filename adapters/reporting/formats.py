@@ -84,7 +84,7 @@ def frame_of(table: Table) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def parquet_bytes(report: Report, table: Table) -> bytes:
+def parquet_bytes(table: Table) -> bytes:
     """One table as Parquet."""
     out = io.BytesIO()
     frame_of(table).write_parquet(out, compression="zstd", statistics=True)
@@ -181,7 +181,7 @@ def rendered(report: Report, form: str, table: str | None) -> bytes:
     if form == "csv":
         return csv_text(report, main_table(report, table)).encode()
     if form == "parquet":
-        return parquet_bytes(report, main_table(report, table))
+        return parquet_bytes(main_table(report, table))
     if form == "xlsx":
         return xlsx_bytes(report)
     raise InvalidInput("format", form, ", ".join(FORMATS))

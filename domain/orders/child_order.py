@@ -120,11 +120,6 @@ class ChildOrder(NamedTuple):
         return self.book.by_id
 
     @property
-    def bust_epoch(self) -> int:
-        """How many busts and corrections there have been."""
-        return self.book.epoch
-
-    @property
     def missing_qty(self) -> Decimal:
         """Shares the broker says executed that we have seen no execution for."""
         return self.book.missing_qty
@@ -172,11 +167,6 @@ class ChildOrder(NamedTuple):
     def is_open(self) -> bool:
         """Whether something may still execute, known at the broker or not."""
         return not self.is_dead
-
-    @property
-    def is_sent(self) -> bool:
-        """Whether it was handed to the broker at least once, or the broker knows of it."""
-        return self.submissions > 0
 
     @property
     def is_acknowledged(self) -> bool:

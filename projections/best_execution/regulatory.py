@@ -49,7 +49,7 @@ def rule605_tables(facts: Facts, reporter: Reporter) -> list[Table]:
         _rows_table(
             "detailed", "Rule 605 statistics", DETAILED_COLUMNS, detail, 7, Covered605(typed, 7)
         ),
-        _coverage(typed, facts),
+        _coverage(typed),
     ]
 
 
@@ -98,7 +98,7 @@ def _rows_table(
     )
 
 
-def _coverage(orders: pl.DataFrame, facts: Facts) -> Table:
+def _coverage(orders: pl.DataFrame) -> Table:
     counted = (
         orders.with_columns(pl.col("covered_type").fill_null("not covered"))
         .group_by("covered_type")

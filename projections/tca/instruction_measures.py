@@ -16,7 +16,6 @@ from .summing import MONEY_COLUMNS
 from .tables import MONEY, conformed, real, reals
 
 ZERO = pl.lit(0).cast(MONEY)
-_RATIOS = ("e_over_q", "spread_capture", "queue_ms", "added_share")
 
 
 def measure_instructions(

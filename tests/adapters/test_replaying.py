@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -10,14 +9,9 @@ from typing import TypeVar
 
 import pytest
 
-from fillwright.adapters.engine import EngineRules
-from fillwright.adapters.exchange.terms import Fees
-from fillwright.adapters.inputs.account import StartAccount
-from fillwright.adapters.inputs.decisions import Row
 from fillwright.adapters.replay import restepping
 from fillwright.adapters.replay.deciding_again import Decided, decide_again
 from fillwright.adapters.replaying import replay, replay_decisions
-from fillwright.adapters.running import RunTerms, file_decisions, load_market, start, work
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import Recorded
 from fillwright.domain.decision import ExecutionStrategy
@@ -37,6 +31,7 @@ from fillwright.domain.ports import OrderType, TimeInForce
 from fillwright.domain.reasons import Reason
 from fillwright.domain.strategies.contract import InstructionView, Place, Step
 from fillwright.domain.strategies.registry import STRATEGIES
+from tests.adapters.finished_runs import finish
 
 EventT = TypeVar("EventT", bound=DomainEvent)
 
@@ -58,20 +53,7 @@ DECISIONS = [
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of three strategies."""
     path = tmp_path_factory.mktemp("replaying") / "log.db"
-    run_terms = RunTerms(
-        store=str(path),
-        account_name="main",
-        market=load_market("generated", "20240612", seed=1),
-        account=StartAccount(),
-        rules=EngineRules(seed=1),
-        limits=Limits(),
-        latency_ns=50_000_000,
-        fees=Fees(),
-    )
-    with start(run_terms) as simulation:
-        rows = [Row(number, fields) for number, fields in enumerate(DECISIONS, start=1)]
-        decisions = file_decisions(rows, simulation.session, run_terms.rules)
-        asyncio.run(work(simulation, decisions))
+    finish(path, DECISIONS)
     return path
 
 

@@ -102,7 +102,7 @@ class SimulatedWorld(World):
         outages = (Outage(0, OUTAGE_NS, accepted=loss == "after"),) if loss else ()
         self.clock = VirtualClock(0)
         self.exchange = Exchange(
-            [_quiet_day()], Terms(faults=Faults(outages=outages)), journal=Journal()
+            [quiet_day(8 * NANOS)], Terms(faults=Faults(outages=outages)), journal=Journal()
         )
         self.restart()
 
@@ -170,7 +170,8 @@ class LookupProviderWorld(ProviderWorld):
     provider_class = LookupBookProvider
 
 
-def _quiet_day() -> SymbolDay:
+def quiet_day(printed_at: int) -> SymbolDay:
+    """9.99 × 10.01 all day, one print through the bid at ``printed_at`` (ns)."""
     return SymbolDay(
         symbol="ABC",
         date="20240102",
@@ -184,7 +185,7 @@ def _quiet_day() -> SymbolDay:
         bid_sz=np.array([[100.0]]),
         ask_px=np.array([[10.01]]),
         ask_sz=np.array([[200.0]]),
-        t_ts=np.array([8 * NANOS]),
+        t_ts=np.array([printed_at]),
         t_px=np.array([9.98]),
         t_sz=np.array([40.0]),
         aggressor=np.array([-1], dtype=np.int8),

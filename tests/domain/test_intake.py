@@ -21,8 +21,8 @@ from fillwright.domain.intake import (
     KEYS,
     Intake,
     IntakeRules,
-    decision_from_instruction,
     file_decision_ids,
+    instruction_to_raw,
     plan_to_raw,
     read_decision,
     unreadable_content,
@@ -408,7 +408,7 @@ def seed_instruction(**changes: Any) -> TradeInstruction:
 
 
 def test_the_seeds_instruction_goes_through_the_same_door() -> None:
-    result = decision_from_instruction(seed_instruction(), rules=RULES)
+    result = read_decision(instruction_to_raw(seed_instruction()), rules=RULES)
     assert isinstance(result, Intake)
     assert result.decision.target_weight == 3
     assert result.decision.window_seconds is None
@@ -417,14 +417,14 @@ def test_the_seeds_instruction_goes_through_the_same_door() -> None:
 
 def test_a_window_other_than_the_seeds_default_is_explicit() -> None:
     instruction = seed_instruction(execution_window=timedelta(minutes=20))
-    result = decision_from_instruction(instruction, rules=RULES)
+    result = read_decision(instruction_to_raw(instruction), rules=RULES)
     assert isinstance(result, Intake)
     assert result.decision.window_seconds == 1200
 
 
 def test_a_bad_instruction_is_refused_field_by_field() -> None:
     instruction = seed_instruction(symbol="???", confidence=99)
-    result = decision_from_instruction(instruction, rules=RULES)
+    result = read_decision(instruction_to_raw(instruction), rules=RULES)
     assert isinstance(result, tuple)
     assert [r.field for r in result] == ["symbol", "confidence"]
 

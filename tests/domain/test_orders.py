@@ -18,7 +18,7 @@ D = Decimal
 
 def test_an_intended_order_holds_all_its_shares() -> None:
     order = intend(request(300))
-    assert (order.state, order.exposure, order.is_sent) == (OrderState.INTENDED, D(300), False)
+    assert (order.state, order.exposure, order.submissions) == (OrderState.INTENDED, D(300), 0)
     assert order.is_open
     assert not order.is_acknowledged
 
@@ -395,7 +395,7 @@ def test_the_brokers_evidence_ends_an_unknown_outcome(
 
 def test_an_order_that_is_only_intended_may_have_been_sent() -> None:
     venue = Venue(intend(request(900))).say("unknown_outcome").shows("indeterminate", 900, 0, 900)
-    assert venue.order.is_sent
+    assert venue.order.submissions > 0
 
 
 def test_a_lost_answer_to_a_cancel_leaves_the_order_known() -> None:

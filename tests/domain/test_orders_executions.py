@@ -108,7 +108,7 @@ def test_a_bust_takes_an_execution_out_and_reopens_a_filled_order() -> None:
     venue = working(900).trade(300, 10).trade(600, 11)
     venue.say("trade_bust", ref_execution_id="fill 1", execution_id="b1")
     venue.shows("partially_filled", 900, 600, 300)
-    assert (venue.order.notional, venue.order.bust_epoch) == (D(6600), 1)
+    assert (venue.order.notional, venue.order.book.epoch) == (D(6600), 1)
     assert (venue.order.exposure, venue.order.restated) == (D(900), True)
     venue.say("trade_bust", ref_execution_id="fill 2").shows("new", 900, 0, 900)
 
@@ -119,7 +119,7 @@ def test_a_bust_told_twice_counts_once() -> None:
     venue.hear(venue.said[-1])
     assert venue.order is before
     venue.say("trade_bust", ref_execution_id="fill 1").shows("new", 900, 0, 900)
-    assert venue.order.bust_epoch == 1
+    assert venue.order.book.epoch == 1
 
 
 def test_a_correction_changes_price_and_quantity() -> None:

@@ -8,13 +8,11 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import pytest
 
 from fillwright.adapters.brokers.simulated import SimulatedBroker, SimulatedRuntime
 from fillwright.adapters.exchange.exchange import Exchange
 from fillwright.adapters.exchange.journal import Journal
-from fillwright.adapters.exchange.tape import SymbolDay
 from fillwright.adapters.exchange.terms import Faults, Terms
 from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.ports import (
@@ -28,33 +26,10 @@ from fillwright.domain.ports import (
     SubmitOrder,
     TimeInForce,
 )
+from tests.contract.worlds import quiet_day
 
 S = 1_000_000_000
 LATENCY = 50_000_000
-
-
-def quiet_day() -> SymbolDay:
-    """9.99 × 10.01 all day, one print through the bid after 3 s."""
-    return SymbolDay(
-        symbol="ABC",
-        date="20240102",
-        tick=Decimal("0.01"),
-        lot=Decimal(1),
-        levels=1,
-        ext_level_size=Decimal(300),
-        queue_share=Decimal("0.5"),
-        q_ts=np.array([0]),
-        bid_px=np.array([[9.99]]),
-        bid_sz=np.array([[100.0]]),
-        ask_px=np.array([[10.01]]),
-        ask_sz=np.array([[200.0]]),
-        t_ts=np.array([3 * S]),
-        t_px=np.array([9.98]),
-        t_sz=np.array([40.0]),
-        aggressor=np.array([-1], dtype=np.int8),
-        lit=np.array([True]),
-        regular=np.array([True]),
-    )
 
 
 class Desk:
@@ -64,7 +39,7 @@ class Desk:
         self.clock = VirtualClock(0)
         self.journal = Journal()
         self.exchange = Exchange(
-            [quiet_day()], Terms(faults=faults or Faults()), journal=self.journal
+            [quiet_day(3 * S)], Terms(faults=faults or Faults()), journal=self.journal
         )
         self.broker: Broker = SimulatedBroker(self.exchange, self.clock)
         self.runtime: Runtime = SimulatedRuntime(self.clock, self.exchange)

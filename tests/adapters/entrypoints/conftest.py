@@ -164,18 +164,23 @@ def done_with(more: dict[str, str], *arguments: object) -> bytes:
     return done.stdout
 
 
+def run_with_checkpoints(store: object, keys: Path, anchor: Path) -> None:
+    """The portfolio, run once with checkpoints signed by new keys."""
+    made = json.loads(done_with({}, "keys", keys, "--name", "fund/one", "--json"))
+    integrity = {
+        "FILLWRIGHT_INTEGRITY__SIGNING_KEY": made["signing_key"],
+        "FILLWRIGHT_INTEGRITY__ANCHOR": str(anchor),
+        "FILLWRIGHT_INTEGRITY__CHECKPOINT_EVENTS": "100",
+    }
+    done_with(integrity, "run", *PORTFOLIO, "--store", store)
+
+
 @pytest.fixture(scope="session")
 def vouched(tmp_path_factory: pytest.TempPathFactory) -> Vouched:
     """The portfolio, run once with checkpoints; only for reading."""
     found = Vouched(tmp_path_factory.mktemp("vouched"))
     found.store.parent.mkdir()
-    made = json.loads(done_with({}, "keys", found.keys, "--name", "fund/one", "--json"))
-    integrity = {
-        "FILLWRIGHT_INTEGRITY__SIGNING_KEY": made["signing_key"],
-        "FILLWRIGHT_INTEGRITY__ANCHOR": str(found.anchor),
-        "FILLWRIGHT_INTEGRITY__CHECKPOINT_EVENTS": "100",
-    }
-    done_with(integrity, "run", *PORTFOLIO, "--store", found.store)
+    run_with_checkpoints(found.store, found.keys, found.anchor)
     return found
 
 

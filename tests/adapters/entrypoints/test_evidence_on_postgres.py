@@ -16,7 +16,7 @@ from fillwright.adapters.storage.location import postgres_address
 from tests.adapters.storage.test_postgres import raw
 from tests.postgres import PostgresServer, fresh_store
 
-from .conftest import PORTFOLIO, Cli, Run, done_with
+from .conftest import Cli, Run, run_with_checkpoints
 from .test_redaction import ASKED, DECISION, text_of
 
 EXECUTED = (
@@ -72,13 +72,7 @@ class OnServer:
 def ran(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> OnServer:
     """The portfolio, run once with checkpoints; only for reading."""
     found = OnServer(postgres_server, tmp_path_factory.mktemp("on-server"))
-    made = json.loads(done_with({}, "keys", found.keys, "--name", "fund/one", "--json"))
-    integrity = {
-        "FILLWRIGHT_INTEGRITY__SIGNING_KEY": made["signing_key"],
-        "FILLWRIGHT_INTEGRITY__ANCHOR": str(found.anchor),
-        "FILLWRIGHT_INTEGRITY__CHECKPOINT_EVENTS": "100",
-    }
-    done_with(integrity, "run", *PORTFOLIO, "--store", found.store)
+    run_with_checkpoints(found.store, found.keys, found.anchor)
     return found
 
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from fillwright.adapters.engine import EngineRules
 from fillwright.adapters.evaluation.changes import parse_changes
 from fillwright.adapters.evaluation.what_if import WhatIf, what_if
-from fillwright.adapters.exchange.terms import Fees
-from fillwright.adapters.inputs.account import StartAccount
-from fillwright.adapters.inputs.decisions import Row
-from fillwright.adapters.running import RunTerms, file_decisions, load_market, start, work
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.decision import ExecutionStrategy
 from fillwright.domain.errors import InvalidInput
-from fillwright.domain.limits import Limits
 from fillwright.domain.plan import PlanTerms
 from fillwright.domain.planning.facts import Planned
 from fillwright.domain.planning.planner import plan_decision
 from fillwright.projections.blotter import Blotter
 from fillwright.projections.runner import follow
+from tests.adapters.finished_runs import finish
 from tests.domain.planning_cases import INSTRUCTION, a_decision, some_facts
 
 DECISIONS = [
@@ -42,20 +36,7 @@ DECISIONS = [
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished session with its captured market data."""
     path = tmp_path_factory.mktemp("what_if") / "log.db"
-    terms = RunTerms(
-        store=str(path),
-        account_name="main",
-        market=load_market("generated", "20240612", seed=1),
-        account=StartAccount(),
-        rules=EngineRules(seed=1),
-        limits=Limits(),
-        latency_ns=50_000_000,
-        fees=Fees(),
-    )
-    with start(terms) as simulation:
-        rows = [Row(number, fields) for number, fields in enumerate(DECISIONS, start=1)]
-        decisions = file_decisions(rows, simulation.session, terms.rules)
-        asyncio.run(work(simulation, decisions))
+    finish(path, DECISIONS)
     return path
 
 
