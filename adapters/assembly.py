@@ -24,7 +24,7 @@ from .inputs.events import FileEvents, NoEvents
 from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
 from .permissions import admit_engine
-from .permitting import permits_of
+from .permitting import escalating, permits_of
 from .provider_sessions import AssumedSessionCalendar, AssumingMarketData, ProviderCalendar
 from .settings import Settings
 from .simulated_provider import SimulatedProvider
@@ -330,12 +330,14 @@ def _loaded(engine: Engine, settings: Settings, log: Log) -> Parts:
         store = gate.store if gate else None
         engine.desk.submitter = admit_engine(store, settings.account, is_live=settings.is_live)
         engine.load(limits)
-        engine.desk.permits, leave = permits_of(settings, log, engine.desk.runtime.clock)
+        clock = engine.desk.runtime.clock
+        engine.desk.permits, leave = permits_of(settings, log, clock)
+        stop = escalating(log, clock)
     except BaseException:
         log.close()
         raise
     thresholds, reporter = settings.alerts.thresholds(), settings.reporting.reporter
-    return Parts(engine, limits, thresholds, reporter, close=(leave, log.close))
+    return Parts(engine, limits, thresholds, reporter, close=(stop, leave, log.close))
 
 
 def _nothing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from ..domain.account import TradingAccount
 from ..domain.ops.base import OpsRecord
@@ -22,29 +22,75 @@ from .storage.log import Log
 from .storage.ops_log import OpsLog
 from .supervising import Supervisor
 
-ABOUT: Final = ("ExceptionAssigned", "ExceptionClosed", "ExceptionEscalated")
-"""Records of what people did about exceptions."""
+
+class BookView:
+    """The exceptions book of a log and its second stream, brought forward instead of told anew."""
+
+    def __init__(self) -> None:
+        self._told, self._watched = RaisedExceptions(), Surveillance()
+        self._records: list[tuple[int, OpsRecord]] = []
+
+    @property
+    def log_position(self) -> int:
+        """Up to where the log is told."""
+        return self._told.position
+
+    @property
+    def log_hash(self) -> bytes:
+        """The chain's hash there, empty before the first event."""
+        return self._told.head_hash
+
+    @property
+    def seen(self) -> int:
+        """Up to where the second stream is told."""
+        return self._records[-1][0] if self._records else 0
+
+    def follow(self, log: Log, ops: OpsLog, upto: int | None = None) -> bool:
+        """Take in what was appended, of the log up to ``upto``; whether there was anything.
+
+        Raises:
+            StoreError, ProjectionStopped: it cannot be followed.
+        """
+        before = self.log_position, self.seen
+        last = log.head().position if upto is None else upto
+        if last > self.log_position:
+            follow([self._told, self._watched], log.events(after=self.log_position, upto=last))
+        self._records += [(one.position, one.record) for one in ops.records(after=self.seen)]
+        return before != (self.log_position, self.seen)
+
+    def raised(self) -> list[Raised]:
+        """Everything to look at, by when it was raised."""
+        found = [
+            *self._told.raised(),
+            *raised_by_findings(self._watched.findings()),
+            *raised_by_records(self._records),
+        ]
+        return sorted(found, key=lambda one: (one.raised_at, one.id))
+
+    def book(self) -> ExceptionBook:
+        """The book as of now."""
+        made = ExceptionBook(self.raised())
+        for _, record in self._records:
+            made.apply(record)
+        return made
+
+    def control(self) -> Supervision:
+        """The state of control as of now."""
+        return Supervision.of(record for _, record in self._records)
 
 
 def raised_in(log: Log, ops: OpsLog, upto: int | None = None) -> list[Raised]:
     """Everything to look at in a log and its second stream, by when it was raised."""
-    told, watched = RaisedExceptions(), Surveillance()
-    follow([told, watched], log.events(upto=log.head().position if upto is None else upto))
-    records = ((one.position, one.record) for one in ops.records())
-    found = [
-        *told.raised(),
-        *raised_by_findings(watched.findings()),
-        *raised_by_records(records),
-    ]
-    return sorted(found, key=lambda one: (one.raised_at, one.id))
+    view = BookView()
+    view.follow(log, ops, upto)
+    return view.raised()
 
 
 def book_of(log: Log, ops: OpsLog) -> ExceptionBook:
     """The book as of now."""
-    made = ExceptionBook(raised_in(log, ops))
-    for recorded in ops.records(topics=ABOUT):
-        made.apply(recorded.record)
-    return made
+    view = BookView()
+    view.follow(log, ops)
+    return view.book()
 
 
 class Exceptions:

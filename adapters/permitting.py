@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..domain.ports import Clock
 from .alpaca_api.clock import MeasuredClock
+from .escalating import EscalationService
 from .permits.clock_guard import ClockGuard
 from .permits.control_tail import ControlTail
 from .permits.live_strategies import LiveStrategies
@@ -15,7 +16,7 @@ from .permits.run_permission import RunPermission
 from .storage.log import Log
 from .supervising import caller_here
 from .timekeeping.clock_reading import BrokerReading, ClockReading, best, kernel_reading
-from .timekeeping.clocks import SystemClock
+from .timekeeping.clocks import FlooredClock, SystemClock
 
 if TYPE_CHECKING:
     from .engine.permits import Permit
@@ -27,6 +28,7 @@ class Clocks:
 
     def __init__(self, clock: Clock) -> None:
         self._broker: BrokerReading | None = None
+        clock = _beneath(clock)
         if isinstance(clock, MeasuredClock) and clock.offset_ns is not None:
             now = time.monotonic_ns()
             self._broker = BrokerReading(clock.offset_ns, clock.uncertainty_ns, now)
@@ -51,7 +53,7 @@ def permits_of(
         StoreError: the second stream cannot be read.
     """
     permits: list[Permit] = []
-    is_wall = isinstance(clock, MeasuredClock | SystemClock)
+    is_wall = _is_wall(clock)
     if not settings.is_live and (log.in_memory or not is_wall):
         return (), _nothing
     tail, wall, live = ControlTail(log), SystemClock().now, settings.is_live
@@ -70,6 +72,26 @@ def permits_of(
             )
         )
     return tuple(permits), tail.close
+
+
+def escalating(log: Log, clock: Clock) -> Callable[[], None]:
+    """Have overdue exceptions put on record while an engine works; gives what ends that.
+
+    Only by wall time, in which people have so many hours, and of a log that others can read.
+    """
+    if log.in_memory or not _is_wall(clock):
+        return _nothing
+    return EscalationService(log.url, clock.now).close
+
+
+def _beneath(clock: Clock) -> Clock:
+    """The clock that a runtime's goes by."""
+    return clock.beneath if isinstance(clock, FlooredClock) else clock
+
+
+def _is_wall(clock: Clock) -> bool:
+    """Whether it goes by the time on the wall, and not by a market's own."""
+    return isinstance(_beneath(clock), MeasuredClock | SystemClock)
 
 
 def _nothing() -> None:

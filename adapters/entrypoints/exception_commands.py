@@ -115,7 +115,8 @@ def assign(
 def escalate(store: StoreOption = None, json_output: JsonOption = False) -> None:
     """Put on record which open exceptions are overdue and to whom they go, each step once.
 
-    Run it by a timer. Exit code 0 also when nothing is overdue.
+    A running engine does it by itself; for a store without one run this by a timer. Exit code 0
+    also when nothing is overdue.
     """
     from ..exceptions_book import Exceptions
     from ..supervising import Supervisor

@@ -97,6 +97,11 @@ class FlooredClock:
         self._floor = clock.now()
 
     @property
+    def beneath(self) -> Clock:
+        """The wrapped clock."""
+        return self._clock
+
+    @property
     def source(self) -> str:
         """The source of the wrapped clock."""
         return str(getattr(self._clock, "source", type(self._clock).__name__))

@@ -197,9 +197,13 @@ class ExceptionBook:
             AccessDenied: by somebody without the role.
         """
         state.require(by, "exceptions escalate")
+        return self.overdue(by.name, when)
+
+    def overdue(self, actor: str, when: Moment) -> tuple[ExceptionEscalated, ...]:
+        """As :meth:`escalate`, by whoever looks: it follows from the time alone."""
         return tuple(
             ExceptionEscalated(
-                **head_of(when, by.name),
+                **head_of(when, actor),
                 exception=held.raised.id,
                 level=level,
                 to=f"role:{ESCALATED_TO[level - 1].value}",
@@ -211,6 +215,16 @@ class ExceptionBook:
             if (held.due_at, level)
             not in {(one.due_at, one.level) for one in self.escalations(held.raised.id)}
         )
+
+    def next_due(self, at: int) -> int | None:
+        """When the next open exception is overdue, or by as long again (ns UTC) after ``at``."""
+        times = [
+            held.due_at + level * DUE_NS[held.raised.urgency]
+            for held in (self._held(one, at) for one in self._raised.values())
+            if held.is_open
+            for level in range(ESCALATIONS_MAX)
+        ]
+        return min((one + 1 for one in times if one >= at), default=None)
 
     def close(
         self,
