@@ -11,8 +11,8 @@ from ..domain.account import TradingAccount
 from ..domain.errors import InvalidInput, StoreError
 from ..domain.ids import account_stream_id
 from ..domain.killing import latch_key
-from ..domain.limits import CounterUpdate
 from ..domain.ports import Clock
+from ..domain.reservations import CounterUpdate
 from .corporate_actions import Announced
 from .permissions import use_break
 from .standing import account_of

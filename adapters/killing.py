@@ -13,8 +13,8 @@ from ..domain.account import TradingAccount
 from ..domain.errors import BrokerUnavailable, InvalidInput, StoreError
 from ..domain.ids import account_stream_id, is_own_client_order_id
 from ..domain.killing import ACCOUNT_SCOPE, latch_key, read_scope
-from ..domain.limits import CounterUpdate
 from ..domain.ports import Broker, BrokerOrder, CancelOrder, Clock
+from ..domain.reservations import CounterUpdate
 from .permissions import check_release, use_release
 from .standing import Compared, Standing, account_of, compare
 from .storage.latch import Latched, LatchFile, Wire

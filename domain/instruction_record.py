@@ -10,13 +10,13 @@ from uuid import UUID
 from . import events as e
 from .decision import Decision
 from .instruction_fold import APPLIERS
-from .limits import Reservation
 from .market import Quote
 from .money import ZERO, slippage_bps
 from .orders import ChildOrder
 from .plan import PlanTerms
 from .ports import ExecutionReport, OrderRequest, SellMark
 from .reasons import EndReason, NothingReason, Refusal
+from .reservations import Reservation
 from .states import INSTRUCTION_TERMINAL, InstructionState
 from .strategies.contract import InstructionView, OrderView
 

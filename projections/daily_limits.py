@@ -16,17 +16,9 @@ from ..domain import events as e
 from ..domain.ids import account_stream_id
 from ..domain.instruction import Instruction
 from ..domain.killing import latch_key
-from ..domain.limits import (
-    MICRO,
-    Limits,
-    Reservation,
-    Usage,
-    counter_keys,
-    grid_up,
-    held,
-    turnover_key,
-)
+from ..domain.limits import MICRO, Limits, Usage, grid_up
 from ..domain.money import ZERO
+from ..domain.reservations import Reservation, counter_keys, held, turnover_key
 from .holding import Holding
 from .instruction_events import ACCOUNT_EVENTS, FOLLOWED_EVENTS, REPORT_EVENTS
 from .over_caps import OverCap, positions_over, used_of_caps

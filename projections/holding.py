@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..domain.instruction import Instruction
-from ..domain.limits import NOTHING_HELD, Progress
 from ..domain.money import ZERO
+from ..domain.reservations import NOTHING_HELD, Progress
 
 
 class Holding:

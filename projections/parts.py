@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
 from ..domain.instruction import Instruction
-from ..domain.limits import Reservation, counter_keys
 from ..domain.reasons import Anomalous
+from ..domain.reservations import Reservation, counter_keys
 from .all_views import MAY_END, AllViews
 from .blotter import Blotter
 from .daily_limits import DailyLimits

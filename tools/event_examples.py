@@ -18,7 +18,6 @@ from fillwright.domain.decision import (
     TradeAction,
 )
 from fillwright.domain.ids import account_stream_id, client_order_id, instruction_id
-from fillwright.domain.limits import Reservation
 from fillwright.domain.market import MarketState, PriceBand, Quote, TradingState, TradingStatus
 from fillwright.domain.plan import PlanTerms, StrategyParameters
 from fillwright.domain.planning.estimate import Estimate
@@ -33,6 +32,7 @@ from fillwright.domain.reasons import (
     Reason,
     Refusal,
 )
+from fillwright.domain.reservations import Reservation
 from fillwright.domain.strategies.contract import InstructionView, OrderView
 
 from .planning_examples import planning_inputs

@@ -10,7 +10,7 @@ from ...domain import ids
 from ...domain.decision import TEXT_MAX, Decision, TradeAction
 from ...domain.instruction import Instruction
 from ...domain.intake import Intake
-from ...domain.limits import CounterUpdate, PositionFacts, release, reservation_counters
+from ...domain.limits import PositionFacts
 from ...domain.money import ZERO
 from ...domain.planning.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
 from ...domain.planning.inputs import inputs_of, is_recordable
@@ -19,6 +19,7 @@ from ...domain.planning.sizing import Sized, size_decision
 from ...domain.ports import NANOS, Side
 from ...domain.principals import Submitter
 from ...domain.reasons import EndReason, Refusal
+from ...domain.reservations import CounterUpdate, release, reservation_counters
 from ...domain.timing.rules import assess
 from .corporate_facts import crossed_ex_date, name_facts, record_known
 from .desk import Desk

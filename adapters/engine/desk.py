@@ -16,7 +16,7 @@ from ...domain.account import TradingAccount
 from ...domain.ids import instruction_of
 from ...domain.instruction import Instruction
 from ...domain.intake import IntakeRules
-from ...domain.limits import CounterUpdate, Limits
+from ...domain.limits import Limits
 from ...domain.planning.facts import DEFAULT_RULES, PlanningRules
 from ...domain.ports import (
     Account,
@@ -34,6 +34,7 @@ from ...domain.ports import (
 )
 from ...domain.principals import Submitter
 from ...domain.reasons import Refusal
+from ...domain.reservations import CounterUpdate
 from ...domain.switching import SwitchingRules
 from ...domain.timing.terms import TimingConfig
 from ...projections.account_books import AccountBooks

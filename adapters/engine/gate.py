@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from ...domain.errors import StoreError
 from ...domain.instruments import not_of_asset
 from ...domain.killing import latch_key, scopes_covering
-from ...domain.limits import CounterUpdate
 from ...domain.order_terms import Phase, not_offered
 from ...domain.ports import BrokerCommand, ExecutionReport, ReportKind, SubmitOrder
+from ...domain.reservations import CounterUpdate
 from ..storage.latch import LatchFile, Wire, blocking_scope
 
 if TYPE_CHECKING:

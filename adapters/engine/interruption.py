@@ -9,7 +9,7 @@ from ...domain.instruction import Instruction
 from ...domain.ports import NANOS, BrokerCommand, CancelOrder
 from .callers import Deadline
 from .desk import Desk
-from .recovery import rebuild
+from .from_log import rebuild
 
 STUCK_GRACE_NS: Final = 2 * NANOS
 """How long after its window an order of unknown outcome is waited for, before callers are told."""

@@ -1,13 +1,12 @@
-"""After a start or a gap: rebuild from the log, then believe the broker about what happened."""
+"""After a start or a gap: believe the broker about what happened."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from ...domain import events as e
 from ...domain.errors import BrokerUnavailable
-from ...domain.ids import account_stream_id
 from ...domain.instruction import Instruction
 from ...domain.orders import ChildOrder
 from ...domain.ports import (
@@ -18,19 +17,14 @@ from ...domain.ports import (
     SubmitOrder,
     TimeInForce,
 )
-from ...domain.reasons import Anomalous, EndReason
-from ..storage.records import is_of
+from ...domain.reasons import EndReason
 from .comparing import position_breaks
 from .corporate_facts import hold_breaks
 from .desk import Desk
 from .inferred_reports import absent, ended
-from .keeping import Kept, begin
-from .known import is_over
 from .market_rules import is_unconfirmed
 from .working import Working
 
-SEALED_EVERY: Final = 2_000
-"""After how many events of a rebuild what has ended may leave memory again."""
 RESEND_GRACE_NS: Final = NANOS
 ABSENT_PART: Final = 10
 """An order that the broker does not have is asked for again after this part of its age."""
@@ -63,64 +57,6 @@ class SeesOthers(Protocol):
     def others(self) -> Others:
         """What they do."""
         ...
-
-
-def rebuild(desk: Desk, kept: Kept | None = None) -> None:
-    """Fold the log into the desk's aggregates and projections, behind what was ``kept`` if any."""
-    account_id = account_stream_id(desk.name)
-    for index in (desk.active, desk.in_play, desk.touched, desk.open_orders):
-        index.clear()
-    begin(desk, kept)
-    desk.own, desk.in_order = [], True
-    for recorded in desk.log.events(after=desk.seen):
-        desk.usage.apply(recorded)
-        desk.books.apply(recorded)
-        desk.seen = recorded.position
-        if recorded.event.originator_id == account_id:
-            desk.account.apply(recorded.event)
-            continue
-        instruction = desk.instructions.take_recorded(recorded)
-        if instruction is not None and is_over(instruction):
-            desk.instructions.has_ended(instruction.id)
-        if recorded.position % SEALED_EVERY == 0:
-            desk.seal_surplus()
-    # What the log says is in the stored counters already; only what comes now is to be added.
-    desk.usage.take_counter_changes()
-    for instruction in desk.instructions.held():
-        desk.adopt(instruction)
-
-
-def compare_counters(desk: Desk) -> None:
-    """Check the stored counters against the log; rebuild them when they differ (ruling 12)."""
-    wrong = _wrong_counters(desk)
-    if not wrong:
-        return
-    desk.log.reset_counters(_own(desk, desk.usage.counters()), desk.name)
-    desk.account.note(
-        desk.stamp("account", "start"),
-        Anomalous.COUNTERS_DISAGREE,
-        "; ".join(f"{key}: stored {a}, log {b}" for key, (a, b) in wrong.items()),
-    )
-    desk.touch(desk.account)
-
-
-def counters_agree(desk: Desk) -> bool:
-    """Whether the stored counters are what the desk has folded."""
-    return not _wrong_counters(desk)
-
-
-def _wrong_counters(desk: Desk) -> dict[str, tuple[int, int]]:
-    stored, folded = _own(desk, desk.log.counters()), _own(desk, desk.usage.counters())
-    return {
-        key: (stored.get(key, 0), folded.get(key, 0))
-        for key in sorted(stored.keys() | folded.keys())
-        if stored.get(key, 0) != folded.get(key, 0)
-    }
-
-
-def _own(desk: Desk, counters: Mapping[str, int]) -> dict[str, int]:
-    """The account's own counters; another's move while its own engine works it."""
-    return {key: used for key, used in counters.items() if is_of(desk.name, key)}
 
 
 def look_again(desk: Desk, instruction: Instruction) -> None:

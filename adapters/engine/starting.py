@@ -6,8 +6,8 @@ from typing import Final
 
 from ...domain.errors import StoreDamaged
 from .desk import Desk
+from .from_log import compare_counters, counters_agree, rebuild
 from .keeping import keep
-from .recovery import compare_counters, counters_agree, rebuild
 from .start_cache import Unusable, read, write
 
 KEPT_EVERY: Final = 10_000

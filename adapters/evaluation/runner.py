@@ -17,11 +17,11 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from ...domain import events as e
 from ...domain.account import TradingAccount
 from ...domain.instruction import Instruction
-from ...domain.limits import Reservation
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import ZERO
 from ...domain.plan import PlanTerms
 from ...domain.ports import NANOS, CancelOrder, ExecutionReport, Session
+from ...domain.reservations import Reservation
 from ...domain.strategies.registry import strategy_for
 from ...domain.strategies.rules import Rule
 from ...domain.switching import SwitchingRules

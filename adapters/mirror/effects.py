@@ -198,7 +198,7 @@ def _fill_times(entry: Followed) -> Row:
 
 
 def counter_row(key: str, amount: int) -> Row:
-    """A counter's key in its parts; see ``domain.limits.counter_keys``."""
+    """A counter's key in its parts; see ``domain.reservations.counter_keys``."""
     name, *rest = key.split(":")
     symbol = side = None
     if name == "position":

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from ...domain.errors import StoreError
-from ...domain.limits import CounterUpdate
+from ...domain.reservations import CounterUpdate
 from .chain import link
 from .group_commit import WriteJob
 from .records import Appended, Conflict, CounterExceeded, Encoded, Head

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 from ...domain.errors import StoreError
-from ...domain.limits import CounterUpdate
+from ...domain.reservations import CounterUpdate
 from .records import Appended, Encoded
 
 GROUP_JOBS_MAX: Final = 1_024

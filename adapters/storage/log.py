@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
-from ...domain.limits import CounterUpdate
+from ...domain.reservations import CounterUpdate
 from ..closing import Closing
 from .application import LogApplication
 from .committer import Committer

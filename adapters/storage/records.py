@@ -13,7 +13,7 @@ from ...domain.errors import StoreError
 
 if TYPE_CHECKING:
     from ...domain.events import DomainEvent
-    from ...domain.limits import CounterUpdate
+    from ...domain.reservations import CounterUpdate
 
 
 class Appended(NamedTuple):
@@ -80,7 +80,8 @@ class VerifyResult:
 class CounterExceeded(StoreError):
     """A counter would pass its cap; nothing of the append was written.
 
-    All numbers are millionths (see ``domain.limits.CounterUpdate``); ``used`` is before the append.
+    All numbers are millionths (see ``domain.reservations.CounterUpdate``); ``used`` is before the
+    append.
     """
 
     def __init__(self, key: str, used: int, asked: int, cap: int) -> None:
@@ -115,5 +116,5 @@ class Job:
 
 
 def is_of(account: str, key: str) -> bool:
-    """Whether a counter is an account's (see ``domain.limits.counter_keys``)."""
+    """Whether a counter is an account's (see ``domain.reservations.counter_keys``)."""
     return key.partition(":")[2].startswith(f"{account}:")

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from ...domain.errors import StoreDamaged, StoreError
-from ...domain.limits import CounterUpdate
+from ...domain.reservations import CounterUpdate
 from .appending import NO_STREAM, Outcome, RememberedStreams, Stream, gather, past_64_bits
 from .chain import GENESIS
 from .group_commit import WriteJob

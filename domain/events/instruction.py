@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from ..decision import Decision, ExecutionStrategy
-from ..limits import Reservation
 from ..market import MarketState, Quote
 from ..money import Bps, Money, Price, Quantity, Shares
 from ..plan import PlanTerms
@@ -17,6 +16,7 @@ from ..planning.inputs import PlanningInputs
 from ..ports import ExecutionReport, OrderType, SellMark, Side, TimeInForce
 from ..principals import Submitter
 from ..reasons import Anomalous, Check, EndReason, NothingReason, Refusal
+from ..reservations import Reservation
 from .base import DomainEvent, Provenance
 
 

@@ -13,12 +13,13 @@ from pydantic import Field
 from ..auctions import BeforeOpen, LateDecision
 from ..decision import ExecutionStrategy, ExecutionUrgency, Style
 from ..fees import FeeRate
-from ..limits import MICRO, Limits, Reservation, Usage
+from ..limits import MICRO, Limits, Usage
 from ..market import MarketState, Quote, Record
 from ..money import BPS, ONE
 from ..plan import CURVE_BUCKETS_MAX, PlanTerms, StrategyParameters
 from ..ports import Account, SellMark, Session
 from ..reasons import Anomalous, Check, NothingReason, Refusal
+from ..reservations import Reservation
 from ..settlement import CashFacts
 from .estimate import Estimate
 

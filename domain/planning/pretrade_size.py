@@ -8,12 +8,13 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
 from ..decision import Decision
-from ..limits import FRACTION_BELOW, Reservation, grid_up, turnover_cap_usd
+from ..limits import FRACTION_BELOW, grid_up, turnover_cap_usd
 from ..market import Quote
 from ..money import BPS, ZERO, plain, round_lot
 from ..plan import PlanTerms
 from ..ports import SellMark, Side
 from ..reasons import Check, Reason
+from ..reservations import Reservation
 from .facts import Facts
 from .pretrade import Failure, Findings, Verdict, conclude, merged
 from .pretrade_loss import daily_loss, keeps_basis

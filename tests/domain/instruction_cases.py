@@ -11,10 +11,10 @@ from fillwright.domain import events as e
 from fillwright.domain.decision import Decision, ExecutionStrategy, ExecutionUrgency, Style
 from fillwright.domain.decision import TradeAction as Action
 from fillwright.domain.instruction import Instruction
-from fillwright.domain.limits import Reservation
 from fillwright.domain.market import MarketState, Quote, TradingStatus
 from fillwright.domain.plan import PlanTerms, final_phase_at
 from fillwright.domain.ports import NANOS, ExecutionReport, OrderType, ReportKind, Side, TimeInForce
+from fillwright.domain.reservations import Reservation
 from fillwright.domain.strategies.contract import Place
 
 D = Decimal

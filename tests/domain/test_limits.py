@@ -11,28 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fillwright.domain.limits import (
+from fillwright.domain.limits import Limits, PositionFacts, SymbolUsage, Usage, grid_down, grid_up
+from fillwright.domain.planning.facts import Planned
+from fillwright.domain.planning.planner import plan_decision
+from fillwright.domain.ports import NANOS, Side
+from fillwright.domain.reservations import (
     CounterUpdate,
-    Limits,
-    PositionFacts,
     Progress,
     Reservation,
-    SymbolUsage,
-    Usage,
     admit,
     advance,
     counter_keys,
-    grid_down,
-    grid_up,
     held,
     micro,
     release,
     reservation_counters,
     true_up,
 )
-from fillwright.domain.planning.facts import Planned
-from fillwright.domain.planning.planner import plan_decision
-from fillwright.domain.ports import NANOS, Side
 from tests.domain.planning_cases import (
     INSTRUCTION,
     NOON,

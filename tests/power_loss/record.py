@@ -20,7 +20,7 @@ from typing import Any
 from fillwright.adapters.storage import connection
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import CounterExceeded
-from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 from tests.power_loss.vfs import CannotRecord, install
 

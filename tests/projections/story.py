@@ -12,7 +12,7 @@ from fillwright.domain.decision import Decision, ExecutionStrategy, ExecutionUrg
 from fillwright.domain.decision import TradeAction as Action
 from fillwright.domain.ids import instruction_id
 from fillwright.domain.instruction import Instruction
-from fillwright.domain.limits import Limits, Reservation
+from fillwright.domain.limits import Limits
 from fillwright.domain.market import MarketState, Quote, TradingStatus
 from fillwright.domain.money import bound_price
 from fillwright.domain.plan import PlanTerms, final_phase_at
@@ -28,6 +28,7 @@ from fillwright.domain.ports import (
     TimeInForce,
 )
 from fillwright.domain.reasons import EndReason, NothingReason, Reason, Refusal
+from fillwright.domain.reservations import Reservation
 from fillwright.domain.strategies.contract import Cancel, Place
 from fillwright.projections.runner import Projection, Recorded
 

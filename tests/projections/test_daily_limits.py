@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from fillwright.domain.decision import TradeAction
-from fillwright.domain.limits import Account, Limits, PositionFacts, reservation_counters
+from fillwright.domain.limits import Account, Limits, PositionFacts
 from fillwright.domain.ports import OtherExecution, ReportKind, Side
+from fillwright.domain.reservations import reservation_counters
 from fillwright.projections.daily_limits import DailyLimits
 from fillwright.projections.over_caps import OverCap
 from fillwright.projections.runner import Recorded, follow

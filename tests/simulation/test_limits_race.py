@@ -243,7 +243,7 @@ def test_a_second_engine_on_the_same_store_is_refused_clearly(tmp_path: Path) ->
 def test_writers_beside_the_engine_cannot_pass_a_cap_together(tmp_path: Path) -> None:
     """Many threads take from one counter in transactions of their own: never one too many."""
     from fillwright.adapters.storage.records import CounterExceeded, Job
-    from fillwright.domain.limits import CounterUpdate
+    from fillwright.domain.reservations import CounterUpdate
 
     store, cap = tmp_path / "a.db", 50
     passed: list[int] = []

@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg import Connection, Cursor
 
 from ....domain.errors import StoreBusy, StoreDamaged, StoreError
-from ....domain.limits import CounterUpdate
+from ....domain.reservations import CounterUpdate
 from ..appending import (
     NO_STREAM,
     Gathered,

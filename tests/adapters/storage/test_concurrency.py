@@ -13,7 +13,7 @@ from fillwright.adapters.storage.group_commit import GroupCommit, WriteJob
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import Appended, Conflict, CounterExceeded
 from fillwright.domain.errors import StoreError
-from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 
 

@@ -11,7 +11,7 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.adapters.storage.upkeep import compact_store, migrate_store, store_info
 from fillwright.domain.errors import StoreBusy, StoreDamaged, StoreError
-from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample, filled
 from tests.adapters.storage.test_postgres import raw, record
 from tests.postgres import PostgresServer, fresh_store

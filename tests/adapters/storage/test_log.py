@@ -16,7 +16,7 @@ from fillwright.adapters.storage.chain import GENESIS
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import Appended, Conflict, CounterExceeded, Job
 from fillwright.domain.errors import StoreDamaged, StoreError
-from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 
 

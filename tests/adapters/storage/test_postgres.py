@@ -23,8 +23,8 @@ from fillwright.adapters.storage.postgres.opening import migrate_postgres
 from fillwright.adapters.storage.postgres.schema import TABLES, VIEWS
 from fillwright.adapters.storage.records import Appended, Conflict, CounterExceeded, Job
 from fillwright.domain.errors import StoreBusy, StoreError, StoreNewer
-from fillwright.domain.limits import CounterUpdate
 from fillwright.domain.ops import VerificationDone
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 from tests.postgres import ABSENT, PostgresServer, binaries, fresh_store
 

@@ -16,7 +16,7 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.adapters.storage.records import Job
 from fillwright.domain.errors import StoreError, StoreNewer
-from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.entrypoints.conftest import Cli, cli
 from tests.adapters.storage.helpers import Sample
 from tests.adapters.storage.test_ops_log import verified

@@ -15,7 +15,7 @@ import psycopg
 
 from fillwright.adapters.storage.location import postgres_address
 from fillwright.adapters.storage.log import Log
-from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 from tests.adapters.storage.test_postgres import raw
 from tests.postgres import PostgresServer
