@@ -45,7 +45,7 @@ from .settings_reading import Key, fold, keys_of, nested, translated, unknown
 from .timekeeping.clock_reading import ClockSettings
 
 if TYPE_CHECKING:
-    from .engine.desk import EngineRules
+    from .engine.rules import EngineRules
 
 PREFIX: Final = "FILLWRIGHT_"
 RESERVED: Final = frozenset(
@@ -277,7 +277,7 @@ class Settings(BaseSettings):
 
     def to_rules(self) -> EngineRules:
         """How the engine works; live every decision needs its own id (ruling 9)."""
-        from .engine.desk import EngineRules  # brings the store along, which reading need not
+        from .engine.rules import EngineRules  # brings the store along, which reading need not
 
         execution = self.execution
         given = {name: getattr(execution, name) for name in PlanningRules.model_fields}

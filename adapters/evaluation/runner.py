@@ -27,8 +27,9 @@ from ...domain.strategies.rules import Rule
 from ...domain.switching import SwitchingRules
 from ...projections.daily_limits import DailyLimits
 from ..brokers.simulated import SimulatedBroker, SimulatedRuntime
-from ..engine.desk import Desk, EngineRules
+from ..engine.desk import Desk
 from ..engine.messages import MessageBudget
+from ..engine.rules import EngineRules
 from ..engine.working import WATCH_NS, Working
 from ..exchange.exchange import Exchange
 from ..exchange.scaled import ScaledDay
