@@ -265,7 +265,7 @@ class Engine:
     def _goes_on(self) -> bool:
         active = self.desk.active.values()
         has_work = self._callers.has_arrivals or any(not i.is_done or i.live for i in active)
-        return has_work and not self._resting
+        return (has_work or self._working.unseen.next_at() is not None) and not self._resting
 
     async def _recover(self, *, was_stopped: bool = True) -> None:
         """Once, before anything else: settle with the broker what was open before the start."""
@@ -282,11 +282,13 @@ class Engine:
         """Take in what is here now, act on it durably; False when there was nothing."""
         desk = self.desk
         to_step: dict[UUID, Instruction] = {}
-        reports = await self._reports()
-        for report in reports:
-            instruction = self._working.take(report)
-            if instruction is not None:
-                to_step[instruction.id] = instruction
+        heard = False
+        while reports := await self._reports():
+            heard = True
+            for report in reports:
+                instruction = self._working.take(report)
+                if instruction is not None:
+                    to_step[instruction.id] = instruction
         compared = await self._drop_copy.attend()
         admitted = await self._admit_due()
         end_overdue(desk, self._callers.over(desk.now))
@@ -297,7 +299,7 @@ class Engine:
         desk.append_jobs()  # what was planned at its release
         for instruction in sorted(to_step.values(), key=lambda i: desk.instructions.order[i.id]):
             self._working.step(instruction)
-        active = bool(reports or admitted or due or desk.commands or compared)
+        active = bool(heard or admitted or due or desk.commands or compared)
         desk.gather()
         full = len(desk.gathered) >= desk.rules.reports_before_commit_max
         awaited = bool(desk.gathered) and self._callers.any_over(self._ended)
@@ -314,7 +316,7 @@ class Engine:
         for report in self.desk.broker.drain():
             is_known = report.kind is ReportKind.REJECTED and report.raw.get("duplicate")
             found += await self._recovery.look_up(report) if is_known else [report]
-        return found
+        return found or await self._working.unseen.ask()
 
     async def _ready(self, instruction: Instruction) -> bool:
         """Whether a strategy may be asked; a deferred instruction is checked again first."""
@@ -379,8 +381,8 @@ class Engine:
     async def _pass_time(self) -> None:
         """Let time pass to the next thing that is known to come, or until a report comes."""
         desk = self.desk
-        times = [at for at in (desk.next_wake(), self._callers.next_at()) if at is not None]
-        until = min(times) if times else None
+        wanted = desk.next_wake(), self._callers.next_at(), self._working.unseen.next_at()
+        until = min((at for at in wanted if at is not None), default=None)
         self._control.watch()
         await desk.runtime.wait(until)
         await desk.market.refresh(desk.symbols_in_play())

@@ -36,6 +36,7 @@ from .market_rules import (
     reopened,
 )
 from .messages import MessageBudget
+from .unseen_fills import UnseenFills
 
 STEPPING_REPORTS: Final = frozenset(
     {
@@ -58,6 +59,7 @@ class Working:
     def __init__(self, desk: Desk, budget: MessageBudget) -> None:
         self._desk = desk
         self._budget = budget
+        self.unseen = UnseenFills(desk)
         self._watching: dict[UUID, tuple[int, int]] = {}
         self._refused_cancels: set[str] = set()
 
@@ -86,6 +88,7 @@ class Working:
         if not instruction.report(stamp, report):
             return None
         desk.touch(instruction)
+        self.unseen.note(instruction, report.client_order_id)
         if report.kind is ReportKind.CANCEL_REJECTED:
             self._doubt(instruction, report.client_order_id)
         if report.client_order_id not in instruction.live:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,15 @@ from fillwright.adapters.brokers.simulated import SimulatedBroker
 from fillwright.adapters.exchange.terms import Faults, Outage
 from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.domain import events as e
-from fillwright.domain.ports import NANOS, BrokerCommand, BrokerOrder, SubmitOrder
+from fillwright.domain.limits import Limits
+from fillwright.domain.ports import (
+    NANOS,
+    BrokerCommand,
+    BrokerOrder,
+    ExecutionReport,
+    ReportKind,
+    SubmitOrder,
+)
 from fillwright.domain.reasons import EndReason, Reason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
@@ -68,6 +78,55 @@ def test_doubled_reports_leave_the_log_as_it_was(strategy: str, tmp_path: Path) 
     doubled = venue(duplicate_probability=1.0)
     twice = run(Scene([decision(strategy, **SHORT)], venue=doubled), tmp_path / "twice.db")
     assert logged(calm) == logged(twice)
+
+
+class LosesAFill:
+    """A broker whose first fill of a part is lost on the way; ``is_deaf`` keeps it to itself."""
+
+    def __init__(self, inner: SimulatedBroker, *, is_deaf: bool) -> None:
+        self._inner, self._is_deaf = inner, is_deaf
+        self.lost: set[str | None] = set()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def drain(self) -> list[ExecutionReport]:
+        reports = self._inner.drain()
+        parts = [r.execution_id for r in reports if r.kind is ReportKind.TRADE and r.leaves_qty]
+        if not self.lost:
+            self.lost.update(parts[:1])
+        return [r for r in reports if r.execution_id is None or r.execution_id not in self.lost]
+
+    async def reports_since(self, names: Sequence[str]) -> list[ExecutionReport]:
+        reports = await self._inner.reports_since(names)
+        return [r for r in reports if not (self._is_deaf and r.execution_id in self.lost)]
+
+
+LARGE = Limits(position_pct_max=Decimal(1_000), turnover_pct_max=Decimal(1_000))
+
+
+def loses_a_fill(*, is_deaf: bool) -> Scene:
+    """An order larger than the book inside its bound, so that each part ends unfilled."""
+    given = {"target_weight": None, "order_size": "4900", "max_slippage": "1"}
+    fields = decision("market", window="2m", must_complete=False, **given)
+    return Scene([fields], limits=LARGE, broker=lambda inner: LosesAFill(inner, is_deaf=is_deaf))
+
+
+def test_a_fill_that_the_end_of_its_order_overtakes_for_ever_is_asked_for(tmp_path: Path) -> None:
+    ran = run(loses_a_fill(is_deaf=False), tmp_path / "a.db")
+    check_books(ran)
+    assert len(ran.engine.desk.broker.lost) == 1  # type: ignore[attr-defined]
+    assert only(ran).state is InstructionState.FILLED
+
+
+def test_a_fill_that_was_missing_at_the_end_is_asked_for_at_the_next_start(tmp_path: Path) -> None:
+    scene = replace(loses_a_fill(is_deaf=True), close=False)
+    without = run(scene, tmp_path / "a.db")
+    missing = [order.missing_qty for order in only(without).orders.values() if order.missing_qty]
+    assert len(missing) == 1
+    after = run(Scene(close=False), tmp_path / "a.db")
+    check_books(after)
+    assert only(after).executed == only(without).executed + missing[0]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
