@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -12,7 +13,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ....domain.errors import StoreError
 from ..location import PostgresAddress
-from .faults import explain, is_connection_lost
+from .faults import explain, interrupt_in, is_connection_lost
 
 CONNECT_SECONDS: Final = 5
 RECONNECT_SECONDS: Final = 20.0
@@ -79,11 +80,14 @@ def patiently(act: Callable[[], _Result], store: str, seconds: float) -> _Result
     Raises:
         StoreError: it stays away, or refuses for another reason.
     """
-    until = time.monotonic() + seconds
+    until, before = time.monotonic() + seconds, sys.exception()
     while True:
         try:
             return act()
         except psycopg.Error as error:
+            interrupt = interrupt_in(error, before)
+            if interrupt is not None:
+                raise interrupt from None
             if not is_connection_lost(error) or time.monotonic() >= until:
                 raise explain(error, store) from error
             time.sleep(RETRY_SECONDS)

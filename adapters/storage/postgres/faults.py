@@ -160,3 +160,17 @@ def is_connection_lost(error: BaseException) -> bool:
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return error.sqlstate.startswith(_CONNECTION_CLASS)
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout)
+
+
+def interrupt_in(error: BaseException, before: BaseException | None) -> BaseException | None:
+    """The interrupt that an error is or came of, if any; ``before`` was being handled already.
+
+    The client library tidies up when it is interrupted, and an error of that replaces the
+    interrupt; whoever took it for a lost connection would try again, and nobody would be stopped.
+    """
+    seen: list[BaseException] = []
+    found: BaseException | None = error
+    while isinstance(found, Exception) and not any(found is one for one in seen):
+        seen.append(found)
+        found = found.__cause__ or found.__context__
+    return None if found is before or isinstance(found, Exception) else found

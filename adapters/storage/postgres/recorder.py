@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -23,7 +24,7 @@ from ..schema import EVENTS_TABLE
 from . import connections
 from .appending import LOCK_HEAD, Fence, HeadMovedError, PostgresAppender, Prepared
 from .connections import Readers, check_writer, connect
-from .faults import explain, is_connection_lost
+from .faults import explain, interrupt_in, is_connection_lost
 from .leases import Lease
 
 HEAD_AND_LAST: Final = f"""
@@ -106,7 +107,7 @@ class PostgresRecorder(ChainedRecorder):
         return outcomes
 
     def _attempt(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
-        until = time.monotonic() + connections.RECONNECT_SECONDS
+        until, before = time.monotonic() + connections.RECONNECT_SECONDS, sys.exception()
         while True:
             prepared: Prepared | None = None
             try:
@@ -117,6 +118,10 @@ class PostgresRecorder(ChainedRecorder):
                 self._appender.forget()
             except BaseException as error:
                 self._appender.forget()
+                interrupt = interrupt_in(error, before)
+                if interrupt is not None:
+                    self._let_go()  # it may be in the midst of anything; the server ends it
+                    raise interrupt from None
                 if not self._recover(error):
                     raise self._told(error) from error
                 if prepared is not None and self._is_written(prepared, until):

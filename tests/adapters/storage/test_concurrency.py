@@ -3,13 +3,12 @@
 import asyncio
 import multiprocessing
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from fillwright.adapters.storage.group_commit import GroupCommit, WriteJob
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import Appended, Conflict, CounterExceeded
 from fillwright.domain.errors import StoreError
@@ -278,41 +277,6 @@ def test_without_a_thread_a_commit_is_done_at_once(url: str) -> None:
         asyncio.run(run())
         assert log.outstanding == 0
         assert log.head().position == 1
-
-
-def test_an_interrupt_takes_a_waiting_job_back() -> None:
-    written: list[int] = []
-    reached, go = threading.Event(), threading.Event()
-
-    def write(jobs: Sequence[WriteJob]) -> None:
-        reached.set()
-        assert go.wait(30)
-        for job in jobs:
-            written.append(len(job.events))
-            job.result = Appended(0, 0, b"")
-
-    group = GroupCommit(write)
-    leader = threading.Thread(target=group.run, args=([WriteJob([])],))
-    leader.start()
-    assert reached.wait(30)
-
-    class Interrupted:
-        """A gate at which an interrupt arrives."""
-
-        def acquire(self) -> None:
-            raise KeyboardInterrupt
-
-    from fillwright.adapters.storage import group_commit
-
-    batch = group_commit._Batch([WriteJob([])], gate=Interrupted())  # type: ignore[arg-type]
-    group._waiting.append(batch)
-    with pytest.raises(KeyboardInterrupt):
-        group._wait(batch)
-    assert not group._waiting
-    go.set()
-    leader.join()
-    group.close()
-    assert written == [0]
 
 
 def test_a_group_takes_no_more_jobs_than_its_bound(

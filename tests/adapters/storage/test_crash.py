@@ -13,7 +13,7 @@ from fillwright.adapters.storage.log import Log
 WRITER = """
 import asyncio, sys, threading
 from fillwright.adapters.storage.log import Log
-from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 
 log = Log.open(sys.argv[1], threaded=True)
@@ -97,7 +97,7 @@ def test_a_process_that_dies_around_a_commit_leaves_all_or_nothing(
     program = f"""
 import os, sys
 from fillwright.adapters.storage.log import Log
-from fillwright.domain.limits import CounterUpdate
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 log = Log.open(sys.argv[1])
 log.append(Sample(1).happen(3), counters=[CounterUpdate("k", 1, None)])
