@@ -19,7 +19,6 @@ changes_app = typer.Typer(
     name="changes",
     help="Changes that take two persons: limits, live, short, restricted names, a kill's release.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 IdArgument = Annotated[

@@ -20,7 +20,6 @@ exceptions_app = typer.Typer(
     name="exceptions",
     help="What somebody has to look at: owners, due times, dispositions.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 IdArgument = Annotated[

@@ -18,7 +18,6 @@ principals_app = typer.Typer(
     name="principals",
     help="Who may do what with a store: names, roles, and how they are recognised.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -17,7 +17,6 @@ store_app = typer.Typer(
     name="store",
     help="Look at a store, make its tables, back it up and restore it.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

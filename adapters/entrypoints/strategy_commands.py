@@ -17,7 +17,6 @@ strategies_app = typer.Typer(
     name="strategies",
     help="The inventory of strategies: versions, parameters, evidence, who approved them for live.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -12,7 +12,15 @@ from . import plots
 from .examples import Example
 from .parallel import Evaluation
 from .policies import BASELINE
-from .tables import conditions, number, percent, shares_by
+from .tables import (
+    BOUNDED,
+    bounded_rows,
+    conditions,
+    number,
+    percent,
+    saving_rows,
+    shares_by,
+)
 
 REACH_MAX: Final = 1.5
 """Bars beyond this share of the half spread are cut, or one poor policy would flatten the rest."""
@@ -55,7 +63,7 @@ def page(
     parts.append(_section("Cost against horizon and size, bps vs arrival", _cells(summary)))
     if bounded is not None:
         title = "With the default price bound, nothing forced to complete"
-        parts.append(_section(title, _bounded(bounded["policies"])))
+        parts.append(_section(title, _table(BOUNDED, bounded_rows(bounded["policies"]))))
     for example in examples:
         parent = example.outcome.parent
         title = (
@@ -108,26 +116,12 @@ def _costs(policies: Mapping[str, Any]) -> str:
 def _savings(paired: Mapping[str, Any]) -> str:
     columns = ("policy", "bps", "se", "of half spread", "lower 95 %", "symbol-days")
     more = ("lower 95 % by day", "days", "sd vs VWAP ratio")
-    rows = [
-        [
-            name,
-            number(figures["saving_bps"]),
-            number(figures["saving_bps_se"]),
-            percent(figures["saving_share_of_half_spread"]),
-            percent(figures["lower_95_share"]),
-            str(figures["clusters"]),
-            percent(figures["lower_95_share_by_day"]),
-            str(figures["clusters_by_day"]),
-            number(figures["vwap_sd_ratio"]),
-        ]
-        for name, figures in paired.items()
-    ]
     note = (
         "<p class='note'>Bounds are one-sided, by Student's t with clusters less one degrees of "
         "freedom; errors are clustered by symbol-day, and by day across symbols where there are "
         "at least 8 days.</p>"
     )
-    return _table([*columns, *more], rows) + note
+    return _table([*columns, *more], saving_rows(paired)) + note
 
 
 def _split(split: str, paired: Mapping[str, Any]) -> str:
@@ -164,20 +158,3 @@ def _cells(summary: Mapping[str, Any]) -> str:
         + lines("cost", places, near or series, "bps vs arrival")
         + note
     )
-
-
-def _bounded(policies: Mapping[str, Any]) -> str:
-    columns = ("policy", "bps of executed", "completion", "incomplete", "cancelled at bound")
-    rows = [
-        [
-            name,
-            number(figures["arrival_bps"]),
-            percent(figures["completion"]),
-            percent(figures["incomplete_share"]),
-            percent(figures["bound_cancelled_share"]),
-            number(figures["shortfall_bps"]),
-            number(figures["messages_per_parent"], 1),
-        ]
-        for name, figures in policies.items()
-    ]
-    return _table([*columns, "shortfall bps", "messages"], rows)

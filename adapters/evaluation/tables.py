@@ -51,8 +51,15 @@ def _savings(paired: Mapping[str, Any]) -> Table:
     table = _table(f"saving against {BASELINE} on the same parents", "policy")
     _more(table, "bps", "se", "of half spread", "lower 95 %", "clusters")
     _more(table, "lower by day", "days", "sd vwap ratio")
-    for name, figures in paired.items():
-        table.add_row(
+    for row in saving_rows(paired):
+        table.add_row(*row)
+    return table
+
+
+def saving_rows(paired: Mapping[str, Any]) -> list[list[str]]:
+    """What each policy saved against the baseline, with the bounds of it."""
+    return [
+        [
             name,
             number(figures["saving_bps"]),
             number(figures["saving_bps_se"]),
@@ -62,8 +69,9 @@ def _savings(paired: Mapping[str, Any]) -> Table:
             percent(figures["lower_95_share_by_day"]),
             str(figures["clusters_by_day"]),
             number(figures["vwap_sd_ratio"]),
-        )
-    return table
+        ]
+        for name, figures in paired.items()
+    ]
 
 
 def shares_by(split: str, paired: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
@@ -84,12 +92,28 @@ def _split(split: str, paired: Mapping[str, Any]) -> Table:
     return table
 
 
+BOUNDED: Final = (
+    "policy",
+    "bps of executed",
+    "completion",
+    "incomplete",
+    "cancelled at bound",
+    "shortfall bps",
+    "messages",
+)
+
+
 def _bounded(policies: Mapping[str, Any]) -> Table:
-    table = _table("with the default price bound, nothing forced to complete", "policy")
-    _more(table, "bps of executed", "completion", "incomplete", "cancelled at bound")
-    _more(table, "shortfall bps", "messages")
-    for name, figures in policies.items():
-        table.add_row(
+    table = _table("with the default price bound, nothing forced to complete", *BOUNDED)
+    for row in bounded_rows(policies):
+        table.add_row(*row)
+    return table
+
+
+def bounded_rows(policies: Mapping[str, Any]) -> list[list[str]]:
+    """What each policy cost under a price bound, under :data:`BOUNDED`."""
+    return [
+        [
             name,
             number(figures["arrival_bps"]),
             percent(figures["completion"]),
@@ -97,8 +121,9 @@ def _bounded(policies: Mapping[str, Any]) -> Table:
             percent(figures["bound_cancelled_share"]),
             number(figures["shortfall_bps"]),
             number(figures["messages_per_parent"], 1),
-        )
-    return table
+        ]
+        for name, figures in policies.items()
+    ]
 
 
 def conditions(evaluation: Evaluation) -> str:
