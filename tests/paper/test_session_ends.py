@@ -1,12 +1,12 @@
 """Opening and closing auctions, what the close does to orders, and orders outside the session."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from fillwright.adapters.entrypoints.cli import main
 from fillwright.adapters.market_data.generated import GeneratedMarket
-from tests.paper.servers import PaperServer, running, start
+from tests.paper.servers import PaperServer, running
 
 HOURS = 3_600
 
@@ -60,19 +60,22 @@ def ends(server: PaperServer, orders: dict[str, dict[str, str]]) -> dict[str, st
     return {name: server.order(order["id"])["status"] for name, order in orders.items()}
 
 
-def test_the_command_says_what_is_wrong_with_its_options(tmp_path: Path) -> None:
+def test_the_command_says_what_is_wrong_with_its_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rules = tmp_path / "faults.json"
     rules.write_text('[{"fault": "nonsense"}]', encoding="utf-8")
-    wrong: list[dict[str, Any]] = [
-        {"speed": 0},
-        {"session": "20240615"},
-        {"market": tmp_path, "session": "20240612"},
-        {"faults": rules},
-        {"start": "late"},
+    generated = ["--generated", "--session", "20240612"]
+    wrong: list[tuple[str, list[str]]] = [
+        ("speed", [*generated, "--speed", "0"]),
+        ("session", ["--generated", "--session", "20240615"]),
+        ("market", ["--market", str(tmp_path), "--session", "20240612"]),
+        ("faults", [*generated, "--faults", str(rules)]),
+        ("start", [*generated, "--start", "late"]),
     ]
-    for options in wrong:
-        with pytest.raises(AssertionError, match="the server ended with 2"):
-            start(**options)
+    for name, options in wrong:
+        assert main(["paper", *options]) == 2
+        assert name in capsys.readouterr().err
 
 
 def test_a_recorded_day_is_traded_from_its_open(tmp_path: Path) -> None:
