@@ -337,20 +337,36 @@ class Desk:
         if self.account.kills:
             await self.send_cancels()
         recorded, self.gathered = self.gathered, []
+        # Orders wait for this write, and what is decided meanwhile for its own; cancels for none.
+        own = self.commands
+        self.commands = [one for one in own if isinstance(one, CancelOrder)]
         if recorded:
-            conditions = self.gate.conditions(self.commands) if self.gate else []
+            conditions = self.gate.conditions(own) if self.gate else []
             self._project(recorded)
             changes = _unconditional(self.usage.take_counter_changes())
-            counters = [*conditions, *changes]
-            self.wrote(await self.log.commit(Recordings(recorded), counters=counters))
+            try:
+                counters = [*conditions, *changes]
+                self.wrote(await self.log.commit(Recordings(recorded), counters=counters))
+            except BaseException:
+                due, since = self._not_sent_meanwhile(own)
+                self.commands = [*due, *since]
+                raise
             self.seal_surplus()
-        commands, self.commands = self.commands, []
+        commands, self.commands = self._not_sent_meanwhile(own)
         if self.gate is not None:
             commands, withheld = self.gate.let_through(commands, recorded=bool(recorded))
             self.withheld += withheld
         if commands:
             self.log.check_owner()
             await self.broker.send(commands)
+
+    def _not_sent_meanwhile(
+        self, own: Sequence[BrokerCommand]
+    ) -> tuple[list[BrokerCommand], list[BrokerCommand]]:
+        """Of a commit's own commands those that nobody has sent, and what has come since."""
+        here, mine = {id(one) for one in self.commands}, {id(one) for one in own}
+        due = [one for one in own if id(one) in here or not isinstance(one, CancelOrder)]
+        return due, [one for one in self.commands if id(one) not in mine]
 
     async def send_cancels(self) -> None:
         """Hand over the cancels that wait, before anything else."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.limits import Limits
-from fillwright.domain.ports import NANOS
+from fillwright.domain.ports import NANOS, SubmitOrder
 from fillwright.domain.reasons import EndReason, Reason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
@@ -335,3 +336,47 @@ def test_a_halt_until_the_close_ends_the_instruction(
     else:
         assert made.end_reason in (EndReason.HALTED, EndReason.LIMIT_NOT_REACHED)
         assert made.ended_at <= made.plan.end_at + 10 * NANOS
+
+
+# -- beside the loop -------------------------------------------------------------------------------
+
+
+def test_what_is_recorded_beside_the_loop_sends_no_order_before_its_intent_is_durable(
+    tmp_path: Path,
+) -> None:
+    """A kill of another symbol is written while the loop decides, and is durable first."""
+    sent_early: list[str] = []
+    beside: list[asyncio.Task[None]] = []
+
+    async def kill_beside(simulation: Simulation) -> None:
+        desk = simulation.engine.desk
+        log, send = desk.log, desk.broker.send
+        write, turn = log.commit, asyncio.Event()
+
+        async def commit(recordings: Any, **given: Any) -> Any:
+            if any(isinstance(event, e.KillSwitchEngaged) for event in recordings.events):
+                await turn.wait()
+            elif any(isinstance(event, e.OrderIntended) for event in recordings.events):
+                turn.set()
+                for _ in range(10):
+                    await asyncio.sleep(0)
+            return await write(recordings, **given)
+
+        async def watched(commands: Any) -> None:
+            durable = {x.event.client_order_id for x in log.events() if is_intent(x.event)}
+            names = [c.request.client_order_id for c in commands if isinstance(c, SubmitOrder)]
+            sent_early.extend(name for name in names if name not in durable)
+            await send(commands)
+
+        log.commit = commit  # type: ignore[method-assign]
+        desk.broker.send = watched  # type: ignore[method-assign]
+        beside.append(asyncio.create_task(simulation.engine.kill("symbol:KO", "enough", PERSON)))
+
+    ran = run(Scene([decision("twap")], moments=[(at(START_S + 20), kill_beside)]), tmp_path / "a")
+    assert beside[0].done()
+    assert sent_early == []
+    assert only(ran).state is InstructionState.FILLED
+
+
+def is_intent(event: e.DomainEvent) -> bool:
+    return isinstance(event, e.OrderIntended)
