@@ -319,6 +319,8 @@ class Working:
         if not stopped and instruction.suspended_since is None:
             return False
         stamp = desk.stamp(str(instruction.id), "halt")
+        if stopped:
+            desk.reopened.pop(instruction.id, None)
         if stopped and now < plan.end_at:
             state, seen = market.trading, market.quote
             instruction.suspend(

@@ -304,6 +304,21 @@ def test_a_halt_suspends_and_the_remainder_is_worked_without_a_burst(
         assert made.state is InstructionState.FILLED
 
 
+def test_a_symbol_that_is_halted_again_is_waited_for_again(tmp_path: Path) -> None:
+    """The delay counts from the last reopening, though the first was within the same suspension."""
+    again = at(START_S + 130), at(START_S + 190)
+    venue = VenueTerms(
+        halts=(Halt("AAPL", at(START_S + 60), at(START_S + 120)), Halt("AAPL", *again))
+    )
+    fields = decision("twap", window="10m", slices=20, target_weight=4.9)
+    ran = run(Scene([fields], venue=venue), tmp_path / "a.db")
+    check_books(ran)
+    assert only(ran).state is InstructionState.FILLED
+    intended = of_kind(logged(ran), e.OrderIntended)
+    before = [x for x in intended if at(START_S + 60) < x.record_time < again[1] + 30 * NANOS]
+    assert before == []
+
+
 def test_rests_are_cancelled_in_a_halt(tmp_path: Path) -> None:
     start = at(START_S + 60)
     venue = VenueTerms(halts=(Halt("AAPL", start, start + 60 * NANOS),))
