@@ -8,10 +8,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ..domain.market import MarketState
-from ..domain.ports import NANOS, Calendar, Session
+from ..domain.ports import DAY_NS, NANOS, Calendar, Session
 from .market_data.provider import ProviderMarketData
 from .provider_reading import ask, nanos_of, truth_of
-from .timekeeping.calendar import DAY_NS
 
 ASSUMED: Final = "session assumed open"
 """Stands in ``MarketState.source`` while a session is assumed."""

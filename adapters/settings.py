@@ -7,7 +7,6 @@ key that does not exist is an error with the nearest one that does. Credentials 
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -42,6 +41,7 @@ from .brokers.terms import BrokerSettings
 from .integrity.terms import IntegritySettings
 from .reporting.terms import ReportingSettings
 from .settings_reading import Key, fold, keys_of, nested, translated, unknown
+from .storage.location import without_password
 from .timekeeping.clock_reading import ClockSettings
 
 if TYPE_CHECKING:
@@ -83,7 +83,6 @@ CREDENTIALS: Final = {
     "broker.trading_url": ("APCA_API_BASE_URL",),
     "broker.data_url": ("APCA_API_DATA_URL",),
 }
-_PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@/]*@")
 
 
 class Mode(StrEnum):
@@ -244,7 +243,7 @@ class Settings(BaseSettings):
 
     @field_serializer("store")
     def _store_without_password(self, store: str | None) -> str | None:
-        return None if store is None else _PASSWORD.sub(r"\1:***@", store)
+        return None if store is None else without_password(store)
 
     # -- what the parts are told -----------------------------------------------------------------
 

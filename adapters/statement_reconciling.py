@@ -11,8 +11,8 @@ from ..domain import events as e
 from ..domain.account import TradingAccount
 from ..domain.corporate import ActionKind, between, shares_after
 from ..domain.errors import InvalidInput
-from ..domain.fees import CENT, Charge, FeeSchedule
-from ..domain.money import ZERO
+from ..domain.fees import Charge, FeeSchedule
+from ..domain.money import CENT, ZERO
 from ..domain.statement import LineBreak, OwnDay, Statement, TradeLine, compare_statement
 from ..projections.account_books import AccountBooks
 from ..projections.runner import follow

@@ -11,17 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from .. import __version__
 from ..domain.errors import FillwrightError, StoreError
 from ..domain.ops import EngineStopped, OpsRecord, StopRequested
 from ..domain.ops.stopping import NAMED_MAX
 from ..domain.reasons import EndReason
 from ..domain.stopping import OnStop
 from .engine import Engine
+from .engine.desk import ACTOR
 from .storage.ops_log import OpsLog
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-ACTOR: Final = f"engine/{__version__}"
 AT_ONCE: Final = 130
 SHOWN_MAX: Final = 20
 _DOES: Final[Mapping[OnStop, str]] = {

@@ -17,9 +17,8 @@ from pydantic import Field
 
 from .errors import InvalidInput
 from .market import Record
-from .money import ZERO
+from .money import CENT, ZERO
 
-CENT: Final = Decimal("0.01")
 MILLION: Final = Decimal(1_000_000)
 DATE: Final = r"^\d{4}-\d{2}-\d{2}$"
 

@@ -13,10 +13,9 @@ from pydantic import Field
 from .decision import SYMBOL_PATTERN
 from .market import Record
 from .money import QUANTITY_MAX, ZERO
-from .ports import NANOS, Account, Side
+from .ports import MINUTE_NS, Account, Side
 
 MICRO: Final = Decimal(1_000_000)
-MINUTE_NS: Final = 60 * NANOS
 RESTRICTED_MAX: Final = 100_000
 HUNDRED: Final = Decimal(100)
 FRACTION_BELOW: Final = Decimal("0.1")

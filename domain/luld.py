@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from .market import PriceBand
-from .money import round_to_tick
+from .money import CENT, round_to_tick
 from .ports import NANOS, Session
 
 
@@ -50,7 +50,6 @@ def inside_band(limit: Decimal | None, sign: int, band: PriceBand | None, tick: 
     return Banded(limit, changed=False)
 
 
-CENT: Final = Decimal("0.01")
 WINDOW_NS: Final = 300 * NANOS
 """The prints of so long make the reference price."""
 STANDS_NS: Final = 30 * NANOS

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
 BPS: Final = Decimal(10_000)
+CENT: Final = Decimal("0.01")
 
 PRICE_MAX: Final = Decimal("10000000")
 QUANTITY_MAX: Final = Decimal("1000000000000")
@@ -96,6 +97,11 @@ def cumulative_target(quantity: Decimal, done: int, total: int, lot: Decimal = O
 def slippage_bps(side_sign: int, price: Decimal, benchmark: Decimal) -> Decimal:
     """Cost against a benchmark, ``side * (price - benchmark) / benchmark * 10,000`` (CFA)."""
     return side_sign * (price - benchmark) / benchmark * BPS
+
+
+def usd(amount: Decimal) -> str:
+    """An amount for people, to the cent."""
+    return f"{amount.quantize(CENT):,} USD"
 
 
 def plain(value: Decimal) -> str:

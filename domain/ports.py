@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from .market import MarketState
 
 NANOS = 1_000_000_000
+MINUTE_NS = 60 * NANOS
+DAY_NS = 86_400 * NANOS
 
 
 class Side(StrEnum):

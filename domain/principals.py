@@ -128,14 +128,14 @@ class AccessDenied(FillwrightError):
 
 
 _READ: Final = (Role.READ,)
-_DESK: Final = (Role.TRADE, Role.RISK, Role.COMPLIANCE, Role.ADMIN)
+DESK: Final = (Role.TRADE, Role.RISK, Role.COMPLIANCE, Role.ADMIN)
 _CONTROL: Final = (Role.RISK, Role.COMPLIANCE)
 
 CLIENT_COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "submit": (Role.SUBMIT, Role.TRADE),
     "preview": _READ,
     "outcome": _READ,
-    "cancel": _DESK,
+    "cancel": DESK,
 }
 """What a client of a server may ask for beside ``kill``."""
 COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
@@ -144,13 +144,13 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "exceptions list": _READ,
     "exceptions assign": _CONTROL,
     "exceptions close": _CONTROL,
-    "exceptions escalate": _DESK,
+    "exceptions escalate": DESK,
     "principals list": _READ,
     "alerts": _READ,
     "audit-pack": _READ,
     "books": _READ,
     "strategies list": _READ,
-    "strategies propose": _DESK,
+    "strategies propose": DESK,
     "chains": _READ,
     "check": _READ,
     "doctor": _READ,
@@ -175,12 +175,12 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "run --live": (Role.TRADE,),
     "month": (Role.SUBMIT, Role.TRADE),
     "demo": (Role.SUBMIT, Role.TRADE),
-    "kill": _DESK,
-    "release": _DESK,
-    "changes propose": _DESK,
+    "kill": DESK,
+    "release": DESK,
+    "changes propose": DESK,
     "changes approve": (*_CONTROL, Role.ADMIN),
-    "changes apply": _DESK,
-    "changes reject": _DESK,
+    "changes apply": DESK,
+    "changes reject": DESK,
     "principals set": (Role.ADMIN,),
     "actions": (Role.TRADE, *_CONTROL),
     "accept": _CONTROL,

@@ -18,7 +18,6 @@ from pydantic import Field
 
 from .limits import (
     MICRO,
-    MINUTE_NS,
     Limits,
     PositionFacts,
     Usage,
@@ -30,7 +29,7 @@ from .limits import (
 )
 from .market import Record
 from .money import ZERO, Money, Price, Quantity
-from .ports import NANOS, Account, Side
+from .ports import MINUTE_NS, NANOS, Account, Side
 
 COUNTER_MAX: Final = 2**63 - 1
 

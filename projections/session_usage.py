@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from ..domain.limits import MICRO, MINUTE_NS, Limits, SymbolUsage, Usage, grid_up
+from ..domain.limits import MICRO, Limits, SymbolUsage, Usage, grid_up
 from ..domain.money import ZERO
-from ..domain.ports import NANOS, Side
+from ..domain.ports import MINUTE_NS, NANOS, Side
 from ..domain.reservations import Held, Reservation
 from .symbol_use import KeptSymbol, OwnShares, SymbolState, Timed, Unshown
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from uuid import UUID
 
 from ...projections.audit_words import told
 from ...projections.rendering import clock
 from ..storage.log import Log
-from ..storage.records import RawRecorded, Recorded
+from ..storage.records import Recorded
 
 
 def json_lines(store: str, after: int = 0, stream: UUID | None = None) -> Iterator[bytes]:
@@ -21,14 +20,7 @@ def json_lines(store: str, after: int = 0, stream: UUID | None = None) -> Iterat
     with Log.open(store, writer=False) as log:
         for raw in log.raw_events(after, log.head().position):
             if stream is None or raw.originator_id == stream.hex:
-                yield json_line(raw)
-
-
-def json_line(raw: RawRecorded) -> bytes:
-    """The line of one stored event; its keys are in the order of the alphabet."""
-    topic = json.dumps(raw.topic)
-    tail = f',"hash":"{raw.hash.hex()}","position":{raw.position},"topic":{topic}}}\n'
-    return b'{"fields":' + raw.state + tail.encode()
+                yield raw.as_line()
 
 
 def event_text(store: str, after: int = 0, stream: UUID | None = None) -> Iterator[str]:

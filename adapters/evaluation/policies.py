@@ -14,10 +14,10 @@ from ...domain.errors import InvalidInput
 from ...domain.money import ONE, bound_price, round_to_tick
 from ...domain.plan import SLICES_MAX, PlanTerms, StrategyParameters, final_phase_at
 from ...domain.planning.facts import DEFAULT_RULES
+from ...domain.planning.terms import SEED_MASK
 from ...domain.ports import NANOS
 from .grid import Parent
 
-SEED_MASK: Final = 2**63 - 1
 BASELINE: Final = "TWAP60s"
 """What every policy is compared with, parent by parent."""
 

@@ -36,6 +36,7 @@ from ...projections.runner import Recorded
 from ..end_facts import Captured, end_facts
 from ..engine.messages import MessageBudget
 from ..exchange.scaled import ScaledDay
+from ..exchange.terms import LATENCY_NS
 from ..market_data.capture import PRINTS, QUOTES
 from ..market_data.recorded import RecordedMarketData
 from ..storage.log import Log
@@ -46,7 +47,6 @@ from .grid import Parent
 from .policies import POLICIES, Stress
 from .runner import NO_SWITCHES, Bench, ParentOrder
 
-LATENCY_NS: Final = 50_000_000
 MESSAGES_PER_MINUTE: Final = 200
 RELEASED: Final = "released_after_deferral"
 NOTE: Final = "simulated: the book does not respond to our orders; before fees"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final
 
+from ...domain.money import ZERO
 from ...domain.ports import Account, AccountKind, Position
-
-ZERO: Final = Decimal(0)
 
 
 class SimulatedAccount:

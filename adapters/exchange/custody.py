@@ -11,12 +11,12 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from ...domain.corporate import CorporateAction, shares_after
-from ...domain.fees import CENT, Charge, FeeSchedule
+from ...domain.fees import Charge, FeeSchedule
+from ...domain.money import CENT, ZERO
 from ...domain.ports import ReportKind
 from ...domain.statement import FeeLine, FlowLine, PositionLine, Statement, TradeLine
 from .exchange import Exchange
 
-ZERO: Final = Decimal(0)
 BOOKED: Final = (Charge.COMMISSION, Charge.SEC, Charge.TAF)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from ...domain.money import ZERO
 from ...domain.ports import (
     BrokerCommand,
     BrokerOrder,
@@ -20,7 +21,6 @@ from .book import Rest
 from .terms import Faults
 
 VENUE: Final = "SIM"
-ZERO: Final = Decimal(0)
 
 PENDING_NEW: Final = "pending_new"
 HELD: Final = "held"

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
-from ...domain.fees import Charge, FeeSchedule
+from ...domain.fees import Charge, FeeSchedule, up_to_cent
 from ...domain.market import HaltCause
+from ...domain.money import ZERO
 from ...domain.ports import AccountKind
 
-CENT: Final = Decimal("0.01")
-ZERO: Final = Decimal(0)
 LATENCY_NS: Final = 50_000_000
 DELAY_NS_MAX: Final = 3_600_000_000_000
 EVERY: Final = "*"
@@ -75,9 +74,9 @@ class Fees:
         """The fee of one execution in account currency."""
         fee = self.commission_per_share * quantity if self.commission_per_share else ZERO
         if is_sell and self.sec_per_million:
-            fee += _up_to_cent(quantity * price * self.sec_per_million / 1_000_000)
+            fee += up_to_cent(quantity * price * self.sec_per_million / 1_000_000)
         if is_sell and self.taf_per_share:
-            taf = _up_to_cent(quantity * self.taf_per_share)
+            taf = up_to_cent(quantity * self.taf_per_share)
             fee += taf if self.taf_max_per_trade is None else min(taf, self.taf_max_per_trade)
         return fee
 
@@ -268,10 +267,6 @@ def _described(halt: Halt) -> list[object]:
     """A halt's header, as it was before halts had causes where the cause is the usual one."""
     plain: list[object] = [halt.symbol, halt.start, halt.end]
     return plain if halt.cause is HaltCause.NEWS else [*plain, halt.cause.value]
-
-
-def _up_to_cent(amount: Decimal) -> Decimal:
-    return amount.quantize(CENT, rounding=ROUND_CEILING)
 
 
 def _text(value: Decimal | None) -> str | None:

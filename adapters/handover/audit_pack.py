@@ -101,7 +101,7 @@ def make_pack(
     made = ranges.export_range(
         log, 1, last, ranges.Format.JSONL, folder / EVENTS, checkpoint, on_progress
     )
-    _write(folder / RECORDS, b"".join(map(ranges.event_line, raws)))
+    _write(folder / RECORDS, b"".join(map(RawRecorded.as_line, raws)))
     events = folder / EVENTS / made["file"]
     for name, pieces in PackDocuments(events, raws, Period(first, last), on_progress):
         with (folder / f"{name}{DOCUMENT_SUFFIX}").open("xb") as file:

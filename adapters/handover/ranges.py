@@ -21,7 +21,7 @@ from uuid import UUID
 from ...domain.errors import InvalidInput
 from ..as_of import AsOf
 from ..integrity.checkpoints import SignedCheckpoint
-from ..integrity.merkle import Frontier, Span, node_hash
+from ..integrity.merkle import Frontier, Span, node_hash, split
 from ..integrity.notes import VerifierKey
 from ..integrity.proofs import ProofError, is_anchored, signed_checkpoint
 from ..integrity.tree import OnProgress, roots_of_spans
@@ -163,7 +163,7 @@ def _outer(low: int, high: int, start: int, end: int) -> Iterator[Span]:
     if high <= start or end <= low:
         yield low, high
     elif not (start <= low and high <= end):
-        middle = low + _split(high - low)
+        middle = low + split(high - low)
         yield from _outer(low, middle, start, end)
         yield from _outer(middle, high, start, end)
 
@@ -180,13 +180,9 @@ def _root(
         for _ in range(high - low):
             tree.append(next(leaves))
         return tree.root()
-    middle = low + _split(high - low)
+    middle = low + split(high - low)
     left = _root(low, middle, inside, leaves, nodes)
     return node_hash(left, _root(middle, high, inside, leaves, nodes))
-
-
-def _split(width: int) -> int:
-    return 1 << ((width - 1).bit_length() - 1)
 
 
 def _linked(
@@ -236,28 +232,21 @@ def sha256_of(path: Path) -> str:
 # -- formats ---------------------------------------------------------------------------------------
 
 
-def event_line(raw: RawRecorded) -> bytes:
-    """One event as a line of JSON: its stored bytes as they are, hash, position and topic."""
-    topic = json.dumps(raw.topic)
-    tail = f',"hash":"{raw.hash.hex()}","position":{raw.position},"topic":{topic}}}\n'
-    return b'{"fields":' + raw.state + tail.encode()
-
-
 def _write_jsonl(path: Path, rows: Iterable[RawRecorded]) -> None:
     with path.open("xb") as file:
-        file.writelines(map(event_line, rows))
+        file.writelines(map(RawRecorded.as_line, rows))
         file.flush()
         os.fsync(file.fileno())
 
 
 def read_jsonl(path: Path) -> Iterator[RawRecorded]:
-    """The events of lines as :func:`event_line` writes them."""
+    """The events of lines as ``RawRecorded.as_line`` writes them."""
     with path.open("rb") as file:
         yield from map(event_of_line, file)
 
 
 def event_of_line(line: bytes) -> RawRecorded:
-    """The event of a line as :func:`event_line` writes it."""
+    """The event of a line as ``RawRecorded.as_line`` writes it."""
     whole = json.loads(line)
     fields = whole["fields"]
     return RawRecorded(

@@ -134,7 +134,7 @@ def inclusion_spans(index: int, size: int) -> list[Span]:
 def _inclusion(index: int, start: int, end: int) -> Iterator[Span]:
     if end - start == 1:
         return
-    middle = start + _split(end - start)
+    middle = start + split(end - start)
     if index < middle:
         yield from _inclusion(index, start, middle)
         yield middle, end
@@ -155,7 +155,7 @@ def _consistency(size: int, start: int, end: int, *, whole: bool) -> Iterator[Sp
         if not whole:
             yield start, end
         return
-    width = _split(end - start)
+    width = split(end - start)
     if size <= width:
         yield from _consistency(size, start, start + width, whole=whole)
         yield start + width, end
@@ -164,7 +164,7 @@ def _consistency(size: int, start: int, end: int, *, whole: bool) -> Iterator[Sp
         yield start, start + width
 
 
-def _split(width: int) -> int:
+def split(width: int) -> int:
     """The largest power of two that is smaller than ``width``."""
     return 1 << ((width - 1).bit_length() - 1)
 

@@ -16,7 +16,7 @@ import numpy as np
 from ...domain.halts import HaltBook
 from ...domain.instruments import Instrument
 from ...domain.money import ZERO
-from ...domain.ports import NANOS, Session
+from ...domain.ports import MINUTE_NS, NANOS, Session
 from ..alpaca_api.reading import Json, nanos, number_of, part_of, whole_second
 from ..alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Host
 from ..corporate_actions import ActionsFile
@@ -26,7 +26,6 @@ from .alpaca_closes import PriceTestWatch, watch_of
 from .alpaca_prints import LISTING, take_quote
 from .history import BarHistory, Bars
 from .live_tape import LiveTape
-from .minutes import MINUTE_NS
 from .sessions import SessionCalendar
 
 PARTS: Final = ("asset", "bars", "quote", "prices", "actions")

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...domain.ports import Session
+from ...domain.ports import MINUTE_NS, Session
 from ..exchange.tape import BoolArray, Float64Array, Int64Array
-from .history import MINUTE_NS, session_minutes
+from .history import session_minutes
 from .instruments import InstrumentSpec
 
 FULL_SESSION_MINUTES: Final = 390

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...domain.ports import MINUTE_NS
 from ..exchange.tape import INSTRUMENTS_FILE, SymbolDay
-from .history import BARS_FILE, MINUTE_NS, Bars
+from .history import BARS_FILE, Bars
 from .identities import UNTOLD, Identity
 
 TICKS_FOLDER: Final = "core"

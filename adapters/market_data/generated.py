@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 
 from ...domain.errors import InvalidInput
-from ...domain.ports import Session
+from ...domain.ports import DAY_NS, MINUTE_NS, Session
 from ..exchange.tape import Int64Array, SymbolDay
-from ..timekeeping.calendar import DAY_NS, ExchangeCalendar
+from ..timekeeping.calendar import ExchangeCalendar
 from .day_model import (
     CONTINUOUS_SHARE,
     FULL_SESSION_MINUTES,
@@ -36,7 +36,7 @@ from .day_model import (
 )
 from .feeds import CONSOLIDATED
 from .folders import write_market_folder
-from .history import MINUTE_NS, BarHistory, Bars, session_minutes
+from .history import BarHistory, Bars, session_minutes
 from .identities import Identity
 from .instruments import DEFAULT_INSTRUMENTS, InstrumentSpec
 from .recorded import RecordedMarketData

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...domain.corporate import CorporateAction, names_before, volume_factor
 from ...domain.plan import CURVE_BUCKETS_MAX
-from ...domain.ports import NANOS, Session
+from ...domain.ports import MINUTE_NS, Session
 from ...domain.strategies.schedule import U_SHAPED_CURVE
 from ..corporate_actions import read_actions
 from ..exchange.tape import Float64Array, Int64Array, MarketFolderError
@@ -26,7 +26,6 @@ from .sessions import SessionCalendar
 
 BARS_FILE: Final = "bars_1m.parquet"
 ACTIONS_FILE: Final = "corporate_actions.json"
-MINUTE_NS: Final = 60 * NANOS
 HISTORY_DAYS_MAX: Final = 20
 """How many earlier sessions an average looks at; 20 is a trading month."""
 HISTORY_AGE_DAYS_MAX: Final = 90

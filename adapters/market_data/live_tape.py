@@ -12,9 +12,9 @@ import numpy as np
 from ...domain.instruments import tick_on
 from ...domain.market import Quote
 from ...domain.money import PRICE_MAX, QUANTITY_MAX, ZERO
-from ...domain.ports import Session
+from ...domain.ports import MINUTE_NS, Session
 from ..exchange.tape import SymbolDay
-from .minutes import MINUTE_NS, MinuteStatistics, minute_statistics
+from .minutes import MinuteStatistics, minute_statistics
 
 TICK: Final = Decimal("0.01")
 NO_DEPTH: Final = Decimal(100)

@@ -12,10 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from ...domain.ports import NANOS, Session
+from ...domain.ports import MINUTE_NS, NANOS, Session
 from ..exchange.tape import Float64Array, SymbolDay
 
-MINUTE_NS: Final = 60 * NANOS
 VOLATILITY_MINUTES: Final = 30
 VOLATILITY_RETURNS_MIN: Final = 5
 """Fewer returns than this give no volatility."""

@@ -15,20 +15,19 @@ from ...domain.errors import InvalidInput
 from ...domain.instruments import Instrument
 from ...domain.market import HaltCause, MarketState, Quote, TradingState, TradingStatus
 from ...domain.money import ONE, PRICE_MAX
-from ...domain.ports import Session
-from ..exchange.scaled import from_units
+from ...domain.ports import MINUTE_NS, Session
+from ..exchange.scaled import UNITS, from_units
 from ..exchange.tape import Int64Array, SymbolDay, load_symbol_day, symbols_on
 from ..timekeeping.calendar import ExchangeCalendar
 from .closes import close_before, price_test_since
 from .feeds import UNLABELLED, feeds_of
-from .history import MINUTE_NS, BarHistory
+from .history import BarHistory
 from .identities import BROKER, UNTOLD, Identity, identities_of
 from .minutes import MinuteStatistics, minute_statistics
 from .sessions import SessionCalendar
 from .venue_state import Span, VenueStates
 
 DEFAULT_TICK: Final = Decimal("0.01")
-UNITS: Final = 100_000_000
 
 
 class RecordedMarketData:

@@ -10,7 +10,8 @@ import msgpack
 from starlette.websockets import WebSocket
 
 from ...domain.market import HaltCause
-from .frames import DAY_NS, MINUTE_NS, Timeframe
+from ...domain.ports import MINUTE_NS
+from .frames import DAY_NS, Timeframe
 from .gate import Keys
 from .mailbox import Mailbox, frame_of
 from .tape import Row, Tape

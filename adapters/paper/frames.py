@@ -9,11 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from ...domain.ports import NANOS
+from ...domain.ports import MINUTE_NS, NANOS
 from ..exchange.tape import Int64Array
 from .wire import NEW_YORK
 
-MINUTE_NS: Final = 60 * NANOS
 HOUR_NS: Final = 60 * MINUTE_NS
 DAY_NS: Final = 24 * HOUR_NS
 _FORM: Final = re.compile(r"(\d{1,2})(Min|T|Hour|H|Day|D|Week|W|Month|M)$")

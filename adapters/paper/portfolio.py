@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from ...domain.ports import NANOS
+from ...domain.ports import MINUTE_NS, NANOS
 from .answers import time_of
-from .frames import DAY_NS, HOUR_NS, MINUTE_NS, Timeframe, period_starts
+from .frames import DAY_NS, HOUR_NS, Timeframe, period_starts
 from .refusals import syntax
 from .world import World
 

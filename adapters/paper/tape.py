@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from ...domain.ports import Session
+from ...domain.ports import MINUTE_NS, Session
 from ..exchange.tape import BoolArray, Float64Array, Int64Array, SymbolDay
-from .frames import DAY_NS, MINUTE_NS, Timeframe, period_starts
+from .frames import DAY_NS, Timeframe, period_starts
 
 PRICE_DIGITS: Final = 8
 VWAP_DIGITS: Final = 6

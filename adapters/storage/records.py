@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -52,6 +53,12 @@ class RawRecorded(NamedTuple):
     topic: str
     state: bytes
     hash: bytes
+
+    def as_line(self) -> bytes:
+        """It as a line of JSON, its stored bytes as they are; keys in the order of the alphabet."""
+        topic = json.dumps(self.topic)
+        tail = f',"hash":"{self.hash.hex()}","position":{self.position},"topic":{topic}}}\n'
+        return b'{"fields":' + self.state + tail.encode()
 
 
 class Encoded(NamedTuple):

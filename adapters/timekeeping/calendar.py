@@ -10,13 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Final
 
 from ...domain.errors import InvalidInput
-from ...domain.ports import NANOS, Session
+from ...domain.ports import DAY_NS, NANOS, Session
 from .calendar_table import CALENDAR_END, CALENDAR_START, Table, load
-
-DAY_NS: Final = 86_400 * NANOS
 
 
 class ExchangeCalendar:

@@ -9,10 +9,9 @@ from ..decision import ExecutionStrategy
 from ..market import MarketState, Quote, Record
 from ..money import ONE, ZERO
 from ..plan import PlanTerms
-from ..ports import NANOS
+from ..ports import MINUTE_NS
 from ..strategies.schedule import Window, trajectory_fraction
 
-MINUTE_NS: Final = 60 * NANOS
 STEP: Final = Decimal("0.0001")
 FEE_STEP: Final = Decimal("0.000001")
 PARTS: Final = 120

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ..money import ZERO, plain
+from ..limits import HUNDRED
+from ..money import CENT, ZERO, plain, usd
 from .pretrade import Failure, Verdict
 
 if TYPE_CHECKING:
     from .facts import Facts
     from .pretrade_size import SizedTrial
-
-HUNDRED: Final = Decimal(100)
-CENT: Final = Decimal("0.01")
 
 
 def loss_usd(basis: Decimal, equity: Decimal) -> Decimal:
@@ -38,12 +36,8 @@ def daily_loss(trial: SizedTrial) -> Verdict:
         return Verdict(loss, bound, "USD", "reached; only reduces the position")
     failure = Failure(
         "daily_loss",
-        f"{_usd(loss)} lost since the close before, of {_usd(basis)}",
-        f"less than {_usd(bound)}, {plain(percent)} % of it",
+        f"{usd(loss)} lost since the close before, of {usd(basis)}",
+        f"less than {usd(bound)}, {plain(percent)} % of it",
         "an order that only reduces the position, or the next session",
     )
     return Verdict(loss, bound, "USD", "", failure)
-
-
-def _usd(amount: Decimal) -> str:
-    return f"{amount.quantize(CENT):,} USD"

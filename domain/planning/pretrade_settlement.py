@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from ..money import ZERO, plain
+from ..money import ZERO, plain, usd
 from ..ports import AccountKind, Side
 from ..settlement import CashFacts
 from .pretrade import Failure, Verdict
@@ -13,7 +12,6 @@ from .pretrade import Failure, Verdict
 if TYPE_CHECKING:
     from .pretrade_size import SizedTrial
 
-CENT: Final = Decimal("0.01")
 NOT_CASH: Final = "not a cash account"
 NO_CASH_KNOWN: Final = CashFacts(ZERO)
 
@@ -59,9 +57,9 @@ def settled_funds(trial: SizedTrial) -> Verdict:
         return Verdict(needed, free, "USD", _unsettled_note(cash))
     failure = Failure(
         "order_size",
-        f"{_usd(needed)} needed",
-        f"at most {_usd(max(free, ZERO))}: {_usd(cash.settled_usd)} settled, "
-        f"{_usd(cash.unsettled_usd)} not settled, {_usd(reserved)} reserved",
+        f"{usd(needed)} needed",
+        f"at most {usd(max(free, ZERO))}: {usd(cash.settled_usd)} settled, "
+        f"{usd(cash.unsettled_usd)} not settled, {usd(reserved)} reserved",
         trial.passing(free / trial.reservation.price),
     )
     return Verdict(needed, free, "USD", _unsettled_note(cash), failure)
@@ -95,8 +93,4 @@ def _cash_of(trial: SizedTrial) -> CashFacts | None:
 def _unsettled_note(cash: CashFacts) -> str:
     if not cash.unsettled_usd:
         return ""
-    return f"{_usd(cash.unsettled_usd)} settle from {cash.settles_on}"
-
-
-def _usd(amount: Decimal) -> str:
-    return f"{amount.quantize(CENT):,} USD"
+    return f"{usd(cash.unsettled_usd)} settle from {cash.settles_on}"

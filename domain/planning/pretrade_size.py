@@ -10,7 +10,7 @@ from typing import Final
 from ..decision import Decision
 from ..limits import FRACTION_BELOW, grid_up, turnover_cap_usd
 from ..market import Quote
-from ..money import BPS, ZERO, plain, round_lot
+from ..money import BPS, CENT, ZERO, plain, round_lot, usd
 from ..plan import PlanTerms
 from ..ports import SellMark, Side
 from ..reasons import Check, Reason
@@ -27,7 +27,6 @@ from .pretrade_settlement import (
 from .sizing import Sized, size_decision, weight_pct
 from .terms import reserve_price
 
-CENT: Final = Decimal("0.01")
 NOT_EVALUATED: Final = "not evaluated: no quantity"
 RESERVE_NOTE: Final = "exempt: only reduces the position, from the reducing reserve"
 
@@ -185,7 +184,7 @@ def _order_value(trial: SizedTrial) -> Verdict:
     if value <= bound:
         return Verdict(value, bound, "USD")
     passing = trial.passing(bound / trial.reservation.price)
-    failure = Failure("order_value", f"{_usd(value)}", f"at most {_usd(bound)}", passing)
+    failure = Failure("order_value", f"{usd(value)}", f"at most {usd(bound)}", passing)
     return Verdict(value, bound, "USD", "", failure)
 
 
@@ -306,8 +305,8 @@ def _buying_power(trial: SizedTrial) -> Verdict:
         return Verdict(value, free, "USD")
     failure = Failure(
         "buying_power",
-        f"{_usd(value)} needed",
-        f"at most {_usd(max(free, ZERO))} free",
+        f"{usd(value)} needed",
+        f"at most {usd(max(free, ZERO))} free",
         trial.passing(free / trial.reservation.price),
     )
     return Verdict(value, free, "USD", "", failure)
@@ -335,13 +334,9 @@ def _turnover(trial: SizedTrial) -> Verdict:
     if value <= bound:
         return Verdict(value, bound, "USD", note)
     passing = trial.passing((bound - used) / trial.reservation.price)
-    observed = f"{_usd(used)} used and {_usd(trial.reservation.turnover_usd)} asked"
-    failure = Failure("turnover", observed, f"at most {_usd(bound)} in the session", passing)
+    observed = f"{usd(used)} used and {usd(trial.reservation.turnover_usd)} asked"
+    failure = Failure("turnover", observed, f"at most {usd(bound)} in the session", passing)
     return Verdict(value, bound, "USD", note, failure)
-
-
-def _usd(amount: Decimal) -> str:
-    return f"{amount.quantize(CENT):,} USD"
 
 
 SIZED_CHECKS: Final[tuple[SizedCheckSpec, ...]] = (

@@ -18,7 +18,6 @@ from .facts import WINDOW_SECONDS, Facts
 from .sizing import Sized
 
 SEED_MASK: Final = 2**63 - 1
-MINUTE_NS: Final = 60 * NANOS
 COST_STEP: Final = Decimal("0.01")
 SCHEDULED: Final = (ExecutionStrategy.TWAP, ExecutionStrategy.VWAP)
 

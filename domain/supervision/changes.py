@@ -10,10 +10,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from ..ops.control import ChangeApproved, ChangeKind, ChangeProposed, ChangeRejected
-from ..ports import NANOS
-from ..principals import Role
+from ..ports import DAY_NS
+from ..principals import DESK, Role
 
-DAY_NS: Final = 86_400 * NANOS
 EXPIRY_NS_MAX: Final = 7 * DAY_NS
 """So long at most a change may wait to be approved and used."""
 STANDING_NS_MAX: Final = 92 * DAY_NS
@@ -32,9 +31,8 @@ APPROVERS: Final[Mapping[ChangeKind, tuple[Role, ...]]] = {
     ChangeKind.PRINCIPALS: (Role.ADMIN,),
 }
 """By kind, the roles of which the approver has one."""
-_DESK: Final = (Role.TRADE, Role.RISK, Role.COMPLIANCE, Role.ADMIN)
 PROPOSERS: Final[Mapping[ChangeKind, tuple[Role, ...]]] = {
-    **dict.fromkeys(ChangeKind, _DESK),
+    **dict.fromkeys(ChangeKind, DESK),
     ChangeKind.PRINCIPALS: (Role.ADMIN,),
 }
 """By kind, the roles of which the proposer has one."""

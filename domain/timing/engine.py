@@ -15,9 +15,8 @@ from typing import Any, Final
 from ..decision import ExecutionStrategy, ExecutionUrgency, TradeAction
 from ..market import MarketState, Quote, TradingStatus
 from ..money import BPS, ONE, PRICE_MAX, QUANTITY_MAX, ZERO, to_decimal
-from ..ports import Calendar, Clock, EventsCalendar, ScheduledEvent, Session, Side
+from ..ports import MINUTE_NS, Calendar, Clock, EventsCalendar, ScheduledEvent, Session, Side
 from .rules import (
-    MINUTE_NS,
     SESSION_MINUTES,
     assess,
     condition_rules,

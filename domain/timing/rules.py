@@ -14,7 +14,7 @@ from ..decision import ExecutionStrategy, ExecutionUrgency
 from ..market import MarketState, TradingStatus
 from ..money import ZERO
 from ..planning.facts import WINDOW_SECONDS
-from ..ports import NANOS, ScheduledEvent, Session, Side
+from ..ports import MINUTE_NS, NANOS, ScheduledEvent, Session, Side
 from .terms import (
     DEFAULT_TIMING,
     EFFECTS,
@@ -34,7 +34,6 @@ from .terms import (
     Trend,
 )
 
-MINUTE_NS: Final = 60 * NANOS
 SESSION_MINUTES: Final = 390
 MAY_NOT_TRADE: Final = frozenset({ExecutionStrategy.LIMIT, ExecutionStrategy.OPPORTUNISTIC})
 _STEP: Final = Decimal("0.0001")

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import polars as pl
 
+from ...domain.money import BPS
 from ..tca.schema import HORIZONS_NS
 from .document import Column, Key, Table, Value
 from .facts import Facts, FrameMembers, RowMembers
-from .measures import BPS, GRID, How, Measure, Sums
+from .measures import GRID, How, Measure, Sums
 
 ROWS_MAX: Final = 5_000
 """Rows of single instructions in a report; what is beyond is said, and is in the groups."""

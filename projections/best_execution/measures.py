@@ -20,7 +20,6 @@ PLACES: Final = 12
 EXACT: Final = pl.Decimal(38, PLACES)
 GRID: Final = Decimal("0.000001")
 """What averages and ratios are rounded to, half to even."""
-BPS: Final = Decimal(10_000)
 
 
 class How(StrEnum):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Final
 
-CENT: Final = Decimal("0.01")
+from ...domain.money import CENT
 
 
 def in_cents(parts: Iterable[Decimal]) -> list[Decimal]:

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from fillwright.adapters.exchange.tape import SymbolDay, load_symbol_day, symbols_on
 from fillwright.adapters.market_data.feeds import CONSOLIDATED
 from fillwright.adapters.market_data.generated import GeneratedMarket, generate_day
-from fillwright.adapters.market_data.history import MINUTE_NS
 from fillwright.adapters.market_data.instruments import DEFAULT_INSTRUMENTS, InstrumentSpec
 from fillwright.adapters.market_data.recorded import RecordedMarketData
 from fillwright.adapters.timekeeping.calendar import AlwaysOpenCalendar, ExchangeCalendar
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.market import TradingStatus
-from fillwright.domain.ports import NANOS, Session
+from fillwright.domain.ports import MINUTE_NS, NANOS, Session
 
 CALENDAR = ExchangeCalendar()
 
