@@ -27,7 +27,7 @@ from ..projections.instruction_events import ACCOUNT_EVENTS
 from ..projections.parts import PARTS_MAX, Folded, Part, Whole, part_of
 from ..projections.runner import History, ProjectionStopped
 from .collector import without_collector
-from .lean_reading import lean_decoder, lean_events
+from .lean_reading import checked_events, lean_decoder
 from .storage.chain import GENESIS, link
 from .storage.location import is_postgres
 from .storage.log import Log
@@ -70,10 +70,12 @@ def rebuild(
     if seal and parts > 1 and not log.in_memory and not is_postgres(log.url):
         return _in_parts(log, upto, on_progress, min(parts, PARTS_MAX))
     views = AllViews(history_upto(log, upto), keep) if seal else AllViews()
-    records = lean_events(log, upto)
+    records = checked_events(log, upto, lean_decoder(log) if seal else log.decode)
     with without_collector():
         while batch := list(islice(records, PROGRESS_EVERY)):
             on_progress(views.follow(batch))
+    if seal:
+        views.tell_again(tuple(views.blotter.instructions()))
     return views
 
 

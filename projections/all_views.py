@@ -13,7 +13,7 @@ from .daily_limits import DailyLimits
 from .execution_quality import ExecutionQuality
 from .instruction_events import INSTRUCTION_EVENTS
 from .reconciliation import Reconciliation
-from .runner import Handler, History, Projection, RecordedEvent, follow
+from .runner import VERSION_ABOVE_ALL, Handler, History, Projection, RecordedEvent, follow
 from .sealed import Sealed
 
 Todo = tuple[tuple[int, Handler], ...]
@@ -62,7 +62,7 @@ class AllViews:
     """
 
     def __init__(self, history: History | None = None, keep: Keep = keep_none) -> None:
-        self._keep = keep
+        self._keep, self._history = keep, history
         self._seals = history is not None
         self.limits = self._limits(history, Sealed() if self._seals else None)
         self.blotter = self._blotter(history, Sealed() if self._seals else None)
@@ -138,6 +138,21 @@ class AllViews:
         for view in (self.blotter, self.limits, self.reconciliation):
             view.forget(id)
         return True
+
+    def tell_again(self, ids: Iterable[UUID]) -> None:
+        """Hold these instructions as their whole streams tell them.
+
+        For views that were brought forward by events of which only a part was read.
+        """
+        if self._history is None:
+            raise KeyError("there is no history to tell instructions again from")
+        told = AllViews()
+        for id in ids:
+            for recorded in self._history(id, VERSION_ABOVE_ALL):
+                told.take(recorded)
+        self.limits.holdings().update(told.limits.holdings())
+        self.reconciliation.homes().update(told.reconciliation.homes())
+        self.blotter.put(told.blotter.instructions().values())
 
     def projections(self) -> list[Projection]:
         """All of them at the same position."""

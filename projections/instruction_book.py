@@ -102,6 +102,7 @@ class Followed:
         told = dict(vars(self.instruction))
         for name in _COPIED:
             del told[name]
+        told["plan"] = None if self.instruction.plan is None else _plan_of(self.instruction.plan)
         return told, _facts_of(self), [order.facts() for order in self.instruction.orders.values()]
 
     @property
@@ -133,6 +134,19 @@ class Followed:
 
 _COPIED: Final = ("decision", "arrival", "orders", "requests", "folded", "live")
 """What of an instruction is not among its facts as it is: copies, and what is told otherwise."""
+
+_plan_of = attrgetter(
+    "symbol",
+    "side",
+    "quantity",
+    "strategy",
+    "style",
+    "urgency",
+    "start_at",
+    "end_at",
+    "bound_price",
+)
+"""What views tell of the plan in force; the rest of it is a copy of its event's field."""
 
 _facts_of = attrgetter(*sorted(set(Followed.__slots__) - {"instruction", "checks"}))
 

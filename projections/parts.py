@@ -24,7 +24,7 @@ from .daily_limits import DailyLimits
 from .holding import Holding
 from .instruction_events import ACCOUNT_EVENTS
 from .reconciliation import Noted, Reconciliation
-from .runner import VERSION_ABOVE_ALL, History, RecordedEvent
+from .runner import History, RecordedEvent
 from .sealed import Sealed
 from .session_usage import NOT_TRADED, Admitted, Change, Moved, Traded
 
@@ -150,7 +150,6 @@ class Whole:
 
     def __init__(self, history: History) -> None:
         self.views = AllViews(history)
-        self._history = history
         self._held: dict[int, tuple[Reservation, Holding]] = {}
         views = self.views
         self._accounts: Final = {
@@ -199,16 +198,10 @@ class Whole:
     def finish(self, parts: Iterable[Folded]) -> AllViews:
         """The views with what the parts hold, told again, and the sums of what they let go of."""
         views = self.views
-        told = AllViews()
         for part in parts:
             for mine, theirs in zip(views.sums, part.sealed, strict=True):
                 mine.merge(theirs)
-            for id in part.held:
-                for recorded in self._history(UUID(int=id), VERSION_ABOVE_ALL):
-                    told.take(recorded)
-        views.limits.holdings().update(told.limits.holdings())
-        views.reconciliation.homes().update(told.reconciliation.homes())
-        views.blotter.put(told.blotter.instructions().values())
+            views.tell_again(UUID(int=id) for id in part.held)
         return views
 
     # -- effects -------------------------------------------------------------------------------

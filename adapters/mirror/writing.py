@@ -224,7 +224,7 @@ def _segment(
 def _rows(
     log: MirroredLog, first: int, last: int, previous: bytes, effects: Effects
 ) -> Iterator[Row]:
-    decode = lean_decoder(log)
+    decode = lean_decoder(log, mirror=True)
     for position, raw in enumerate(log.raw_events(first - 1, last), start=first):
         previous = checked(raw, position, previous)
         yield row_of(raw, decode(raw), effects)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from pydantic import BaseModel
 
 from fillwright.adapters import rebuilding
-from fillwright.adapters.lean_reading import lean_events
-from fillwright.adapters.rebuilding import rebuild
-from fillwright.adapters.replaying import projections, replay
+from fillwright.adapters.lean_reading import checked_events, lean_decoder
+from fillwright.adapters.rebuilding import history_upto, rebuild
+from fillwright.adapters.replaying import replay
 from fillwright.adapters.storage.log import Log
+from fillwright.adapters.storage.records import RawRecorded
 from fillwright.domain.errors import StoreDamaged
-from fillwright.projections.runner import follow
+from fillwright.domain.events import CATALOGUE
+from fillwright.domain.plan import PlanTerms
+from fillwright.projections.all_views import AllViews
+from fillwright.projections.instruction_events import INSTRUCTION_EVENTS
 from tests.adapters.mirror.logs import BUSY, store_of
 from tests.adapters.storage.helpers import filled
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "events"
 
 
 @pytest.fixture
@@ -23,17 +33,76 @@ def store(tmp_path: Path) -> Path:
     return store_of(tmp_path / "log.db", BUSY)
 
 
+def told(views: AllViews) -> list[tuple[int, bytes, bytes]]:
+    return [(one.position, one.head_hash, one.to_bytes()) for one in views.projections()]
+
+
 def test_views_from_a_lean_reading_are_those_of_a_whole_one(store: Path) -> None:
     with Log.open(store, writer=False) as log:
         head = log.head().position
-        lean = rebuild(log, head).projections()
-        whole = projections()
-        follow(whole, log.events())
-        kinds = [type(recorded.event) for recorded in lean_events(log, head)]
-        assert kinds == [type(recorded.event) for recorded in log.events()]
-    for one, other in zip(lean, whole, strict=True):
-        assert (one.position, one.head_hash) == (other.position, other.head_hash)
-        assert one.to_bytes() == other.to_bytes()
+        lean = rebuild(log, head, seal=True, parts=1)
+        whole = AllViews(history_upto(log, head))
+        whole.follow(log.events())
+        assert len(whole.blotter.instructions()) > 0
+        assert told(lean) == told(whole)
+        held = rebuild(log, head, seal=True, keep=lambda id: True)
+        assert told(held) == told(rebuild(log, head))
+        plans = [entry.instruction.plan for entry in held.blotter.instructions().values()]
+        assert {type(plan) for plan in plans if plan is not None} == {PlanTerms}
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("topic", sorted(kind.stored_topic() for kind in INSTRUCTION_EVENTS))
+def test_what_is_read_of_an_event_is_what_it_says(topic: str, mirror: bool) -> None:
+    state = (GOLDEN / f"{topic}.json").read_bytes().strip()
+    event = CATALOGUE[topic].model_validate_json(state)
+    raw = RawRecorded(7, event.originator_id.hex, event.originator_version, topic, state, b"")
+    with Log.open("memory:") as log:
+        lean = lean_decoder(log, mirror=mirror)(raw)
+        for wrong in (raw._replace(originator_version=90), raw._replace(originator_id="0" * 32)):
+            with pytest.raises(StoreDamaged, match="position 7"):
+                lean_decoder(log, mirror=mirror)(wrong)
+    assert type(lean) is type(event)
+    assert {"originator_id", "originator_version", "record_time"} <= vars(lean).keys()
+    assert_is_part(lean, event)
+
+
+def assert_is_part(lean: object, whole: object) -> None:
+    """All that the lean value has is what the whole one has under the same name."""
+    if isinstance(lean, BaseModel):
+        names = vars(lean).keys() - {"checks"}
+    elif is_dataclass(lean):
+        names = {one.name for one in fields(lean) if hasattr(lean, one.name)}
+    else:
+        assert (type(lean), lean) == (type(whole), whole)
+        return
+    for name in names:
+        assert_is_part(getattr(lean, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"originator_id":5,"originator_version":1,"record_time":0,"release_at":1,"rule":""}',
+        b'{"originator_id":[],"originator_version":1,"record_time":0,"release_at":1,"rule":""}',
+        b'{"originator_id":"x","originator_version":1,"record_time":0,"release_at":1,"rule":""}',
+    ],
+)
+def test_bytes_that_are_no_event_are_damage(state: bytes) -> None:
+    with Log.open("memory:") as log, pytest.raises(StoreDamaged, match="position 3"):
+        lean_decoder(log)(RawRecorded(3, "0" * 32, 1, "ReleaseDeferred.v1", state, b""))
+
+
+@pytest.mark.parametrize("figure", ["NaN", "Infinity", "", "1,5", [1], {}])
+def test_a_figure_that_is_no_number_is_damage(figure: object) -> None:
+    golden = json.loads((GOLDEN / "InstructionReleased.v1.json").read_bytes())
+    state = json.dumps({**golden, "release_mid": figure}).encode()
+    id, version = UUID(golden["originator_id"]).hex, golden["originator_version"]
+    with Log.open("memory:") as log, pytest.raises(StoreDamaged, match="position 3"):
+        lean_decoder(log)(RawRecorded(3, id, version, "InstructionReleased.v1", state, b""))
 
 
 def test_processes_that_share_a_log_come_to_what_one_comes_to(
@@ -96,4 +165,4 @@ def test_an_event_that_goes_missing_while_reading_is_noticed(tmp_path: Path) -> 
         Log.open(store, writer=False) as log,
         pytest.raises(StoreDamaged, match="position 11 is missing"),
     ):
-        list(lean_events(log, 11))
+        list(checked_events(log, 11, lean_decoder(log)))
