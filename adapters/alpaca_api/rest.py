@@ -28,6 +28,8 @@ TRIES: Final = 4
 """How often what may be asked twice (a question, a cancel) is asked."""
 TRY_AGAIN_SECONDS: Final = 0.2
 TOO_MANY: Final = 429
+UNDECIDED: Final = frozenset({408, 409, 425})
+"""A request that timed out, meets itself or came too early: whether it was acted on is not said."""
 CHECK_KEYS: Final = (
     "check APCA_API_KEY_ID and APCA_API_SECRET_KEY; paper and live have keys of their own"
 )
@@ -203,7 +205,7 @@ class AlpacaRest:
         text = "" if response is None else response.text[:300]
         if status == TOO_MANY and response is not None:
             limiter.refused(response.headers)
-        if status >= 500 or status == 0:
+        if status >= 500 or status == 0 or status in UNDECIDED:
             return ApiSilence(f"HTTP {status}: {scrub(text)}")
         return ApiRefusal(status, decoded(text if response is None else response.text), text)
 

@@ -94,7 +94,8 @@ class ProviderDesk:
                 continue
             request = command.request
             if request.client_order_id not in self._submitting:
-                self._orders.setdefault(request.client_order_id, TrackedOrder(request))
+                order = self._orders.setdefault(request.client_order_id, TrackedOrder(request))
+                order.outcome_unknown |= command.again and order.venue_order_id is None
                 task = self._start(self._submit(request))
                 self._submitting[request.client_order_id] = task
 

@@ -156,10 +156,12 @@ class Recovery:
             return True
         plan = instruction.plan
         may_go_again = plan is not None and desk.now <= plan.end_at + NANOS
+        placed, asked = instruction.placed_at[name], desk.asked_at.get(name)
         if order.is_indeterminate and may_go_again and not instruction.ending:
-            return True
-        last = instruction.placed_at[name]
-        last = max(last, desk.heard_at.get(name, last), desk.asked_at.get(name, last))
+            # Sent again each time: the longer it is refused or lost, the seldomer.
+            return asked is None or desk.now - asked >= (asked - placed) // ABSENT_PART
+        last = placed
+        last = max(last, desk.heard_at.get(name, last), asked or last)
         is_due = (
             instruction.is_done
             or order.pending_cancel
@@ -170,7 +172,7 @@ class Recovery:
         rules = desk.rules
         patience = (rules.silent_answer_seconds if is_due else rules.silent_rest_seconds) * NANOS
         if is_unconfirmed(order):  # till the close: the longer it did not come, the seldomer
-            patience = max(patience, (desk.now - instruction.placed_at[name]) // ABSENT_PART)
+            patience = max(patience, (desk.now - placed) // ABSENT_PART)
         return desk.now - last >= patience
 
     async def reconcile(self, trigger: str) -> list[e.Break]:

@@ -142,7 +142,7 @@ class AlpacaBroker(Questions):
     def _submit(self, command: SubmitOrder) -> None:
         request = command.request
         try:
-            self._put(self._placed(request))
+            self._put(self._placed(request, again=command.again))
         except Withheld as withheld:
             kind = ReportKind.UNKNOWN_OUTCOME if command.again else ReportKind.REJECTED
             self._put([self._report(request, kind, f"not sent: {withheld}")])
@@ -150,7 +150,7 @@ class AlpacaBroker(Questions):
             _logger.exception("an order could not be sent", client_order_id=request.client_order_id)
             self._put([self._report(request, ReportKind.UNKNOWN_OUTCOME, repr(error))])
 
-    def _placed(self, request: OrderRequest) -> list[ExecutionReport]:
+    def _placed(self, request: OrderRequest, *, again: bool) -> list[ExecutionReport]:
         if request.display_quantity is not None and request.display_quantity < request.quantity:
             text = "not sent: this account cannot show a part of an order only"
             return [self._report(request, ReportKind.REJECTED, text)]
@@ -164,8 +164,8 @@ class AlpacaBroker(Questions):
         except ApiSilence as silence:
             return [self._report(request, ReportKind.UNKNOWN_OUTCOME, str(silence))]
         except ApiRefusal as refusal:
-            if refusal.status == 422 and refusal.code == NOT_UNIQUE_OR_UNREADABLE:
-                return self._perhaps_ours(request, refusal)
+            if again or (refusal.status == 422 and refusal.code == NOT_UNIQUE_OR_UNREADABLE):
+                return self._perhaps_ours(request, refusal, again=again)
             return [self._report(request, ReportKind.REJECTED, str(refusal), refusal.body)]
         if not isinstance(order, dict) or text_of(order, "id") is None:
             text = "the answer to the order cannot be read"
@@ -184,15 +184,21 @@ class AlpacaBroker(Questions):
         if not self.is_connected.is_set():
             raise Withheld("the socket of trade updates is down")
 
-    def _perhaps_ours(self, request: OrderRequest, refusal: ApiRefusal) -> list[ExecutionReport]:
-        """The id was used before, or something else is wrong: only the order itself can tell."""
+    def _perhaps_ours(
+        self, request: OrderRequest, refusal: ApiRefusal, *, again: bool
+    ) -> list[ExecutionReport]:
+        """The id was used before, or something else is wrong: only the order itself can tell.
+
+        A refused repeat says nothing of the first sending, which may still come to be known.
+        """
         try:
             order = self._listing.order(request.client_order_id)
         except BrokerUnavailable as error:
             text = f"{refusal}; {error}"
             return [self._report(request, ReportKind.UNKNOWN_OUTCOME, text, refusal.body)]
         if order is None:
-            return [self._report(request, ReportKind.REJECTED, str(refusal), refusal.body)]
+            kind = ReportKind.UNKNOWN_OUTCOME if again else ReportKind.REJECTED
+            return [self._report(request, kind, str(refusal), refusal.body)]
         if not is_same_order(order, request):
             text = f"{refusal}; the broker has another order under this id"
             return [self._report(request, ReportKind.REJECTED, text, order)]

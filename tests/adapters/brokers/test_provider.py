@@ -327,6 +327,15 @@ def test_a_repeat_that_is_refused_says_nothing_of_the_first() -> None:
     assert kinds(run(provider, work)) == [ReportKind.UNKNOWN_OUTCOME] * 2
 
 
+def test_a_repeat_of_an_earlier_process_that_is_refused_says_nothing_of_the_first_either() -> None:
+    async def work(broker: ProviderBroker, runtime: ProviderRuntime) -> list[ExecutionReport]:
+        await broker.send([SubmitOrder(request(), again=True)])
+        return await reports_until(broker, runtime)
+
+    provider = seed_provider(place_order={"success": False, "error": "insufficient buying power"})
+    assert kinds(run(provider, work)) == [ReportKind.UNKNOWN_OUTCOME]
+
+
 def test_credentials_in_an_error_are_not_reported() -> None:
     error = RuntimeError(
         "401 for url, api_key=PKABC123 secret_key: hunter2 Authorization: Bearer t0k"

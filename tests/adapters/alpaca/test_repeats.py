@@ -1,0 +1,90 @@
+"""What a refusal says of an order that may have been sent before, and what says nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from pydantic import SecretStr
+
+from fillwright.adapters.alpaca_api.access import AlpacaAccess
+from fillwright.adapters.alpaca_api.rest import AlpacaRest
+from fillwright.adapters.brokers.alpaca import AlpacaBroker
+from fillwright.adapters.timekeeping.clocks import VirtualClock
+from fillwright.domain.ports import (
+    OrderRequest,
+    OrderType,
+    ReportKind,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+
+ORDER = OrderRequest(
+    client_order_id="fw-1-0",
+    symbol="KO",
+    side=Side.BUY,
+    quantity=Decimal(100),
+    order_type=OrderType.MARKET,
+    time_in_force=TimeInForce.IOC,
+)
+NO_POWER = 403, b'{"code": 40310000, "message": "insufficient buying power"}'
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Refuses every order as it is told to, and has none under any id."""
+
+    answer: tuple[int, bytes] = NO_POWER
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._say(*self.answer)
+
+    def do_GET(self) -> None:
+        self._say(404, b'{"code": 40410000, "message": "order not found"}')
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _say(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def told(url: str, command: SubmitOrder) -> list[ReportKind]:
+    access = AlpacaAccess(SecretStr("k"), SecretStr("s"), trading_url=url)
+    broker = AlpacaBroker(access, AlpacaRest(access), VirtualClock(1))
+    asyncio.run(broker.send([command]))
+    broker.close()
+    return [report.kind for report in broker.drain()]
+
+
+def test_a_refusal_of_what_was_never_sent_before_is_a_rejection(url: str) -> None:
+    assert told(url, SubmitOrder(ORDER)) == [ReportKind.REJECTED]
+
+
+def test_a_refused_repeat_leaves_the_first_sending_unknown(url: str) -> None:
+    """The first one may be what the buying power went into; a look-up without it proves nothing."""
+    assert told(url, SubmitOrder(ORDER, again=True)) == [ReportKind.UNKNOWN_OUTCOME]
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 500, 504])
+def test_an_answer_that_leaves_open_whether_it_was_acted_on_is_no_rejection(
+    status: int, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Refusing, "answer", (status, b'{"message": "try later"}'))
+    assert told(url, SubmitOrder(ORDER)) == [ReportKind.UNKNOWN_OUTCOME]
