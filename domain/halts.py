@@ -46,6 +46,7 @@ class _Symbol:
     price_test: bool | None = None
     price_test_at: int = 0
     by_prices: bool | None = None
+    missed_until: int | None = None
 
 
 class HaltBook:
@@ -63,6 +64,8 @@ class HaltBook:
     def take_status(self, symbol: str, code: str, reason: str, at: int) -> str:
         """Take in a message; gives what is odd about it, empty when nothing is."""
         known = self._symbols.setdefault(symbol, _Symbol())
+        if code in OPEN_CODES or code in HALT_CODES:
+            known.missed_until = None
         if code in OPEN_CODES:
             self._resume(known, reason, at)
         elif code in HALT_CODES:
@@ -74,6 +77,16 @@ class HaltBook:
             return f"unknown trading status {code!r}"[:60]
         return ""
 
+    def missed(self, symbol: str, until: int) -> None:
+        """Messages up to ``until`` may have been lost: a print after it ends a halt told before."""
+        known = self._symbols.get(symbol)
+        if known is None:
+            if not self._is_wide(None):
+                return
+            known = self._symbols.setdefault(symbol, _Symbol())
+        if known.status is not None or self._is_wide(known):
+            known.missed_until = until
+
     def take_band(self, symbol: str, lower: Decimal, upper: Decimal, at: int) -> None:
         """Take in a price band; one that is older, or no band, changes nothing or ends it."""
         known = self._symbols.setdefault(symbol, _Symbol())
@@ -84,6 +97,10 @@ class HaltBook:
     def take_print(self, symbol: str, at: int) -> None:
         """Take in a regular print: the first after trading resumed reopens the symbol."""
         known = self._symbols.get(symbol)
+        if known is not None and known.missed_until is not None and at > known.missed_until:
+            known.status = known.cause = known.since = known.missed_until = None
+            known.resumed_at, known.reopened_at = at, at
+            return
         if known is None or known.resumed_at is None or known.reopened_at is not None:
             return
         if known.status is None and at >= known.resumed_at:

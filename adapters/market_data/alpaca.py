@@ -32,6 +32,7 @@ from .alpaca_actions import NOTHING, around, fetch_actions
 from .alpaca_feed import Feed
 from .alpaca_prints import take_print, take_quote
 from .alpaca_rest import Known, RestReader
+from .alpaca_signs import TradingSigns
 from .feeds import CONSOLIDATED
 from .live_tape import TICK, LiveTape
 from .sessions import SessionCalendar
@@ -55,16 +56,11 @@ class AlpacaMarketData:
         self.source = f"alpaca:{access.feed}"
         self._feed_name = CONSOLIDATED if access.feed in CONSOLIDATED_FEEDS else access.feed
         self._rest, self._clock = rest, clock
-        self._feed = Feed(access, self._take)
+        self._feed = Feed(access, self._take, self._subscribed)
         self._halts = HaltBook()
-        self._reader = RestReader(
-            rest,
-            access.feed,
-            calendar,
-            self._halts,
-            lambda: self._clock.now(),
-            is_consolidated=self._feed_name == CONSOLIDATED,
-        )
+        is_all = self._feed_name == CONSOLIDATED
+        self._signs = TradingSigns(lambda: self._clock.now(), is_consolidated=is_all)
+        self._reader = RestReader(rest, access.feed, calendar, self._halts, self._signs)
         self._known: dict[str, Known] = {}
         self._tapes: dict[str, LiveTape] = {}
         self._pool = ThreadPoolExecutor(THREADS, "alpaca-data")
@@ -202,13 +198,20 @@ class AlpacaMarketData:
             return
         elif kind == "q":
             take_quote(tape, at, message)
+            self._signs.take_quote(tape.symbol, tape.quote)
         elif kind == "t" and take_print(tape, at, message, known.exchange):
             self._halts.take_print(str(symbol), at)
+            self._signs.take_print(tape.symbol, at)
             if known.prices is not None and known.prices.take(at, tape.last_price):
                 self._halts.take_prices(str(symbol), known.prices.in_force, known.prices.since)
         elif kind == "l":
             lower, upper = number_of(message, "d"), number_of(message, "u")
             self._halts.take_band(str(symbol), lower or ZERO, upper or ZERO, at)
+
+    def _subscribed(self, symbol: str) -> None:
+        """From now on it is told of halts; one that was told before a gap may be over."""
+        self._signs.subscribed(symbol)
+        self._halts.missed(symbol, self._clock.now())
 
     def _status(self, symbol: str, tape: LiveTape | None, session: Session | None) -> TradingStatus:
         if session is None:
@@ -218,7 +221,9 @@ class AlpacaMarketData:
             return said
         down = self._feed.down_since
         blind = down is not None and time.monotonic() - down > BLIND_SECONDS
-        return TradingStatus.UNKNOWN if tape is None or blind else TradingStatus.OPEN
+        if tape is None or blind or not self._signs.trades(symbol):
+            return TradingStatus.UNKNOWN
+        return TradingStatus.OPEN
 
     def _is_silent(self, known: Known, moment: float) -> bool:
         last = max(known.heard_at, known.asked_at)

@@ -66,13 +66,22 @@ async def _unused(_: object) -> None:
     """Messages are taken in ``_dispatch``; the client only wants to see a handler."""
 
 
+def _nothing(_: str) -> None:
+    """Nobody wants to know."""
+
+
 class Feed:
     """Runs a :class:`FeedStream` in a thread from the first subscription on."""
 
     def __init__(
-        self, access: AlpacaAccess, on_message: Callable[[Mapping[str, Any]], None]
+        self,
+        access: AlpacaAccess,
+        on_message: Callable[[Mapping[str, Any]], None],
+        on_subscribed: Callable[[str], None] = _nothing,
     ) -> None:
-        self._taker = on_message
+        """``on_subscribed`` is called with each symbol from which on it is heard, again after a
+        lost connection."""
+        self._taker, self._on_subscribed = on_message, on_subscribed
         self._wanted: set[str] = set()
         self._confirmed: set[str] = set()
         self._asked_at = 0.0
@@ -116,7 +125,10 @@ class Feed:
     def _take(self, message: Mapping[str, Any]) -> None:
         kind = message.get("T")
         if kind == "subscription":
-            self._confirmed = set(message.get("quotes") or ())
+            confirmed = set(message.get("quotes") or ())
+            for symbol in sorted(confirmed - self._confirmed):
+                self._on_subscribed(symbol)
+            self._confirmed = confirmed
         elif kind == "error":
             self.problem = f"{message.get('code')} {message.get('msg')}"
         else:

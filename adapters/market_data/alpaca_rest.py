@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +23,8 @@ from ..corporate_actions import ActionsFile
 from .alpaca_actions import NOTHING, around, fetch_actions
 from .alpaca_asset import instrument_of
 from .alpaca_closes import PriceTestWatch, watch_of
-from .alpaca_prints import LISTING, take_quote
+from .alpaca_prints import IRREGULAR, LISTING, take_quote
+from .alpaca_signs import TradingSigns
 from .history import BarHistory, Bars
 from .live_tape import LiveTape
 from .sessions import SessionCalendar
@@ -70,13 +71,11 @@ class RestReader:
         feed: str,
         calendar: SessionCalendar,
         halts: HaltBook,
-        now: Callable[[], int],
-        *,
-        is_consolidated: bool,
+        signs: TradingSigns,
     ) -> None:
-        """Nothing is asked yet; ``now`` gives ns UTC."""
+        """Nothing is asked yet."""
         self._rest, self._parameter, self._calendar = rest, feed, calendar
-        self._halts, self._now, self._is_consolidated = halts, now, is_consolidated
+        self._halts, self._signs, self._now = halts, signs, signs.now
         self._histories: dict[str, BarHistory] = {}
         self._readers = {
             "asset": self._read_asset,
@@ -110,6 +109,7 @@ class RestReader:
                     continue
                 if tape.quote is None or at > tape.quote.at:
                     take_quote(tape, at, quote)
+                    self._signs.take_quote(symbol, tape.quote)
 
     def _earliest(self, session: Session) -> int:
         """From when on a quote counts: the open, before it the early market of the same day."""
@@ -140,7 +140,10 @@ class RestReader:
         at = nanos(quote.get("t"))
         if at is not None and at >= self._earliest(tape.session) and tape.quote is None:
             take_quote(tape, at, quote)
+            self._signs.take_quote(tape.symbol, tape.quote)
         traded_at = nanos(trade.get("t"))
+        if traded_at is not None and IRREGULAR.isdisjoint(str(c) for c in trade.get("c") or ()):
+            self._signs.take_print(tape.symbol, traded_at)
         day = part_of(shot, "dailyBar")
         day_at, volume = nanos(day.get("t")), number_of(day, "v")
         if traded_at is None or day_at is None or volume is None:
@@ -164,7 +167,7 @@ class RestReader:
         asked = {"timeframe": "1Day", "adjustment": "split", "feed": self._parameter}
         span = {"start": whole_second(session.open - CLOSES_DAYS * 86_400 * NANOS)}
         bars = self._data(f"/stocks/{symbol}/bars", {**asked, **span, "limit": 100}).get("bars")
-        is_all = self._is_consolidated
+        is_all = self._signs.is_consolidated
         watch = watch_of(bars or (), session, self._calendar, is_consolidated=is_all)
         known.prices = watch
         self._halts.take_prices(symbol, watch.in_force, watch.since)

@@ -9,7 +9,6 @@ from typing import Any, Final
 from .answers import choice_of, time_of, whole_of
 from .frames import DAY_NS
 from .ledger import Fill
-from .orders import asset_id
 from .refusals import syntax
 from .wire import local_stamp, number, stamp, ulid
 from .world import World
@@ -107,7 +106,7 @@ def _event(fill: Fill) -> dict[str, Any]:
         "details": {
             "order_id": order.id,
             "client_order_id": order.client_order_id,
-            "asset_id": asset_id(order.symbol),
+            "asset_id": order.asset_id,
             "symbol": order.symbol,
             "side": str(order.side),
             "cum_qty": number(fill.cum_qty),

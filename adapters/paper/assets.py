@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..exchange.tape import SymbolDay
-from .orders import asset_id
+from .wire import uuid_of
 
 THIN_PRINTS: Final = 5_000
 """A symbol-day with fewer prints is of an asset that is neither fractionable nor shortable."""
@@ -17,17 +17,13 @@ FLAGS: Final = ("tradable", "fractionable", "shortable")
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One asset."""
+    """One asset; ``id`` is its UUID under every name."""
 
     symbol: str
+    id: str
     tradable: bool = True
     fractionable: bool = True
     shortable: bool = True
-
-    @property
-    def id(self) -> str:
-        """Its UUID."""
-        return asset_id(self.symbol)
 
     def shown(self) -> dict[str, Any]:
         """The asset as the API shows it, the announced-to-go ``easy_to_borrow`` included."""
@@ -54,14 +50,22 @@ class Asset:
 class Assets:
     """All assets, by symbol and id."""
 
-    def __init__(self, days: Sequence[SymbolDay]) -> None:
+    def __init__(self, days: Sequence[SymbolDay], first_name: Callable[[str], str] = str) -> None:
+        """List what trades; an id is the same on every server, whatever the name is now."""
         self._by_symbol: dict[str, Asset] = {}
         for day in days:
             liquid = len(day.t_ts) >= THIN_PRINTS
-            self._by_symbol[day.symbol] = Asset(day.symbol, fractionable=liquid, shortable=liquid)
+            id = uuid_of("asset", first_name(day.symbol))
+            asset = Asset(day.symbol, id, fractionable=liquid, shortable=liquid)
+            self._by_symbol[day.symbol] = asset
 
     def __iter__(self) -> Iterator[Asset]:
         return iter(sorted(self._by_symbol.values(), key=lambda asset: asset.symbol))
+
+    def id_of(self, symbol: str) -> str:
+        """The id of an asset by its symbol, also of one that is not listed."""
+        found = self._by_symbol.get(symbol)
+        return uuid_of("asset", symbol) if found is None else found.id
 
     def find(self, name: str) -> Asset | None:
         """The asset under a symbol or an id."""

@@ -53,6 +53,7 @@ class Desk:
         account_id: the account's UUID; order ids follow from it.
         next_close: when the session after this one closes, for orders that come too late.
         emit: called with every event about an order, in order.
+        first_name: the earliest name of what a symbol names now, which its asset's id is of.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Desk:
         journal: PaperJournal,
         latency_ns: int,
         emit: Callable[[Update], None],
+        first_name: Callable[[str], str] = str,
     ) -> None:
         self.account_id = account_id
         self.session = session
@@ -73,9 +75,9 @@ class Desk:
         self._tapes = tapes
         self.ledger = ledger
         self.book = OrderBook()
-        self.assets = Assets([venue.day(symbol) for symbol in venue.symbols])
+        self.assets = Assets([venue.day(symbol) for symbol in venue.symbols], first_name)
         self.configurations: dict[str, Any] = dict(DEFAULTS)
-        self.means = Means(ledger, self.book, venue, tapes, self.configurations)
+        self.means = Means(ledger, self.book, venue, tapes, self.configurations, self.assets.id_of)
         self._screening = Screening(
             self.assets, ledger, self.book, self.means, session, self.configurations
         )
@@ -348,6 +350,7 @@ class Desk:
             id="",
             client_order_id=ticket.client_order_id or "",
             symbol=ticket.symbol,
+            asset_id=self.assets.id_of(ticket.symbol),
             side=ticket.side,
             kind=ticket.kind,
             tif=ticket.tif,

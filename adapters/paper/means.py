@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from ...domain.ports import Side
 from .ledger import Ledger
-from .orders import Kind, OrderBook, PaperOrder, Shape, Status, asset_id
+from .orders import Kind, OrderBook, PaperOrder, Shape, Status
 from .tape import Tapes
 from .ticket import Ticket
 from .venue import Venue
@@ -32,12 +32,14 @@ class Means:
         venue: Venue,
         tapes: Tapes,
         configurations: Mapping[str, Any],
+        asset_id: Callable[[str], str],
     ) -> None:
         self._ledger = ledger
         self._book = book
         self._venue = venue
         self._tapes = tapes
         self._configurations = configurations
+        self._asset_id = asset_id
 
     @property
     def multiplier(self) -> Decimal:
@@ -176,7 +178,7 @@ class Means:
         profit = value - cost
         share = (profit / abs(cost)).quantize(RATIO) if cost else ZERO
         return {
-            "asset_id": asset_id(symbol),
+            "asset_id": self._asset_id(symbol),
             "symbol": symbol,
             "exchange": "NASDAQ",
             "asset_class": "us_equity",

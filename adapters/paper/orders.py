@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ...domain.ports import Side
-from .wire import number, stamp, uuid_of
+from .wire import number, stamp
 
 ZERO: Final = Decimal(0)
 PRICE_DIGITS: Final = Decimal("0.000000001")
@@ -81,6 +81,7 @@ class PaperOrder:
     id: str
     client_order_id: str
     symbol: str
+    asset_id: str
     side: Side
     kind: Kind
     tif: Tif
@@ -180,7 +181,7 @@ class PaperOrder:
             "replaced_at": stamp(self.replaced_at),
             "replaced_by": self.replaced_by,
             "replaces": self.replaces,
-            "asset_id": asset_id(self.symbol),
+            "asset_id": self.asset_id,
             "symbol": self.symbol,
             "asset_class": "us_equity",
             "notional": number(self.notional),
@@ -204,11 +205,6 @@ class PaperOrder:
             "subtag": None,
             "source": None,
         }
-
-
-def asset_id(symbol: str) -> str:
-    """The id of an asset: the same on every server."""
-    return uuid_of("asset", symbol)
 
 
 class OrderBook:

@@ -16,10 +16,12 @@ from ..exchange.terms import Band, Halt, Terms
 from ..market_data.closes import price_test_since, session_before
 from ..market_data.generated import GeneratedMarket
 from ..market_data.history import BarHistory, Bars
+from ..market_data.instruments import DEFAULT_INSTRUMENTS
 from ..timekeeping.calendar import ExchangeCalendar
 from ..timekeeping.clocks import SystemClock
 from .announcements import read_listed
 from .desk import Desk
+from .effects import Effects
 from .faults import AT_ONCE, TIMED, Faults, Rule, read_file
 from .history import folder_history, generated_history
 from .journal import PaperJournal
@@ -53,11 +55,12 @@ class World:
         self.options = options
         self.calendar = calendar or ExchangeCalendar()
         self.session = self._session()
+        self.actions = read_listed(options.actions)
+        self.effects = Effects.of(self.actions, self.day_before, self.session.date)
         days, earlier = self._market()
         self.tapes = Tapes(days, self.session, earlier)
         self.account_id = uuid_of("account", options.key, options.seed, self.session.date)
         self.faults = Faults(options.seed)
-        self.actions = read_listed(options.actions)
         self.listeners: list[Callable[[Update], None]] = []
         self._journal = PaperJournal(options.journal)
         resumed = self._journal.resume(self._described())
@@ -166,7 +169,8 @@ class World:
     def _market(self) -> tuple[list[SymbolDay], dict[str, MinuteBars]]:
         day, folder = self.session.date.replace("-", ""), self.options.market
         if folder is None:
-            market = GeneratedMarket(self.options.seed, day, calendar=self.calendar)
+            specs = self.effects.specs(DEFAULT_INSTRUMENTS)
+            market = GeneratedMarket(self.options.seed, day, specs, self.calendar)
             return list(market.days()), generated_history(market)
         symbols = symbols_on(folder, day)
         if not symbols:
@@ -191,13 +195,14 @@ class World:
 
     def _desk(self, days: list[SymbolDay], earlier: Mapping[str, MinuteBars]) -> Desk:
         session, account = self.session, self.options.account
-        unknown = sorted(set(account.positions) - set(self.tapes.symbols))
+        positions = self.effects.positions(account.positions)
+        unknown = sorted(set(positions) - set(self.tapes.symbols))
         if unknown:
             known = ", ".join(self.tapes.symbols)
             raise InvalidInput("positions", unknown[0], f"symbols of the market: {known}")
         terms = Terms(
             cash=account.cash,
-            positions=account.positions,
+            positions=positions,
             open_at=session.open,
             close_at=session.close,
             latency_ns=int(self.options.latency_ms * 1_000_000),
@@ -212,7 +217,8 @@ class World:
             tapes=self.tapes,
             session=session,
             next_close=self.calendar.next_session(session.close).close,
-            ledger=Ledger(account.cash, account.positions, self._entry_price),
+            ledger=Ledger(account.cash, positions, self._entry_price),
+            first_name=self.effects.first_name,
             journal=self._journal,
             latency_ns=terms.latency_ns,
             emit=self._emit,

@@ -186,6 +186,33 @@ def test_inside_a_band_no_price_is_dearer_than_asked_nor_beyond_the_band(
         assert banded.limit % tick == 0
 
 
+def test_a_halt_whose_end_was_missed_is_over_when_a_print_after_the_gap_shows_it() -> None:
+    book = HaltBook()
+    book.take_status("ABC", "H", "T1", 100)
+    book.take_print("ABC", 150)
+    assert book.status("ABC") is HALTED, "a late report of an old print ends nothing"
+    book.missed("ABC", 200)
+    book.take_print("ABC", 200)
+    assert book.status("ABC") is HALTED, "this print may be of before the halt"
+    book.take_print("ABC", 201)
+    assert book.status("ABC") is None
+    state = book.trading("ABC")
+    assert state is not None
+    assert (state.halt, state.reopened_at) == (None, 201)
+
+
+def test_a_market_wide_halt_whose_end_was_missed_is_over_for_who_is_seen_to_trade() -> None:
+    book = HaltBook()
+    book.take_status("ABC", "H", "MWC1", 100)
+    for symbol in ("ABC", "XYZ"):
+        book.missed(symbol, 200)
+    book.take_print("XYZ", 201)
+    assert (book.status("XYZ"), book.status("ABC")) == (None, HALTED)
+    book.take_status("ABC", "H", "MWC1", 300)
+    book.take_print("ABC", 301)
+    assert book.status("ABC") is HALTED, "it was told again after the gap"
+
+
 def test_without_a_band_nothing_changes() -> None:
     assert inside_band(D("10.00"), 1, None, D("0.01")) == (D("10.00"), False)
     assert inside_band(None, -1, None, D("0.01")).held is False

@@ -102,7 +102,9 @@ def test_latest_and_snapshots_agree(server: PaperServer) -> None:
     assert set(snapshots) == set(names) == set(latest)
     spy = snapshots["SPY"]
     assert spy.previous_daily_bar.timestamp.day == 11
-    assert spy.daily_bar.low <= spy.latest_trade.price <= spy.daily_bar.high
+    daily, minute = spy.daily_bar, spy.minute_bar
+    assert daily.low <= minute.low <= minute.high <= daily.high, "both are of whole minutes"
+    assert abs(spy.latest_trade.price / minute.close - 1) < 0.01
 
 
 def test_an_unknown_symbol_has_no_rows_but_an_answer(server: PaperServer) -> None:

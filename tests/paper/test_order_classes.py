@@ -147,6 +147,6 @@ def test_a_stop_is_moved_by_replacing_it(server: PaperServer) -> None:
     server.advance(1)
     price = str(ask + Decimal("0.02"))
     new = server.raw.patch(f"/orders/{old['id']}", {"stop_price": price})
-    assert new["stop_price"] == price
+    assert Decimal(new["stop_price"]) == Decimal(price)
     assert server.worked(new["id"], HOUR / 4)["status"] == "filled"
     assert bid < ask

@@ -1,0 +1,96 @@
+"""Two days at the paper server, and between them a split and a symbol change of what is held."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fillwright.domain import events as e
+from fillwright.domain.corporate import ActionKind
+from tests.live.test_run_at_alpaca import SPEED, Fillwright
+from tests.paper.servers import PaperServer, running
+
+DAYS = ("20240612", "20240613")
+EX_DATE = "2024-06-13"
+ACTIONS = {
+    "forward_splits": [
+        {
+            "id": "82e602f6-35bc-4651-a5dd-f6d88ff37c60",
+            "symbol": "KO",
+            "cusip": "191216100",
+            "new_rate": 2,
+            "old_rate": 1,
+            "process_date": EX_DATE,
+            "ex_date": EX_DATE,
+        }
+    ],
+    "name_changes": [
+        {
+            "id": "82e602f6-35bc-4651-a5dd-f6d88ff37c61",
+            "old_symbol": "AAPL",
+            "old_cusip": "037833100",
+            "new_symbol": "APLX",
+            "new_cusip": "037833100",
+            "process_date": EX_DATE,
+        }
+    ],
+}
+
+
+def buy(name: str, symbol: str, **fields: Any) -> dict[str, Any]:
+    given = {"decision_id": name, "symbol": symbol, "action": "BUY", "order_size": 40}
+    return given | {"confidence": 8, "strategy": "market", "max_slippage": 100} | fields
+
+
+def held(server: PaperServer) -> dict[str, float]:
+    return {row["symbol"]: float(row["qty"]) for row in server.call("GET", "/v2/positions").json()}
+
+
+def traded(day: Fillwright, decisions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    ran = day.run(decisions, "--json", "--lenient")
+    assert ran.returncode == 0, ran.stderr
+    return {row["decision_id"]: row for row in json.loads(ran.stdout)["blotter"]}
+
+
+@pytest.mark.timeout(240)
+def test_a_position_is_traded_on_after_a_split_and_under_its_new_symbol(tmp_path: Path) -> None:
+    file, account = tmp_path / "actions.json", tmp_path / "account.json"
+    file.write_text(json.dumps({"corporate_actions": ACTIONS}))
+    account.write_text(json.dumps({"cash": 1_000_000}))
+    started = {"speed": SPEED, "start": "10:00", "account": account, "actions": file}
+    with running(session=DAYS[0], **started) as server:
+        day = Fillwright(server, tmp_path)
+        traded(day, [buy("one", "KO"), buy("two", "AAPL")])
+        assert held(server) == {"KO": 40, "AAPL": 40}
+        cash = server.call("GET", "/v2/account").json()["cash"]
+        before = server.quote("KO")[0]
+    account.write_text(json.dumps({"cash": float(cash), "positions": {"KO": 40, "AAPL": 40}}))
+    with running(session=DAYS[1], **started) as server:
+        assert held(server) == {"KO": 80, "APLX": 40}, "the broker has booked both"
+        assert abs(float(server.quote("KO")[0] / before) - 0.5) < 0.05
+        day = Fillwright(server, tmp_path)
+        rows = traded(
+            day,
+            [
+                buy("more", "KO"),
+                buy("less", "APLX", action="SELL"),
+                buy("gone", "AAPL"),
+            ],
+        )
+        assert held(server) == {"KO": 120}
+    assert (rows["more"]["state"], rows["less"]["state"]) == ("filled", "filled"), rows
+    assert rows["gone"]["state"] == "rejected", "the old name is no asset any more"
+    events = day.events()
+    assert not [x for x in events if isinstance(x, e.PositionUnexplained)]
+    known = [x.action for x in events if isinstance(x, e.CorporateActionRecorded)]
+    assert {(one.symbol, one.kind) for one in known} == {
+        ("KO", ActionKind.SPLIT),
+        ("AAPL", ActionKind.SYMBOL_CHANGE),
+    }
+    recorded = [x.instrument for x in events if isinstance(x, e.InstrumentRecorded)]
+    ids = {x.symbol: x.asset_id for x in recorded}
+    assert ids["APLX"] == ids["AAPL"], "the same asset under another name"
+    assert not [x for x in events if isinstance(x, e.AccountAnomaly)]
