@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from ...domain.instruments import tick_on
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.money import BPS, ONE, PRICE_MAX, QUANTITY_MAX
 from ...domain.plan import CURVE_BUCKETS_MAX
@@ -34,8 +35,7 @@ FIGURES_INTERVAL_NS: Final = 60 * NANOS
 SIZE_UNKNOWN: Final = Decimal(1_000_000)
 """Stands for a size that is not given: what is not known must not count as thin."""
 TICK: Final = Decimal("0.01")
-TICK_BELOW_ONE: Final = Decimal("0.0001")
-"""The tick below one dollar a share (Rule 612 of Regulation NMS)."""
+"""Where no price is known."""
 CURVE_UNITS: Final = 10_000
 
 
@@ -125,7 +125,7 @@ class ProviderMarketData:
         known = self._known.get(symbol) or _Known()
         session = self._calendar.session_at(now)
         shown = session or self._calendar.next_session(now)
-        quote, origin = self._quote(known, now)
+        quote, origin = self._quote(known, now, shown.date)
         status = TradingStatus.OPEN if session is not None else TradingStatus.CLOSED
         if session is not None and (known.figures.halted or known.quote_halted):
             status = TradingStatus.HALTED
@@ -136,7 +136,7 @@ class ProviderMarketData:
             status=status,
             quote=quote,
             quote_age_ns=None if quote is None else max(now - quote.at, 0),
-            tick=TICK if quote is None or quote.mid >= 1 else TICK_BELOW_ONE,
+            tick=TICK if quote is None else tick_on(quote.mid, shown.date),
             lot=ONE,
             last_price=price if price is not None or quote is None else quote.mid,
             volume=None,
@@ -187,16 +187,16 @@ class ProviderMarketData:
         known.quote_halted = truth_of(answer.value, "halted") is True
         self._is_real = True
 
-    def _quote(self, known: _Known, now: int) -> tuple[Quote | None, str]:
+    def _quote(self, known: _Known, now: int, date: str) -> tuple[Quote | None, str]:
         if known.quote is not None:
             return known.quote, "quote from get_latest_quote"
         if self._neutral_price is None:
             return None, "no quote"
         if known.figures.price is not None:
-            return _around(known.figures.price, now), "quote assumed around current_price"
+            return _around(known.figures.price, now, date), "quote assumed around current_price"
         if self._is_real or known.listed is False:
             return None, "no quote"
-        return _around(self._neutral_price, now), "neutral quote, nothing is known"
+        return _around(self._neutral_price, now, date), "neutral quote, nothing is known"
 
 
 def read_quote(answer: object, now: int) -> Quote | None:
@@ -260,10 +260,9 @@ def _curve(profile: object) -> tuple[int, ...]:
     return tuple(int(volume * CURVE_UNITS / total) for volume in known)
 
 
-def _around(price: Decimal, now: int) -> Quote:
-    """A quote of one tick on either side of a price."""
-    tick = TICK if price >= 1 else TICK_BELOW_ONE
-    bid = max(price - tick, price / 2)
+def _around(price: Decimal, now: int, date: str) -> Quote:
+    """A quote of one tick of the date (ISO) on either side of a price."""
+    bid = max(price - tick_on(price, date), price / 2)
     return Quote(
         bid=bid, ask=price + price - bid, bid_size=SIZE_UNKNOWN, ask_size=SIZE_UNKNOWN, at=now
     )

@@ -12,6 +12,8 @@ import pytest
 from fillwright.adapters.market_data.provider import ProviderMarketData
 from fillwright.adapters.timekeeping.calendar import AlwaysOpenCalendar, ExchangeCalendar
 from fillwright.adapters.timekeeping.clocks import VirtualClock
+from fillwright.domain import instruments
+from fillwright.domain.instruments import DatedTiers, Tier
 from fillwright.domain.market import MarketState, TradingStatus
 from fillwright.domain.ports import NANOS
 
@@ -202,3 +204,18 @@ def test_a_volume_profile_gives_the_curve() -> None:
     assert market_of(seed_provider(QUOTE, FIGURES)).volume_buckets("AAPL", "") == (5000, 1666, 3333)
     words = {"AAPL": {"volume_profile": "normal"}}
     assert market_of(seed_provider(QUOTE, words)).volume_buckets("AAPL", "") == ()
+
+
+@pytest.mark.parametrize(
+    ("price", "tick"), [(0.85, "0.0001"), (1.0, "0.01"), (150.0, "0.01")], ids=str
+)
+def test_a_tick_follows_the_dated_rule(price: float, tick: str, monkeypatch: Any) -> None:
+    provider = Mock(spec=["get_latest_quote"])
+    half = 0.00005
+    quote = {"bid": price - half, "ask": price + half, "bid_size": 300, "ask_size": 200}
+    provider.get_latest_quote = AsyncMock(return_value=quote)
+    assert state_of(provider).tick == Decimal(tick)
+    halves = DatedTiers("2013-10-08", (Tier(None, Decimal("0.005")),))
+    monkeypatch.setattr(instruments, "TICKS", (*instruments.TICKS, halves))
+    assert state_of(provider).tick == Decimal("0.005"), "another rule from the session's date on"
+    assert state_of(provider, now=NOW - 86_400 * NANOS).tick == Decimal(tick)
