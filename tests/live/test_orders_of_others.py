@@ -15,7 +15,7 @@ from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.ports import NANOS, OtherExecution, Side
 from tests.adapters.application_cases import OPEN, buy, steady_provider
-from tests.ops.engines import command, engine
+from tests.ops.engines import command_here, engine
 from tests.paper.servers import PaperServer, eventually, running
 
 D = Decimal
@@ -71,7 +71,7 @@ def test_their_executions_count_to_turnover_and_position_and_are_recorded_once(
         }
         assert "position_size" in refused
         assert "daily_turnover" in refused
-        checked = command(server, "verify", "--store", str(store), "--counters")
+        checked = command_here(server, "verify", "--store", str(store), "--counters")
         assert checked.returncode == 0, checked.stderr
 
 

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from tests.adapters.entrypoints.conftest import captured
 from tests.paper.servers import KEY, SECRET, PaperServer, eventually
 
 CLI = [sys.executable, "-W", "ignore", "-m", "fillwright.adapters.entrypoints.cli"]
@@ -38,6 +40,15 @@ def command(
         timeout=240,
         check=False,
     )
+
+
+def command_here(
+    server: PaperServer | None, *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which spares its imports."""
+    with patch.dict(os.environ, environment(server, **(env or {})), clear=True):
+        done = captured(*arguments)
+    return subprocess.CompletedProcess(arguments, done.code, done.out.decode(), done.err)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

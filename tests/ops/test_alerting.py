@@ -31,7 +31,7 @@ from fillwright.domain.errors import InvalidInput, StoreError
 from fillwright.projections.alert_book import AlertBook, Occurrence
 from fillwright.projections.alerts import Alert, AlertKind, Severity, stopped_alert
 from fillwright.projections.runner import follow
-from tests.ops.engines import command
+from tests.ops.engines import command_here
 from tests.ops.hooks import Hook, hooked
 from tests.paper.servers import eventually
 from tests.projections.story import Story
@@ -365,23 +365,23 @@ def test_addresses_are_secrets() -> None:
 
 
 def test_the_command_lists_what_is_on_record_and_tries_the_channels(hook: Hook, store: str) -> None:
-    assert "no alerts on record" in command(None, "alerts", "--store", store).stdout
+    assert "no alerts on record" in command_here(None, "alerts", "--store", store).stdout
     kill(store)
     watch = service(store, settings(webhook_url=hook.url))
     watch.start()
     eventually(lambda: hook.got)
     watch.stop()
-    listed = command(None, "alerts", "--store", store)
+    listed = command_here(None, "alerts", "--store", store)
     assert listed.returncode == 0, listed.stderr
     assert "kill_switch" in listed.stdout
     assert "webhook: told that it was raised" in listed.stdout
-    (one,) = json.loads(command(None, "alerts", "--store", store, "--json").stdout)["alerts"]
+    (one,) = json.loads(command_here(None, "alerts", "--store", store, "--json").stdout)["alerts"]
     assert (one["active"], one["notices"][0]["delivered"]) == (True, True)
     env = {"FILLWRIGHT_ALERTS__WEBHOOK_URL": hook.url}
-    tried = command(None, "alerts", "--test", "--json", env=env)
+    tried = command_here(None, "alerts", "--test", "--json", env=env)
     assert json.loads(tried.stdout)["channels"] == {"log": "taken", "webhook": "taken"}
     hook.answer = 500
-    tried = command(None, "alerts", "--test", env=env)
+    tried = command_here(None, "alerts", "--test", env=env)
     assert tried.returncode == 4
     assert "the server answered 500" in tried.stdout
 

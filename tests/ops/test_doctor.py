@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ops.engines import command
+from tests.ops.engines import command, command_here
 from tests.paper.servers import KEY, SECRET, PaperServer, running
 from tests.simulation.world import Scene, decision, run
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def checks(server: PaperServer | None, *options: str, **env: str) -> tuple[int, dict[str, Any]]:
+def checks(
+    server: PaperServer | None, *options: str, command: Command = command_here, **env: str
+) -> tuple[int, dict[str, Any]]:
     done = command(server, "doctor", "--json", *options, env=env)
     assert SECRET not in done.stdout + done.stderr
     found = {one["check"]: one for one in json.loads(done.stdout)["checks"]}
@@ -29,14 +35,14 @@ def checks(server: PaperServer | None, *options: str, **env: str) -> tuple[int, 
 
 def test_everything_is_well_and_then_one_thing_after_the_other_is_not(store: Path) -> None:
     with running(speed=1, start="10:00") as server:
-        code, found = checks(server, "--store", str(store))
+        code, found = checks(server, "--store", str(store), command=command)
         assert code == 0
         names = {"versions", "configuration", "mode", "store", "chain head", "writer"}
         names |= {"kill switch", "keys", "connectivity", "clock", "market", "account"}
         assert set(found) == names
         assert {one["health"] for one in found.values()} == {"ok"}
 
-        killed = command(
+        killed = command_here(
             None, "kill", "--store", str(store), "--reason", "x", "--scope", "symbol:KO"
         )
         assert killed.returncode == 4  # blocked, and nobody was there to ask

@@ -8,7 +8,7 @@ import pytest
 
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
-from tests.ops.engines import accepted, at_work, command, engine, said
+from tests.ops.engines import accepted, at_work, command, command_here, engine, said
 from tests.ops.test_kill_story import decisions
 from tests.paper.servers import running
 
@@ -52,7 +52,7 @@ def test_killed_and_released_by_other_processes_on_a_store_that_they_share(
         ]
         assert reasons == ["killed"]
 
-        assert command(server, "reconcile", *store).returncode == 0
+        assert command_here(server, "reconcile", *store).returncode == 0
         lifted = command(server, "release", *store, "--person", "ann", "--reason", "checked")
         assert lifted.returncode == 0, lifted.stderr
         with Log.open(postgres_url, writer=False) as log:

@@ -9,7 +9,7 @@ import pytest
 
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
-from tests.ops.engines import accepted, at_work, command, engine, said
+from tests.ops.engines import accepted, at_work, command, command_here, engine, said
 from tests.paper.servers import eventually, running
 
 pytestmark = pytest.mark.timeout(300)
@@ -64,7 +64,7 @@ def test_killed_from_another_process_nothing_more_is_sent_until_a_person_release
         latched = next(i for i, x in enumerate(events) if isinstance(x, e.KillSwitchEngaged))
         assert not any(isinstance(x, e.OrderIntended) for x in events[latched:])
 
-        agreed = command(server, "reconcile", "--store", str(store), "--json")
+        agreed = command_here(server, "reconcile", "--store", str(store), "--json")
         assert agreed.returncode == 0, agreed.stdout
         assert [o["venue_order_id"] for o in said(agreed)["foreign"]] == [foreign["id"]]
 
@@ -74,7 +74,7 @@ def test_killed_from_another_process_nothing_more_is_sent_until_a_person_release
         assert [r.reason.value for x in refused for r in x.refusals] == ["killed"]
         assert {order["id"] for order in accepted(server)} == sent | {foreign["id"]}
 
-        nobody = command(
+        nobody = command_here(
             server, "release", "--store", str(store), "--person", " ", "--reason", "checked"
         )
         assert nobody.returncode == 2
@@ -87,7 +87,7 @@ def test_killed_from_another_process_nothing_more_is_sent_until_a_person_release
         assert logged(store)[-1].actor == "person:ann"
         assert {order["id"] for order in accepted(server)} == sent | {foreign["id"]}
 
-        every = command(
+        every = command_here(
             server, "kill", "--store", str(store), "--reason", "x", "--all-orders", "--json"
         )
         assert every.returncode == 0

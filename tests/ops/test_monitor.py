@@ -14,7 +14,7 @@ from fillwright.adapters.entrypoints.monitor_app import Monitor
 from fillwright.adapters.killing import KillSwitch
 from fillwright.adapters.simulation import Simulation
 from fillwright.adapters.storage.log import Log
-from tests.ops.engines import command
+from tests.ops.engines import command_here
 from tests.simulation.world import Scene, at, decision, run
 
 
@@ -61,7 +61,7 @@ def test_open_orders_are_told_while_they_are_open(tmp_path: Path) -> None:
     seen: list[dict[str, object]] = []
 
     async def look(_: Simulation) -> None:
-        done = command(None, "monitor", "--store", str(path), "--json")
+        done = command_here(None, "monitor", "--store", str(path), "--json")
         assert done.returncode == 0, done.stderr
         seen.append(json.loads(done.stdout))
 
@@ -70,20 +70,20 @@ def test_open_orders_are_told_while_they_are_open(tmp_path: Path) -> None:
     assert len(picture["active"]) == 1  # type: ignore[arg-type]
     assert {order["symbol"] for order in picture["orders"]} <= {"AAPL"}  # type: ignore[attr-defined]
     assert picture["blocked"] == []
-    after = json.loads(command(None, "monitor", "--store", str(path), "--json").stdout)
+    after = json.loads(command_here(None, "monitor", "--store", str(path), "--json").stdout)
     assert (after["active"], after["orders"], after["done"]) == ([], [], 1)
     with Log.open(str(path), writer=False) as log:
         assert after["position"] == log.head().position
 
 
 def test_once_prints_the_picture_and_ends(store: Path) -> None:
-    done = command(None, "monitor", "--store", str(store), "--once")
+    done = command_here(None, "monitor", "--store", str(store), "--once")
     assert done.returncode == 0, done.stderr
     assert "trading is not blocked" in done.stdout
     assert "No own order is open." in done.stdout
 
 
 def test_a_store_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    done = command(None, "monitor", "--store", str(tmp_path / "none.db"), "--once")
+    done = command_here(None, "monitor", "--store", str(tmp_path / "none.db"), "--once")
     assert done.returncode == 3
     assert "does not exist" in done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -16,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from fillwright.adapters.entrypoints.cli import main
 from fillwright.adapters.handover.audit_pack import check_pack
 from fillwright.adapters.integrity.notes import VerifierKey, read_signer, read_verifier
 from fillwright.adapters.integrity.proofs import ProofError
 from fillwright.projections.canonical import canonical_bytes
-from tests.adapters.entrypoints.conftest import ROOT, Cli, Done, Vouched, vouched
+from tests.adapters.entrypoints.conftest import ROOT, Cli, Done, Vouched, captured, vouched
 from tests.supervision.conftest import House
 
 __all__ = ["vouched"]
@@ -51,13 +49,7 @@ class Quiet(Cli):
         """There is no test whose output could be captured."""
 
     def __call__(self, *arguments: object) -> Done:
-        out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main([str(argument) for argument in arguments])
-            out.flush()
-        written = out.buffer
-        assert isinstance(written, io.BytesIO)
-        return Done(int(code), written.getvalue(), err.getvalue())
+        return captured(*arguments)
 
 
 def build(house: House, copy: Vouched, out: Path) -> None:

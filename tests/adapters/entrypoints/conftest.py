@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
 import json
 import os
 import shutil
@@ -62,6 +64,17 @@ class Done:
     def json(self) -> Any:
         """The JSON document on stdout."""
         return json.loads(self.out)
+
+
+def captured(*arguments: object) -> Done:
+    """What a command in this process came to, where no test's output is captured."""
+    out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(argument) for argument in arguments])
+        out.flush()
+    written = out.buffer
+    assert isinstance(written, io.BytesIO)
+    return Done(int(code), written.getvalue(), err.getvalue())
 
 
 class Cli:
