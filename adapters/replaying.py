@@ -247,8 +247,8 @@ def _differing_sums(kept: Kept, log: Log, fed: _Fed, account: str) -> tuple[Diff
             known.seal_surplus()
     sealed, moved, still_open = known.to_start_from()
     return (
-        *compare_values(kept.limits, fed.limits.kept()),
-        *compare_values(kept.books, fed.books.kept()),
+        *compare_values(kept.limits, fed.limits.kept(account)),
+        *compare_values(kept.books, fed.books.kept(account)),
         *compare_values(
             {"sealed": kept.sealed, "moved": _by_key(kept.moved), "open": set(kept.still_open)},
             {"sealed": sealed, "moved": _by_key(moved), "open": set(still_open)},

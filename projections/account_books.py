@@ -151,9 +151,12 @@ class AccountBooks(Projection):
         """Let go of an instruction; needs a ``history`` to tell it again from."""
         self._traded.pop(id, None)
 
-    def kept(self) -> KeptBooks:
-        """What to go on from; it shares its parts with this projection, so use it at once."""
-        return KeptBooks(self.position, self._names, self._books)
+    def kept(self, account: str) -> KeptBooks:
+        """What to go on from with one account; it shares its parts, so use it at once."""
+        stream = account_stream_id(account)
+        names = {stream: account} if stream in self._names else {}
+        books = {stream: self._books[stream]} if stream in self._books else {}
+        return KeptBooks(self.position, names, books)
 
     @classmethod
     def from_kept(cls, kept: KeptBooks, shared: Shared, history: History) -> AccountBooks:

@@ -343,10 +343,18 @@ class DailyLimits(Projection):
         told = {id: self._holding(id, VERSION_ABOVE_ALL) for id in ids}
         self._holdings = told | self._holdings
 
-    def kept(self) -> KeptLimits:
-        """What to go on from; it shares its parts with this projection, so use it at once."""
-        accounts = {stream: account.kept() for stream, account in self._accounts.items()}
-        return KeptLimits(self.position, self._names, accounts, self._counters)
+    def kept(self, account: str) -> KeptLimits:
+        """What to go on from with one account; it shares its parts, so use it at once."""
+        stream = account_stream_id(account)
+        names = {stream: account} if stream in self._names else {}
+        accounts = {stream: self._accounts[stream].kept()} if stream in self._accounts else {}
+        latches = latch_key(stream, "")
+        counters = {
+            key: amount
+            for key, amount in self._counters.items()
+            if key.startswith(latches) or key.partition(":")[2].startswith(f"{account}:")
+        }
+        return KeptLimits(self.position, names, accounts, counters)
 
     @classmethod
     def from_kept(cls, kept: KeptLimits, history: History) -> DailyLimits:

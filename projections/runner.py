@@ -125,6 +125,10 @@ class Projection(ABC):
         if kind not in self.HANDLERS and kind not in self.IGNORED:
             raise self.stop(recorded.position, UnknownEvent(f"{kind.__name__} is not known here"))
 
+    def pass_to(self, position: int) -> None:
+        """Know that what the log has up to ``position`` is taken in, or not for this view."""
+        self.position = max(self.position, position)
+
     def stop(self, position: int, cause: Exception) -> ProjectionStopped:
         """Refuse everything that follows; gives what to raise."""
         self.stopped = ProjectionStopped(self.name, position, cause)

@@ -123,27 +123,30 @@ class Control:
     def _take_foreign(self) -> None:
         desk = self._desk
         desk.seen, desk.own = _joined(desk.seen, desk.own)
-        if desk.log.head().position == desk.seen:
+        head = desk.log.head().position
+        if head == desk.seen:
             return
-        for recorded in list(desk.log.events(after=desk.seen)):
-            if not any(first <= recorded.position <= last for first, last in desk.own):
-                self._follow(recorded)
+        for recorded in list(desk.log.events_of(desk.name, desk.seen, head, but=desk.own)):
+            self._follow(recorded)
             desk.seen = recorded.position
-        desk.own.clear()
+        desk.seen = head
+        desk.own = [written for written in desk.own if written[1] > head]
 
     def _follow(self, recorded: Stored) -> None:
         desk, event = self._desk, recorded.event
         is_own = event.originator_id == desk.account.id
         if not is_own and event.originator_id not in desk.instructions:
-            desk.in_order = False  # nothing of another account that shares the log is folded
-            return
+            return  # nothing of another account that shares the log is folded
         if not is_own or event.originator_version != desk.account.version + 1:
             raise Conflict(
                 f"position {recorded.position} was written by another process while this one "
                 "recorded on its own; everything is looked at anew"
             )
         desk.account.apply(event)
+        if any(first > recorded.position for first, _ in desk.own):
+            desk.in_order = False  # what was recorded here after it was folded before it
         desk.project(event)
+        desk.unwritten -= 1
         desk.usage.take_counter_changes()  # the other process has counted it
 
     def _take_file(self) -> None:

@@ -57,7 +57,8 @@ class Desk:
     ``asked_at`` say by child order when the broker last spoke of it and when it was last asked,
     ``doubted`` are orders that it would not cancel, to be asked about at once, ``withheld`` what
     the ``gate`` kept from the wire. The log is known up to position ``seen``; ``own`` are ranges
-    behind it that were written here; ``in_order``: there never were any, so views follow the log.
+    behind it that were written here; ``in_order``: views follow the log's order, and ``unwritten``
+    events of theirs are not known to be in it.
     ``starts`` engines had the account before, ``submitter`` hands in what names nobody.
     """
 
@@ -99,6 +100,7 @@ class Desk:
     started: bool = False
     starts: int = 0
     in_order: bool = True
+    unwritten: int = 0
 
     def __post_init__(self) -> None:
         """Know no instruction and no trade yet."""
@@ -299,11 +301,11 @@ class Desk:
 
     def wrote(self, appended: Appended) -> None:
         """Know what was written here; a gap before it is another process' record."""
+        self.unwritten -= appended.last_position - appended.first_position + 1
         if appended.first_position == self.seen + 1:
             self.seen = appended.last_position
-        elif appended.last_position >= appended.first_position:
+        elif appended.last_position > self.seen:
             self.own.append((appended.first_position, appended.last_position))
-            self.in_order = False
 
     def _project(self, recorded: list[e.DomainEvent]) -> None:
         for event in recorded:
@@ -311,6 +313,7 @@ class Desk:
 
     def project(self, event: e.DomainEvent) -> None:
         """Bring the projections that decisions are made from forward by one event."""
+        self.unwritten += 1
         entry = Recorded(self.usage.position + 1, event, b"")
         self.usage.apply(entry)
         self.books.apply(entry)

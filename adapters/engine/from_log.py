@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from uuid import UUID
 
 from ...domain.ids import account_stream_id
 from ...domain.reasons import Anomalous
@@ -17,24 +18,41 @@ SEALED_EVERY: Final = 2_000
 
 
 def rebuild(desk: Desk, kept: Kept | None = None) -> None:
-    """Fold the log into the desk's aggregates and projections, behind what was ``kept`` if any."""
+    """Fold the account's events into the desk's aggregates and projections.
+
+    Only those behind what was ``kept``, if any. Those of other accounts that share the log are
+    passed over: accounts know nothing of each other.
+    """
     account_id = account_stream_id(desk.name)
     for index in (desk.active, desk.in_play, desk.touched, desk.open_orders):
         index.clear()
     begin(desk, kept)
-    desk.own, desk.in_order = [], True
-    for recorded in desk.log.events(after=desk.seen):
-        desk.usage.apply(recorded)
-        desk.books.apply(recorded)
-        desk.seen = recorded.position
-        if recorded.event.originator_id == account_id:
-            desk.account.apply(recorded.event)
-            continue
-        instruction = desk.instructions.take_recorded(recorded)
-        if instruction is not None and is_over(instruction):
-            desk.instructions.has_ended(instruction.id)
-        if recorded.position % SEALED_EVERY == 0:
-            desk.seal_surplus()
+    desk.own, desk.in_order, desk.unwritten = [], True, 0
+    others: set[UUID] = set()
+    folded = 0
+    while (head := desk.log.head().position) > desk.seen:
+        for recorded in desk.log.events_of(desk.name, desk.seen, head):
+            id = recorded.event.originator_id
+            if id in others:
+                continue
+            if id == account_id:
+                desk.account.apply(recorded.event)
+            else:
+                instruction = desk.instructions.take_recorded(recorded)
+                if instruction is None:
+                    others.add(id)
+                    continue
+                if is_over(instruction):
+                    desk.instructions.has_ended(id)
+            for view in (desk.usage, desk.books):
+                view.pass_to(recorded.position - 1)
+                view.apply(recorded)
+            folded += 1
+            if folded % SEALED_EVERY == 0:
+                desk.seal_surplus()
+        desk.seen = head
+    for view in (desk.usage, desk.books):
+        view.pass_to(desk.seen)
     # What the log says is in the stored counters already; only what comes now is to be added.
     desk.usage.take_counter_changes()
     for instruction in desk.instructions.held():

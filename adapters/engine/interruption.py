@@ -9,7 +9,7 @@ from ...domain.instruction import Instruction
 from ...domain.ports import NANOS, BrokerCommand, CancelOrder
 from .callers import Deadline
 from .desk import Desk
-from .from_log import rebuild
+from .starting import fold
 
 STUCK_GRACE_NS: Final = 2 * NANOS
 """How long after its window an order of unknown outcome is waited for, before callers are told."""
@@ -25,7 +25,7 @@ def reload(desk: Desk) -> None:
     commands, desk.commands = desk.commands, []
     desk.jobs.clear()
     desk.gathered.clear()
-    rebuild(desk)
+    fold(desk)
     desk.started = desk.account.starts > desk.starts
     for id in [id for id in desk.wake_of if id not in desk.instructions]:
         del desk.wake_of[id]

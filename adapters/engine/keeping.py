@@ -20,7 +20,8 @@ from .known import Moved
 class Kept:
     """The state of one account's engine at ``position``; ``moved`` are sums of ended instructions.
 
-    ``sealed`` instructions had ended there; those of ``still_open`` had not.
+    Nothing of other accounts that share the log is in it. ``sealed`` instructions had ended there;
+    those of ``still_open`` had not.
     """
 
     position: int
@@ -61,9 +62,12 @@ def keep(desk: Desk) -> Kept | None:
     """
     waiting = desk.gathered or desk.jobs or desk.touched or desk.account.has_news
     usage, books = desk.usage, desk.books
-    if waiting or not desk.in_order or usage.position != desk.seen:
+    if waiting or desk.own or desk.unwritten or not desk.in_order:
         return None
     if usage.stopped or books.stopped or books.position != usage.position:
         return None
+    for view in (usage, books):
+        view.pass_to(desk.seen)  # what else there is up to here is of other accounts
     sealed, moved, still_open = desk.instructions.to_start_from()
-    return Kept(usage.position, usage.kept(), books.kept(), sealed, moved, still_open)
+    kept = (usage.kept(desk.name), books.kept(desk.name))
+    return Kept(usage.position, *kept, sealed, moved, still_open)

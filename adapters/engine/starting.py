@@ -17,6 +17,23 @@ A log of fewer events is folded whole in half a second, and has no such file.
 """
 
 
+def fold(desk: Desk) -> tuple[int, str]:
+    """Fold what is behind the kept state; everything, where that cannot be believed.
+
+    The stored counters are a second witness: a kept state that they gainsay is not used. Gives the
+    position gone on from and what was wrong with the kept state.
+    """
+    try:
+        kept = read(desk.log, desk.name)
+        rebuild(desk, kept)
+        if not counters_agree(desk):
+            raise Unusable("the stored counters differ")
+    except (Unusable, StoreDamaged) as error:
+        rebuild(desk)
+        return 0, str(error)
+    return kept.position, ""
+
+
 class Starting:
     """Begins a desk, and keeps its state now and then for the next start.
 
@@ -31,20 +48,9 @@ class Starting:
         self.why = ""
 
     def load(self) -> None:
-        """Fold what is behind the kept state; everything, where that cannot be believed.
-
-        The stored counters are a second witness: a kept state that they gainsay is not used.
-        """
+        """Fold what the log has of the account."""
         desk = self._desk
-        try:
-            kept = read(desk.log, desk.name)
-            rebuild(desk, kept)
-            if not counters_agree(desk):
-                raise Unusable("the stored counters differ")
-            self.began_at, self.why = kept.position, ""
-        except (Unusable, StoreDamaged) as error:
-            self.began_at, self.why = 0, str(error)
-            rebuild(desk)
+        self.began_at, self.why = fold(desk)
         self._kept_at = self.began_at
         desk.starts = desk.account.starts
         self.attend()

@@ -18,7 +18,7 @@ from .filelock import FileLock
 from .group_commit import WriteJob
 from .location import is_postgres, parse_location
 from .ownership import DEFAULT_OWNERSHIP, Ownership
-from .recording import IN_STREAM, ChainedRecorder
+from .recording import BATCH, COLUMNS, IN_STREAM, SELECT_PAGE, ChainedRecorder
 from .records import (
     Appended,
     Collectable,
@@ -34,14 +34,6 @@ from .schema import EVENTS_TABLE
 from .sqlite_opening import open_sqlite
 from .verification import verify_chain
 
-BATCH: Final = 500  # more cost more: the memory of a page is given back and fetched again
-
-
-_COLUMNS: Final = "position, originator_id, originator_version, topic, state, hash"
-_SELECT_PAGE: Final = (
-    f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
-    "ORDER BY position LIMIT ?"
-)
 _SELECT_PART: Final = (
     "SELECT position, originator_id, originator_version, topic, "
     "CASE WHEN unicode(substr(originator_id, -1)) % ? = ? THEN state END, hash "
@@ -52,11 +44,11 @@ _SELECT_HASHES: Final = (
     "ORDER BY position LIMIT ?"
 )
 _SELECT_STREAM: Final = (
-    f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} ORDER BY originator_version"
+    f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} ORDER BY originator_version"
 )
 
 _SELECT_HISTORY: Final = (
-    f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} AND originator_version < ? "
+    f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE {IN_STREAM} AND originator_version < ? "
     "ORDER BY originator_version"
 )
 # The index of streams holds all that this asks for; an order would have the whole table read.
@@ -65,13 +57,6 @@ _SELECT_FIRSTS: Final = (
 )
 
 _SELECT_ABOVE: Final = "SELECT key FROM counters WHERE substr(key, 1, ?) = ? AND used > 0"
-
-_SELECT_MISFILED: Final = f"""
-SELECT e.position FROM {EVENTS_TABLE} AS e
-LEFT JOIN {EVENTS_TABLE} AS f ON f.position = e.stream
-WHERE e.position <= ? AND (
-  f.position IS NULL OR f.originator_id <> e.originator_id OR f.originator_version <> 1
-) ORDER BY e.position LIMIT 1"""
 
 
 _raw_recorded: Final = partial(tuple.__new__, RawRecorded)
@@ -265,11 +250,28 @@ class Log(Closing):
         """Events as they lie in the table; otherwise like :meth:`events`."""
         last = 2**63 - 1 if upto is None else upto
         while True:
-            page = self._recorder.fetch(_SELECT_PAGE, (after, last, batch))
+            page = self._recorder.fetch(SELECT_PAGE, (after, last, batch))
             yield from map(_raw_recorded, page)
             if len(page) < batch:
                 return
             after = page[-1][0]
+
+    def events_of(
+        self, account: str, after: int, upto: int, *, but: Sequence[tuple[int, int]] = ()
+    ) -> Iterator[Recorded]:
+        """The decoded events of an account with ``after`` < position <= ``upto``, in order.
+
+        On a server that several accounts share, where all but a few of the others' are left there.
+        Elsewhere those of others come too. Positions in the ranges ``but`` are left out.
+
+        Raises:
+            StoreNewer, StoreDamaged: an event cannot be decoded; its position is named.
+        """
+        for raw in self._recorder.rows_of(account, after, upto):
+            position = raw[0]
+            if not any(first <= position <= last for first, last in but):
+                record = _raw_recorded(raw)
+                yield Recorded(position, self.decode(record), record.hash)
 
     def raw_part(self, part: int, parts: int, upto: int) -> Iterator[RawRecorded]:
         """Events up to ``upto`` with the bytes of one part (``projections.parts``); in files."""
@@ -371,10 +373,7 @@ class Log(Closing):
 
     def first_misplaced(self, upto: int) -> tuple[int, str] | None:
         """The first position that the rest of the store gainsays, and what is wrong there."""
-        rows = self._recorder.fetch(_SELECT_MISFILED, (upto,))
-        if rows:
-            return rows[0][0], "altered: it is filed under another aggregate than its own"
-        return self._recorder.head_fault()
+        return self._recorder.first_misplaced(upto)
 
     def close(self) -> None:
         """Finish what was submitted and close the file; a second call does nothing."""

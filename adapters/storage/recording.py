@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,9 +19,22 @@ from .schema import EVENTS_TABLE
 VERSION_MAX: Final = 2**63 - 1
 
 SELECT_HEAD: Final = f"SELECT position, hash FROM {EVENTS_TABLE} ORDER BY position DESC LIMIT 1"
+COLUMNS: Final = "position, originator_id, originator_version, topic, state, hash"
+BATCH: Final = 500  # more cost more: the memory of a page is given back and fetched again
+SELECT_PAGE: Final = (
+    f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
+    "ORDER BY position LIMIT ?"
+)
 IN_STREAM: Final = f"""stream = (
   SELECT position FROM {EVENTS_TABLE} WHERE originator_id = ? AND originator_version = 1
 )"""
+
+SELECT_MISFILED: Final = f"""
+SELECT e.position FROM {EVENTS_TABLE} AS e
+LEFT JOIN {EVENTS_TABLE} AS f ON f.position = e.stream
+WHERE e.position <= ? AND (
+  f.position IS NULL OR f.originator_id <> e.originator_id OR f.originator_version <> 1
+) ORDER BY e.position LIMIT 1"""
 
 
 class ChainedRecorder(ApplicationRecorder):
@@ -65,6 +78,19 @@ class ChainedRecorder(ApplicationRecorder):
     @abstractmethod
     def check_owner(self) -> None:
         """Check that nobody else can own the account within one request; raises StoreBusy."""
+
+    def first_misplaced(self, upto: int) -> tuple[int, str] | None:
+        """The first position that the rest of the store gainsays, and what is wrong there."""
+        rows = self.fetch(SELECT_MISFILED, (upto,))
+        if rows:
+            return rows[0][0], "altered: it is filed under another aggregate than its own"
+        return self.head_fault()
+
+    def rows_of(self, account: str, after: int, upto: int) -> Iterator[Any]:
+        """Rows of an account's events, and of others' where leaving them out is no gain."""
+        while page := self.fetch(SELECT_PAGE, (after, upto, BATCH)):
+            yield from page
+            after = page[-1][0]
 
     def head_fault(self) -> tuple[int, str] | None:
         """Where a head that is kept apart from the events differs from the last, and how."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,12 +15,16 @@ from fillwright.adapters.engine import start_cache, starting
 from fillwright.adapters.engine.keeping import keep
 from fillwright.adapters.engine.start_cache import Unusable
 from fillwright.adapters.replaying import replay
+from fillwright.adapters.simulation import simulate
+from fillwright.adapters.storage.copying import copy_store
 from fillwright.adapters.storage.location import postgres_address
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.account import TradingAccount
 from fillwright.domain.events import Stamp
-from fillwright.domain.reasons import Anomalous
+from fillwright.domain.ids import account_stream_id
+from fillwright.domain.reasons import Anomalous, EndReason
 from tests.postgres import PostgresServer, fresh_store
+from tests.simulation import world
 from tests.simulation.test_starting_from_what_was_kept import (
     FAULTS,
     SCENE,
@@ -29,6 +36,7 @@ from tests.simulation.test_starting_from_what_was_kept import (
 from tests.simulation.world import run
 
 ACCOUNT = "sim"
+OTHERS = {account_stream_id("other")}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -52,6 +60,15 @@ def cut_run(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFa
 
     with pytest.raises(Cut):
         run(SCENE, store, cut)
+    return store
+
+
+@pytest.fixture
+def own_run(cut_run: str, postgres_server: PostgresServer, tmp_path: Path) -> str:
+    """A copy of that run, for tests that go on with its log."""
+    store = fresh_store(postgres_server, tmp_path)
+    copy_store(cut_run, store)
+    shutil.copytree(postgres_address(cut_run).files.parent, tmp_path, dirs_exist_ok=True)
     return store
 
 
@@ -94,16 +111,22 @@ def test_a_replay_finds_kept_sums_of_any_account_that_the_events_do_not_come_to(
     kept = file_of(cut_run).read_bytes()
     line, _, body = kept.partition(b"\n")
     header, state = json.loads(line), json.loads(body)
-    try:
-        with Log.open(cut_run, writer=False) as log:
-            assert replay(log).kept == ()
+    with Log.open(cut_run, writer=False) as log:
+        assert replay(log).kept == ()
+        try:
+            file_of(cut_run, "other").write_bytes(edit({**header, "account": "other"}, body))
+            found = replay(log)
+        finally:
+            file_of(cut_run, "other").unlink()
+        assert not found.ok
+        assert any("names" in line and "rebuilt (absent)" in line for line in found.differences())
+        try:
             (account,) = state["limits"]["accounts"].values()
             account["equity"] = "1"
-            forged = edit({**header, "account": "other"}, json.dumps(state).encode())
-            file_of(cut_run, "other").write_bytes(forged)
+            file_of(cut_run).write_bytes(edit(header, json.dumps(state).encode()))
             found = replay(log)
-    finally:
-        file_of(cut_run, "other").unlink()
+        finally:
+            file_of(cut_run).write_bytes(kept)
     assert not found.ok
     assert any(line.endswith("equity: kept 1, rebuilt 999986.225") for line in found.differences())
 
@@ -142,16 +165,87 @@ def test_sums_are_kept_although_another_account_appends_meanwhile(
         assert start_cache.read(log, ACCOUNT).position == kept.position < log.head().position
 
 
-def test_nothing_is_kept_that_another_accounts_events_are_missing_from(cut_run: str) -> None:
-    """A running engine passes over them, and sums without them would not be those of the log."""
-    with started(cut_run) as simulation, Log.open(cut_run, exclusive=False) as other:
+def other_runs(store: str, folder: Path) -> int:
+    """Have an engine of the account ``other`` trade on the same log; gives where it then ends."""
+    files = postgres_address(store).files
+    beside = store.replace(f"files={files}", f"files={folder / 'other.pg'}")
+    assert beside != store
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "simulate", partial(simulate, account="other"))
+        run(SCENE, beside)
+    with Log.open(store, writer=False) as log:
+        return log.head().position
+
+
+def test_an_engine_starts_from_behind_what_another_account_did_meanwhile(
+    own_run: str, tmp_path: Path
+) -> None:
+    """It passes over it, keeps the sums of its own all the same, and reads none of it again."""
+    with started(own_run) as simulation:
         desk = simulation.engine.desk
-        assert keep(desk) is not None
-        another_appends(other)
+        before = desk.log.head().position
+        after = other_runs(own_run, tmp_path)
+        assert after > before + 100
         simulation.engine._control.attend(at_once=True)
-        assert desk.seen == other.head().position
-        desk.usage.position = desk.books.position = desk.seen
+        assert desk.seen == after
+        assert desk.in_order
+        simulation.engine.starting.keep()
+        mine = {recorded.event.originator_id for recorded in desk.log.events_of(ACCOUNT, 0, after)}
+        assert {
+            recorded.position for recorded in desk.log.events_of(ACCOUNT, before, after)
+        } == set()
+        with Log.open(own_run, writer=False) as log:
+            assert mine == {r.event.originator_id for r in log.events(upto=before)} - OTHERS
+            kept = start_cache.read(log, ACCOUNT)
+            assert (kept.position, list(kept.limits.names.values())) == (after, [ACCOUNT])
+            assert replay(log).kept == ()
+    with started(own_run) as simulation:
+        assert simulation.engine.starting.began_at == after
+        found = state_of(simulation)
+    file_of(own_run).unlink()
+    with started(own_run) as simulation:
+        assert simulation.engine.starting.began_at == 0
+        assert state_of(simulation) == found
+
+
+def test_sums_kept_before_another_account_traded_lead_to_the_state_of_the_whole_log(
+    own_run: str, tmp_path: Path
+) -> None:
+    with started(own_run) as simulation:
+        expected = state_of(simulation)
+    early = file_of(own_run).read_bytes()
+    after = other_runs(own_run, tmp_path)
+    file_of(own_run).write_bytes(early)
+    with started(own_run) as simulation:
+        assert 0 < simulation.engine.starting.began_at < after
+        found = state_of(simulation)
+    for state in (found, expected):  # where the log ends is another place
+        del state["seen"]
+        state["usage"] = json.loads(state["usage"])["state"]
+        state["books"] = json.loads(state["books"])["state"]
+    assert found == expected
+
+
+def test_nothing_is_kept_while_the_order_of_what_others_recorded_is_not_the_logs(
+    own_run: str,
+) -> None:
+    """A block recorded elsewhere comes before what is folded here already."""
+    with started(own_run) as simulation, Log.open(own_run, exclusive=False) as other:
+        desk = simulation.engine.desk
+        account = TradingAccount.named(ACCOUNT)
+        for recorded in other.history(account.id):
+            account.apply(recorded.event)
+        account.engage_kill(Stamp(1, "person:kim", "c", "c"), "symbol:XYZ", "a reason")
+        other.append(account)
+        desk.started = True
+        instruction = next(iter(desk.active.values()))
+        instruction.ask_end(desk.stamp("c", "c"), EndReason.USER)
+        desk.touch(instruction)
+        asyncio.run(desk.commit())
+        assert desk.own, "there is something before it that was not looked at"
         assert keep(desk) is None
-    with started(cut_run) as simulation:
-        assert simulation.engine.desk.in_order
+        simulation.engine._control.attend(at_once=True)
+        assert (desk.own, desk.unwritten, desk.in_order) == ([], 0, False)
+        assert keep(desk) is None
+    with started(own_run) as simulation:
         assert keep(simulation.engine.desk) is not None

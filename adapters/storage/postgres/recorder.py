@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from threading import Lock
 from typing import Any, Final
@@ -14,11 +15,12 @@ from eventsourcing.persistence import ApplicationRecorder, Subscription
 from psycopg import Connection
 
 from ....domain.errors import StoreError
+from ....domain.ids import account_stream_id
 from ..appending import Outcome
 from ..chain import GENESIS
 from ..group_commit import WriteJob
 from ..location import PostgresAddress
-from ..recording import ChainedRecorder
+from ..recording import BATCH, COLUMNS, ChainedRecorder
 from ..records import is_of
 from ..schema import EVENTS_TABLE
 from . import connections
@@ -27,6 +29,18 @@ from .connections import Readers, check_writer, connect
 from .faults import explain, interrupt_in, is_connection_lost
 from .leases import Lease
 
+SELECT_STREAMS_OF: Final = f"""
+SELECT f.position FROM {EVENTS_TABLE} AS f
+WHERE f.position IN (
+  SELECT e.stream FROM {EVENTS_TABLE} AS e WHERE e.position > ? AND e.position <= ?
+) AND (
+  f.originator_id = ?
+  OR f.topic >= 'DecisionReceived.' AND f.topic < 'DecisionReceived/' AND position(? IN f.state) > 0
+)"""
+"""The streams with events in a range that are an account's: its own, and its instructions'."""
+SELECT_PAGE_OF: Final = f"""
+SELECT {COLUMNS} FROM {EVENTS_TABLE}
+WHERE stream = ANY (?) AND position > ? AND position <= ? ORDER BY position LIMIT ?"""
 HEAD_AND_LAST: Final = f"""
 SELECT h.position, h.hash, coalesce(e.position, 0), coalesce(e.hash, ?)
 FROM head AS h LEFT JOIN (
@@ -233,6 +247,16 @@ class PostgresRecorder(ChainedRecorder):
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
         """Rows of a read of its own; raises StoreError when it cannot be read."""
         return self._readers.fetch(translated(statement), parameters)
+
+    def rows_of(self, account: str, after: int, upto: int) -> Iterator[Any]:
+        """Rows of an account's events; few of others', whose accounts' names are in theirs."""
+        named = f'"account":{json.dumps(account, ensure_ascii=False)}'.encode()
+        stream = account_stream_id(account).hex
+        found = self.fetch(SELECT_STREAMS_OF, (after, upto, stream, named))
+        streams = [position for (position,) in found]
+        while page := streams and self.fetch(SELECT_PAGE_OF, (streams, after, upto, BATCH)):
+            yield from page
+            after = page[-1][0]
 
     def head_fault(self) -> tuple[int, str] | None:
         """Where the row that appends go on from differs from the last event, and how."""
