@@ -116,11 +116,14 @@ class Application(AsyncClosing, Telling):
     async def prepare(self) -> None:
         """Ask the broker what must be known before a decision is scheduled, such as its clock.
 
+        From then on what is held is compared by the clock, also while there is nothing to work.
+
         Raises:
             InvalidInput: the application is closed.
             BrokerUnavailable: the broker cannot be asked.
         """
         await self._prepare()
+        self.engine.idle.arm()
 
     async def admit(
         self,

@@ -299,7 +299,12 @@ class KillSwitch:
         key = latch_key(account.id, scope)
         if found is not None:
             account.reconciled(
-                stamp, "kill_release", found.orders_compared, found.fills_compared, found.breaks
+                stamp,
+                "kill_release",
+                found.orders_compared,
+                found.fills_compared,
+                found.breaks,
+                found.fills,
             )
         counters = []
         if scope in account.kills:

@@ -53,13 +53,17 @@ class OutsideBroker(Closing):
             InvalidInput: keys or addresses are missing or wrong, or there is no broker to ask.
             BrokerUnavailable: it cannot be asked.
         """
+        return self.provider().broker
+
+    def provider(self) -> AlpacaProvider:
+        """The broker with its market data; raises as :meth:`connect` does."""
         if not self.is_there:
             raise InvalidInput("broker", self.name, "alpaca, to ask a broker")
         if self._provider is None:
             from .alpaca_provider import AlpacaProvider
 
             self._provider = AlpacaProvider.of_settings(self._settings, **self._addresses)
-        return self._provider.broker
+        return self._provider
 
     def close(self) -> None:
         """Let go of the broker; a second call does nothing."""

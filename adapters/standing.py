@@ -10,10 +10,20 @@ from uuid import UUID
 
 from ..domain import events as e
 from ..domain.account import TradingAccount
+from ..domain.fills_told import (
+    NOT_SAID,
+    FillsBook,
+    FillsKnown,
+    FillsTold,
+    TellsFills,
+    unvouched_since,
+)
+from ..domain.ids import instruction_of
 from ..domain.instruction import Instruction
+from ..domain.orders import Executions
 from ..domain.ports import Broker, BrokerOrder
 from ..projections.instruction_events import ACCOUNT_EVENTS
-from .engine.comparing import foreign_orders, order_breaks, position_breaks
+from .engine.comparing import fill_breaks, foreign_orders, order_breaks, position_breaks
 from .engine.known import moved_by
 from .storage.log import Log
 
@@ -21,6 +31,7 @@ NAMED_WITHIN: Final = 50
 """Among so many first events is one that names the account."""
 LOOKS: Final = 4
 LOOK_SECONDS: Final = 0.5
+NOTHING_TOLD: Final = FillsTold((), None, "")
 
 
 class Standing:
@@ -32,6 +43,7 @@ class Standing:
         self.name = account
         self.broker = ""
         self.position = 0
+        self.now = 0
 
     def follow(self, log: Log) -> None:
         """Take in what was appended since."""
@@ -41,6 +53,7 @@ class Standing:
 
     def take(self, event: e.DomainEvent) -> None:
         """Take in the next event."""
+        self.now = max(self.now, event.record_time)
         if event.originator_id == self.account.id:
             self.account.apply(event)
             self.started(event)
@@ -56,6 +69,13 @@ class Standing:
         """Know on what the last engine traded."""
         if isinstance(event, e.EngineStarted):
             self.broker = event.broker
+
+    def executions(self, client_order_id: str) -> Executions | None:
+        """What an own order executed, None of an order that the log does not have."""
+        id = instruction_of(client_order_id)
+        found = self.instructions.get(id) if id is not None else None
+        order = found.orders.get(client_order_id) if found is not None else None
+        return None if order is None else order.book
 
     def live(self) -> dict[str, Instruction]:
         """Own orders that the log does not prove dead, by client order id."""
@@ -85,6 +105,7 @@ class Compared:
     breaks: tuple[e.Break, ...]
     foreign: tuple[BrokerOrder, ...]
     own_open: tuple[str, ...] = field(default=())
+    fills: FillsKnown = NOT_SAID
 
     @property
     def is_clean(self) -> bool:
@@ -98,18 +119,28 @@ async def compare(log: Log, standing: Standing, broker: Broker) -> Compared:
     Raises:
         BrokerUnavailable: the broker cannot be asked.
     """
-    found = await _compare_once(log, standing, broker)
+    fills: FillsBook | None = None
+    if isinstance(broker, TellsFills):
+        standing.follow(log)
+        fills = FillsBook(standing.account.fills_known_until)
+    found = await _compare_once(log, standing, broker, fills)
     for _ in range(LOOKS - 1):
         if found.is_clean:
             break
         await asyncio.sleep(LOOK_SECONDS)
-        again = await _compare_once(log, standing, broker)
+        again = await _compare_once(log, standing, broker, fills)
         lasting = tuple(one for one in again.breaks if one in found.breaks)
         found = again if lasting or again.is_clean else found
     return found
 
 
-async def _compare_once(log: Log, standing: Standing, broker: Broker) -> Compared:
+async def _compare_once(
+    log: Log, standing: Standing, broker: Broker, fills: FillsBook | None
+) -> Compared:
+    told = NOTHING_TOLD
+    if fills is not None and isinstance(broker, TellsFills):
+        told = await broker.fills_told(_unvouched(standing, fills))
+        fills.take(told)
     open_now = await broker.open_orders()
     reported = await broker.positions()
     standing.follow(log)
@@ -126,6 +157,10 @@ async def _compare_once(log: Log, standing: Standing, broker: Broker) -> Compare
     if opened is not None:
         moved = moved_by(mine, opened.session_date)
         breaks += position_breaks(opened, moved, reported, standing.account.standing.accepted)
+    known = NOT_SAID
+    if fills is not None:
+        breaks += fill_breaks(mine, fills.compare(standing.executions), breaks)
+        known = FillsKnown(fills.until, told.source, told.note)
     today = [i for i in mine if opened is not None and i.session_date == opened.session_date]
     return Compared(
         position=standing.position,
@@ -134,4 +169,14 @@ async def _compare_once(log: Log, standing: Standing, broker: Broker) -> Compare
         breaks=tuple(breaks),
         foreign=foreign_orders(open_now),
         own_open=tuple(sorted(live)),
+        fills=known,
     )
+
+
+def _unvouched(standing: Standing, fills: FillsBook) -> int:
+    """From when on (ns UTC) nothing vouches for the log."""
+    if fills.told_until is not None:
+        return fills.told_until
+    opened = standing.account.session
+    placed = (i.placed_at[name] for name, i in standing.live().items())
+    return unvouched_since(None if opened is None else opened.open, placed, standing.now)

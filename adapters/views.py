@@ -24,7 +24,7 @@ from ..projections.reports import (
     session_limits,
 )
 from ..projections.runner import follow
-from .alerting.data_age import stale_data
+from .alerting.conditions import conditions
 from .engine import Desk
 from .storage.log import Log
 
@@ -120,11 +120,11 @@ class Telling:
         }
 
     def alerts_now(self) -> tuple[Alert, ...]:
-        """What a person should look at now, stale data last, else the most urgent first."""
+        """What a person should look at now: the most urgent of the log first, then the rest."""
         blotter, usage, reconciliation = self._views.current()
         thresholds = self._thresholds
         known = current_alerts(blotter, usage, reconciliation, self.now, thresholds=thresholds)
-        return (*known, *stale_data(self._desk, thresholds.stale_data_seconds))
+        return (*known, *conditions(self._desk, thresholds))
 
     def alerts(self) -> list[dict[str, Any]]:
         """The same as mappings, each with its ``message``."""

@@ -13,6 +13,7 @@ from .aggregate import Aggregate
 from .corporate import CorporateAction
 from .day_loss import DayFigures
 from .errors import invariant
+from .fills_told import NOT_SAID, FillsKnown
 from .ids import account_stream_id
 from .instruments import Instrument, InstrumentBook
 from .killing import scopes_covering
@@ -49,6 +50,7 @@ class TradingAccount(Aggregate):
         self.foreign: set[str] = set()
         self.settled: set[int] = set()
         self.starts = 0
+        self.fills_known_until: int | None = None
 
     @classmethod
     def named(cls, account: str) -> TradingAccount:
@@ -150,19 +152,16 @@ class TradingAccount(Aggregate):
         self,
         stamp: e.Stamp,
         trigger: str,
-        orders_compared: int,
-        fills_compared: int,
+        orders: int,
+        fills: int,
         breaks: tuple[e.Break, ...],
+        known: FillsKnown = NOT_SAID,
     ) -> None:
-        """Record a comparison of our record with the broker's."""
-        self._record(
-            e.Reconciled,
-            stamp,
-            trigger=trigger,
-            orders_compared=orders_compared,
-            fills_compared=fills_compared,
-            breaks=breaks,
-        )
+        """Record a comparison of so many orders and fills of ours with the broker's."""
+        until, source, note = known.until, known.source, known.note[:500]
+        counted = {"orders_compared": orders, "fills_compared": fills, "breaks": breaks}
+        said = {"fills_known_until": until, "fills_source": source, "fills_note": note}
+        self._record(e.Reconciled, stamp, trigger=trigger, **counted, **said)
 
     def record_action(
         self, stamp: e.Stamp, name: str, action: CorporateAction, source: str, raw: str
@@ -374,6 +373,8 @@ class TradingAccount(Aggregate):
             self.fees[event.session_date] = event
         elif isinstance(event, e.EngineStarted):
             self.starts += 1
+        elif isinstance(event, e.Reconciled):
+            self.fills_known_until = event.fills_known_until or self.fills_known_until
         elif isinstance(event, e.AnomalySettled):
             self.settled.add(event.place)
         elif isinstance(event, e.ForeignExecution):

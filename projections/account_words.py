@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from ..domain import events as e
+from ..domain.fills_told import FillsKnown
 from ..domain.money import ZERO, plain
 
 Observed = tuple[tuple[str, str], ...]
@@ -42,6 +43,19 @@ def _action(event: e.CorporateActionRecorded) -> Told:
 
 def _settled(event: e.CorporateActionSettled) -> Told:
     return Told(f"corporate action {event.action_id} of {event.symbol} settled", event.reason)
+
+
+def _reconciled(event: e.Reconciled) -> Told:
+    seen = [
+        (difference.kind, f"ours {difference.ours}, the broker's {difference.theirs}")
+        for difference in event.breaks
+    ]
+    what = f"compared {event.orders_compared} orders and {event.fills_compared} fills: " + (
+        f"{len(seen)} breaks" if seen else "agreed"
+    )
+    known = FillsKnown(event.fills_known_until, event.fills_source, event.fills_note)
+    fills = [("fills", known.words)] if known.words else []
+    return Told(what, event.trigger, (*seen, *fills))
 
 
 def _figures(event: e.PositionUnexplained | e.PositionExplained) -> Observed:
@@ -96,6 +110,7 @@ WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.AccountStatusRecorded: _status,
     e.InstrumentRecorded: _instrument,
     e.CorporateActionRecorded: _action,
+    e.Reconciled: _reconciled,
     e.CorporateActionSettled: _settled,
     e.PositionUnexplained: _unexplained,
     e.PositionExplained: _explained,

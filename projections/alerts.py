@@ -42,6 +42,7 @@ class AlertKind(StrEnum):
     LIMIT_NEARLY_USED = "limit_nearly_used"
     REJECT_BURST = "reject_burst"
     STALE_DATA = "stale_data"
+    UPDATES_DOWN = "updates_down"
     PROJECTION_STOPPED = "projection_stopped"
 
 
@@ -52,7 +53,8 @@ class AlertThresholds:
     An order is stale once open longer than ``stale_order_seconds``, slippage is an average in bps
     against arrival, ``success_rate_min`` a fraction. A limit is nearly used from
     ``limit_used_fraction_min`` on, ``rejects_max`` refused orders and decisions within
-    ``reject_window_seconds`` are a burst, and data is stale once older than ``stale_data_seconds``.
+    ``reject_window_seconds`` are a burst, data is stale once older than ``stale_data_seconds``, and
+    trade updates are down once not heard for ``updates_down_seconds`` of real time.
     """
 
     stale_order_seconds: int = 7_200
@@ -62,6 +64,7 @@ class AlertThresholds:
     rejects_max: int = 5
     reject_window_seconds: int = 300
     stale_data_seconds: int = 60
+    updates_down_seconds: int = 30
 
 
 DEFAULT_THRESHOLDS: Final = AlertThresholds()

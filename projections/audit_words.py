@@ -335,17 +335,6 @@ def _revived(event: e.KillSwitchReleased) -> Told:
     return Told(f"kill switch released for {event.scope}", event.reason)
 
 
-def _reconciled(event: e.Reconciled) -> Told:
-    seen = [
-        (difference.kind, f"ours {difference.ours}, the broker's {difference.theirs}")
-        for difference in event.breaks
-    ]
-    what = f"compared {event.orders_compared} orders and {event.fills_compared} fills: " + (
-        f"{len(seen)} breaks" if seen else "agreed"
-    )
-    return Told(what, event.trigger, tuple(seen))
-
-
 def _captured(event: e.MarketDataCaptured) -> Told:
     seen = _known(
         ("rows", event.rows),
@@ -390,7 +379,6 @@ _WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.LimitChanged: _limits,
     e.KillSwitchEngaged: _killed,
     e.KillSwitchReleased: _revived,
-    e.Reconciled: _reconciled,
     e.MarketDataCaptured: _captured,
     e.SubjectRedacted: _redacted,
     **dict.fromkeys(REPORT_EVENTS, _reported),

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from ..domain import events as e
 from ..domain import ops
+from ..domain.corporate import CorporateAction
 from ..domain.ids import account_stream_id
 from ..domain.ops.exceptions import ExceptionKind
 from ..domain.reasons import Anomalous
@@ -22,6 +23,7 @@ from ..domain.supervision.exceptions import Held, Raised, Urgency
 from .instruction_events import ACCOUNT_EVENTS, INSTRUCTION_EVENTS
 from .runner import Handler, Projection
 from .surveillance_terms import Finding
+from .waiting_actions import WaitingActions, effect_at
 
 CONFIGURATION: Final = "configuration"
 PERSON: Final = "person:"
@@ -43,7 +45,7 @@ class RaisedExceptions(Projection):
     """Everything in a log that somebody has to look at."""
 
     name: ClassVar[str] = "exceptions"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +55,7 @@ class RaisedExceptions(Projection):
         self._breaks: dict[UUID, dict[e.Break, str]] = {}
         self._positions: dict[tuple[str, str], str] = {}
         self._statements: dict[tuple[str, str], dict[LineBreak, str]] = {}
+        self._waiting = WaitingActions()
 
     def raised(self) -> tuple[Raised, ...]:
         """All of them, in the order of the log."""
@@ -77,17 +80,8 @@ class RaisedExceptions(Projection):
     ) -> str:
         place = self.position + 1
         id = _hash(kind.value, str(place), *key)
-        self._raised[id] = Raised(
-            id,
-            kind,
-            urgency,
-            account,
-            subject,
-            detail,
-            event.record_time,
-            originators,
-            (place,),
-        )
+        at, by, places = event.record_time, originators, (place,)
+        self._raised[id] = Raised(id, kind, urgency, account, subject, detail, at, by, places)
         return id
 
     def _account_name(self, event: e.DomainEvent) -> str:
@@ -99,11 +93,14 @@ class RaisedExceptions(Projection):
 
     def _session_opened(self, event: e.SessionOpened) -> None:
         self._names[event.originator_id] = event.account
+        for position in event.positions:
+            self._uses(event, event.account, position.symbol)
 
     def _received(self, event: e.DecisionReceived) -> None:
         self._names[account_stream_id(event.account)] = event.account
         symbol = event.decision.symbol if event.decision is not None else ""
         self._home[event.originator_id] = (event.account, symbol)
+        self._uses(event, event.account, symbol)
 
     def _rejected(self, event: e.InstructionRejected) -> None:
         account, symbol = self._instruction(event)
@@ -195,7 +192,9 @@ class RaisedExceptions(Projection):
             known[found] = self._add(event, kind, urgency, name, subject, detail, key)
 
     def _settle(self, id: str) -> None:
-        self._raised[id] = replace(self._raised[id], is_settled=True)
+        """What it is about is over; of none where the id is empty."""
+        if id:
+            self._raised[id] = replace(self._raised[id], is_settled=True)
 
     def _unexplained(self, event: e.PositionUnexplained) -> None:
         told = f"ours {event.expected}, the broker's {event.reported}"
@@ -214,6 +213,29 @@ class RaisedExceptions(Projection):
         if event.by is e.ExplainedBy.PERSON:
             detail = f"the broker's position was taken for right: {event.reason}"
             self._override(event, event.account, event.symbol, detail)
+
+    def _uses(self, event: e.DomainEvent, account: str, symbol: str) -> None:
+        for action in self._waiting.use(account, symbol):
+            self._waits(event, account, action)
+
+    def _action(self, event: e.CorporateActionRecorded) -> None:
+        before, waits = self._waiting.announce(event.account, event.action)
+        self._settle(before)  # it was announced anew
+        if waits:
+            self._waits(event, event.account, event.action)
+
+    def _waits(self, event: e.DomainEvent, account: str, action: CorporateAction) -> None:
+        detail = f"a corporate action that a person has to settle: {action.told()}"[:500]
+        kind, urgency, key = ExceptionKind.ALERT, Urgency.WARNING, (action.action_id,)
+        id = self._add(event, kind, urgency, account, action.symbol, detail, key)
+        at = max(event.record_time, effect_at(action))
+        self._raised[id] = replace(self._raised[id], raised_at=at)
+        self._waiting.raised(account, action, id)
+
+    def _action_settled(self, event: e.CorporateActionSettled) -> None:
+        self._settle(self._waiting.settle(event.account, event.action_id))
+        detail = f"a corporate action was taken as settled: {event.reason}"
+        self._override(event, event.account, event.symbol, detail)
 
     def _statement(self, event: e.StatementReconciled) -> None:
         known = self._statements.setdefault((event.account, event.session_date), {})
@@ -257,6 +279,8 @@ class RaisedExceptions(Projection):
         e.SessionClosed: _compared,
         e.PositionUnexplained: _unexplained,
         e.PositionExplained: _explained,
+        e.CorporateActionRecorded: _action,
+        e.CorporateActionSettled: _action_settled,
         e.StatementReconciled: _statement,
         e.SessionSignedOff: _signed_off,
     }

@@ -186,6 +186,19 @@ SEC_RATE: Final = FeeRate(
 RULES: Final = PlanningRules(fee_rates=(SEC_RATE,))
 
 
+def _compared_example(own: dict[str, Any]) -> e.DomainEvent:
+    return e.Reconciled(
+        **own,
+        trigger="reconnect",
+        orders_compared=3,
+        fills_compared=12,
+        breaks=(BREAK,),
+        fills_known_until=OPEN,
+        fills_source="activity_events",
+        fills_note="1 fills are not on our record",
+    )
+
+
 def account_examples() -> list[e.DomainEvent]:
     """One example of every event of an account."""
     own = head(account=True)
@@ -217,9 +230,7 @@ def account_examples() -> list[e.DomainEvent]:
         e.LimitChanged(**own, limits=Limits(version=3, restricted=("GME",)), reason="new mandate"),
         e.KillSwitchEngaged(**own, scope="symbol:BAC", reason="bad prints"),
         e.KillSwitchReleased(**own, scope="symbol:BAC", reason="feed repaired"),
-        e.Reconciled(
-            **own, trigger="reconnect", orders_compared=3, fills_compared=12, breaks=(BREAK,)
-        ),
+        _compared_example(own),
         e.SessionClosed(
             **own,
             account=ACCOUNT,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from decimal import Decimal
 
 from ...domain.ports import NANOS
@@ -39,28 +37,3 @@ def stale_data(desk: Desk, stale_data_seconds: int) -> tuple[Alert, ...]:
             )
         )
     return tuple(found)
-
-
-class DataAges:
-    """The ages as last seen from the engine's own loop, for a thread that asks."""
-
-    def __init__(self, desk: Desk, stale_data_seconds: int, look_seconds: float) -> None:
-        self._desk, self._seconds, self._every = desk, stale_data_seconds, look_seconds
-        self._seen: tuple[Alert, ...] = ()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Begin to look; called in the loop that the engine runs in."""
-        try:
-            self._seen = stale_data(self._desk, self._seconds)
-        finally:
-            self._timer = asyncio.get_running_loop().call_later(self._every, self.start)
-
-    def stop(self) -> None:
-        """Look no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def __call__(self) -> Sequence[Alert]:
-        """What was seen last."""
-        return self._seen

@@ -19,7 +19,8 @@ class AlertSettings(Record):
     Slippage is the session's average against arrival in bps, ``success_rate_min`` and
     ``limit_used_fraction_min`` are fractions; ``rejects_max`` counts refused orders and decisions
     within ``reject_window_seconds``, ``stale_data_seconds`` is the age of the quote of what is
-    worked. Alerts from ``severity_min`` on are put on record and told; one that is not seen for
+    worked, ``updates_down_seconds`` how long the socket of trade updates may be down. Alerts from
+    ``severity_min`` on are put on record and told; one that is not seen for
     ``clear_after_seconds`` is over. Every alert goes to the program's own log; ``webhook_url`` is
     sent a JSON document for each, ``apprise_urls`` (with spaces or commas between) are addresses of
     the notification library. A channel is told ``notices_per_minute_max`` times a minute at most;
@@ -35,6 +36,7 @@ class AlertSettings(Record):
     rejects_max: Annotated[int, Field(ge=1, le=10_000)] = 5
     reject_window_seconds: Seconds = 300
     stale_data_seconds: Seconds = 60
+    updates_down_seconds: Seconds = 30
     severity_min: Severity = Severity.WARNING
     clear_after_seconds: Annotated[int, Field(ge=0, le=86_400)] = 60
     look_seconds: Annotated[float, Field(ge=0.05, le=3_600)] = 2.0
@@ -53,4 +55,5 @@ class AlertSettings(Record):
             rejects_max=self.rejects_max,
             reject_window_seconds=self.reject_window_seconds,
             stale_data_seconds=self.stale_data_seconds,
+            updates_down_seconds=self.updates_down_seconds,
         )

@@ -9,6 +9,7 @@ that leads nowhere, which counts as silence.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
@@ -16,11 +17,13 @@ from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from ...domain.errors import StoreError
 from ..provider_reading import scrub
 from .access import AlpacaAccess
 from .client import APIError, RESTClient, StockHistoricalDataClient, TradingClient
+from .event_stream import Body
 from .limiter import Lane, Limiter
 from .reading import decoded
 
@@ -30,6 +33,8 @@ TRY_AGAIN_SECONDS: Final = 0.2
 TOO_MANY: Final = 429
 UNDECIDED: Final = frozenset({408, 409, 425})
 """A request that timed out, meets itself or came too early: whether it was acted on is not said."""
+STREAM_BYTES_MAX: Final = 64 << 20
+CHUNK: Final = 1 << 16
 CHECK_KEYS: Final = (
     "check APCA_API_KEY_ID and APCA_API_SECRET_KEY; paper and live have keys of their own"
 )
@@ -118,6 +123,39 @@ class AlpacaRest:
         """
         return self._repeated("GET", path, dict(parameters or {}), host, lane, version)
 
+    def stream(
+        self, path: str, parameters: Mapping[str, str], *, seconds: float, version: str
+    ) -> Body:
+        """What a GET streams, asked once; what did not come in ``seconds`` is cut.
+
+        A server that says nothing is waited for half as long again at most.
+
+        Raises:
+            ApiRefusal: the server said no.
+            ApiSilence: it gave no answer.
+        """
+        limiter, client = self.limiters[Host.TRADING], self._client(Host.TRADING)
+        limiter.take(Lane.QUERY)
+        ends = time.monotonic() + seconds
+        try:
+            response = client._session.request(
+                "GET",
+                f"{client._base_url}/{version}{path}",
+                params=dict(parameters),
+                headers={**client._get_default_headers(), "Accept": "text/event-stream"},
+                allow_redirects=False,
+                stream=True,
+                timeout=(min(self._access.connect_seconds, seconds), seconds / 2),
+            )
+            with response:
+                body = _streamed(response, ends)
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise ApiSilence(f"GET {path}: {type(error).__name__}: {_short(error)}") from None
+        if response.status_code >= 300:
+            text = body.content.decode("utf-8", "replace")
+            raise self._judged(response.status_code, response.headers, text, limiter)
+        return body
+
     def delete(self, path: str) -> Any:
         """What a DELETE gives; a cancel may be asked for twice.
 
@@ -193,21 +231,24 @@ class AlpacaRest:
                     raise Withheld(why_not)
                 return self._client(host)._request(method, path, data, api_version=version)
         except APIError as error:
-            raise self._judged(error, limiter) from None
+            response = error.response
+            if response is None:
+                raise ApiSilence(f"{method} {path}: {scrub(str(error))[:300]}") from None
+            told = response.status_code, response.headers, response.text
+            raise self._judged(*told, limiter) from None
         except requests.exceptions.JSONDecodeError:
             raise ApiSilence(f"{method} {path}: an answer that is not JSON") from None
         except (requests.exceptions.RequestException, OSError) as error:
             raise ApiSilence(f"{method} {path}: {type(error).__name__}: {_short(error)}") from None
 
-    def _judged(self, error: APIError, limiter: Limiter) -> ApiRefusal | ApiSilence:
-        response = error.response
-        status = 0 if response is None else int(response.status_code)
-        text = "" if response is None else response.text[:300]
-        if status == TOO_MANY and response is not None:
-            limiter.refused(response.headers)
+    def _judged(
+        self, status: int, headers: Mapping[str, str], text: str, limiter: Limiter
+    ) -> ApiRefusal | ApiSilence:
+        if status == TOO_MANY:
+            limiter.refused(headers)
         if status >= 500 or status == 0 or status in UNDECIDED:
-            return ApiSilence(f"HTTP {status}: {scrub(text)}")
-        return ApiRefusal(status, decoded(text if response is None else response.text), text)
+            return ApiSilence(f"HTTP {status}: {scrub(text[:300])}")
+        return ApiRefusal(status, decoded(text), text[:300])
 
     def _client(self, host: Host) -> RESTClient:
         client: RESTClient | None = getattr(self._local, host.value, None)
@@ -249,6 +290,29 @@ class _Bounded(HTTPAdapter):
     def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
         options["timeout"] = options.get("timeout") or self._timeout
         return super().send(request, **options)
+
+
+def _streamed(response: requests.Response, ends: float) -> Body:
+    """The body as far as it comes before ``ends`` (monotonic seconds)."""
+    pieces: list[bytes] = []
+    size, cut = 0, ""
+    headers = response.headers
+    if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+        cut = "its end cannot be told from a lost connection"
+    try:
+        while piece := response.raw.read1(CHUNK, decode_content=True):
+            pieces.append(piece)
+            size += len(piece)
+            if size > STREAM_BYTES_MAX:
+                cut = f"it is longer than {STREAM_BYTES_MAX >> 20} MiB"
+            elif time.monotonic() >= ends:
+                cut = "it did not end in time"
+            else:
+                continue
+            break
+    except (HTTPError, OSError) as error:
+        cut = f"it broke off ({type(error).__name__})"
+    return Body(headers.get("Content-Type", ""), b"".join(pieces), cut)
 
 
 def _nothing() -> None:

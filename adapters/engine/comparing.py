@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 from ...domain import events as e
+from ...domain.fills_told import FillTold
 from ...domain.ids import is_own_client_order_id
 from ...domain.instruction import Instruction
 from ...domain.money import ZERO, plain
@@ -99,6 +100,28 @@ def order_breaks(
                 client_order_id=name,
                 ours="not in the log",
                 theirs="open",
+            )
+
+
+def fill_breaks(
+    instructions: Iterable[Instruction], missing: Iterable[FillTold], known: Iterable[e.Break]
+) -> Iterator[e.Break]:
+    """Fills that the broker lists and we do not have; not of orders that are ``known`` to differ.
+
+    One line for each order, with the first fill that is missing.
+    """
+    requests = {name: one for i in instructions for name, one in i.requests.items()}
+    told = {one.client_order_id for one in known}
+    for fill in missing:
+        name = fill.client_order_id
+        if name and name not in told:
+            told.add(name)
+            yield e.Break(
+                kind="fill",
+                symbol=requests[name].symbol if name in requests else None,
+                client_order_id=name,
+                ours="not in the log",
+                theirs=f"{plain(fill.cum_qty)} executed by {fill.at}",
             )
 
 

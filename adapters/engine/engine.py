@@ -20,7 +20,7 @@ from .batching import AdvisedArrival, BatchAdmission
 from .callers import Callers, all_of, tell
 from .control import Control
 from .desk import Desk
-from .drop_copy import DropCopy
+from .drop_copy import DropCopy, IdleTimer
 from .incoming import Arrival
 from .interruption import end_overdue, is_killed, is_stuck, patience_until, reload
 from .messages import MessageBudget
@@ -56,13 +56,13 @@ class Engine:
         self._recovery = Recovery(desk, self._working)
         self._recovery.enter = self._try_open_session
         self._drop_copy = DropCopy(desk, self._recovery)
+        self.idle = IdleTimer(desk, self._drop_copy, self._ensure_pump)
         self._control = Control(desk, self._working, self._recovery, interrupt)
         self._callers = Callers()
         self.starting = Starting(desk)
         self.withdraw = self._callers.withdraw
         self._pump_task: asyncio.Task[None] | None = None
-        self._recovered = self._interrupted = False
-        self._stopping = self._resting = False
+        self._recovered = self._interrupted = self._stopping = self._resting = False
         self._life = 0
 
     # -- start and stop ------------------------------------------------------------------------
@@ -87,6 +87,7 @@ class Engine:
     async def stop(self) -> None:
         """Stop the loop; what is open at the broker stays open and is found again on start."""
         self._stopping = True
+        self.idle.stop()
         self._interrupt()
         if self._pump_task is not None:
             self._pump_task.cancel()
@@ -235,6 +236,7 @@ class Engine:
                     await self._pass_time()
             await self.desk.commit()
             self._resolve()
+            self.idle.arm()
         except BaseException as error:
             if life == self._life:
                 self._was_interrupted()
@@ -265,7 +267,8 @@ class Engine:
     def _goes_on(self) -> bool:
         active = self.desk.active.values()
         has_work = self._callers.has_arrivals or any(not i.is_done or i.live for i in active)
-        return (has_work or self._working.unseen.next_at() is not None) and not self._resting
+        is_owed = self._working.unseen.next_at() is not None or self._drop_copy.is_due
+        return (has_work or is_owed) and not self._resting
 
     async def _recover(self, *, was_stopped: bool = True) -> None:
         """Once, before anything else: settle with the broker what was open before the start."""
@@ -381,7 +384,8 @@ class Engine:
     async def _pass_time(self) -> None:
         """Let time pass to the next thing that is known to come, or until a report comes."""
         desk = self.desk
-        wanted = desk.next_wake(), self._callers.next_at(), self._working.unseen.next_at()
+        parts = self._callers, self._working.unseen, self._drop_copy
+        wanted = [desk.next_wake(), *(part.next_at() for part in parts)]
         until = min((at for at in wanted if at is not None), default=None)
         self._control.watch()
         await desk.runtime.wait(until)

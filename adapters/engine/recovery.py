@@ -21,6 +21,7 @@ from ...domain.reasons import EndReason
 from .comparing import position_breaks
 from .corporate_facts import hold_breaks
 from .desk import Desk
+from .fills_watch import FillsWatch
 from .inferred_reports import absent, ended
 from .market_rules import is_unconfirmed
 from .working import Working
@@ -81,6 +82,7 @@ class Recovery:
     def __init__(self, desk: Desk, working: Working) -> None:
         self._desk = desk
         self._working = working
+        self.fills = FillsWatch(desk, working.take)
         self.enter: Callable[[], Awaitable[object]] | None = None
         """Opens the session of today; asked once what was under way has been taken in."""
 
@@ -181,6 +183,7 @@ class Recovery:
         Gives where positions disagree.
         """
         desk = self._desk
+        self.fills.begin()
         open_orders = [
             (instruction, order)
             for instruction in desk.active.values()
@@ -194,9 +197,10 @@ class Recovery:
         for instruction, order in open_orders:
             await self.settle(instruction, instruction.orders[order.client_order_id])
         await self._enter_session()
+        known = await self.fills.known()
         breaks = await self._lasting_breaks(ids)
         desk.account.reconciled(
-            desk.stamp("account", trigger), trigger, len(open_orders), fills, tuple(breaks)
+            desk.stamp("account", trigger), trigger, len(open_orders), fills, tuple(breaks), known
         )
         hold_breaks(desk, trigger, breaks)
         desk.touch(desk.account)

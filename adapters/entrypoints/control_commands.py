@@ -200,9 +200,10 @@ def reconcile(
 ) -> None:
     """Compare the log with the broker: now, or a session with its end-of-day statement.
 
-    Without --statement: own open orders, executed quantities and positions now. Changes nothing,
-    and may run beside an engine: what differs only because it is on its way is looked at again.
-    Orders that are not ours are listed and left alone.
+    Without --statement: own open orders, executed quantities, positions and every fill that the
+    broker lists, now, and up to when all fills are known. Changes nothing, and may run beside an
+    engine: what differs only because it is on its way is looked at again. Orders that are not ours
+    are listed and left alone.
 
     With --statement FILE: the session's trades, positions, cash and fees, line by line and both
     ways. The result goes on the record, fees are trued up to those booked, and the session is final
@@ -296,6 +297,9 @@ def _compared_json(found: Compared) -> dict[str, object]:
         "position": found.position,
         "orders_compared": found.orders_compared,
         "fills_compared": found.fills_compared,
+        "fills_known_until": found.fills.until,
+        "fills_source": found.fills.source or None,
+        "fills_note": found.fills.note or None,
         "agrees": found.is_clean,
         "breaks": [one.model_dump(mode="json") for one in found.breaks],
         "own_open": list(found.own_open),
@@ -319,6 +323,8 @@ def _compared_text(found: Compared) -> list[str]:
         f"log position {found.position}: {found.orders_compared} orders and "
         f"{found.fills_compared} fills compared"
     ]
+    if found.fills.words:
+        lines.append(found.fills.words)
     for one in found.breaks:
         subject = one.client_order_id or one.symbol or ""
         lines.append(f"{one.kind} {subject}: ours {one.ours}, the broker's {one.theirs}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from ..alerting.data_age import DataAges
+from ..alerting.conditions import Conditions, conditions
 from ..alerting.watch import alerting
 from ..chaining import due_rows
 from ..inputs.decisions import Row
@@ -52,15 +52,16 @@ def trade_live(
         rows = [*links, *rows]
         decisions = file_decisions(rows, run.session, run.rules, run.default_at)
         alerts = settings.alerts
-        ages = DataAges(run.engine.desk, alerts.stale_data_seconds, alerts.look_seconds)
+        desk, thresholds = run.engine.desk, alerts.thresholds()
+        seen = Conditions(lambda: conditions(desk, thresholds), alerts.look_seconds)
         with (
             checkpointing(where, settings.integrity),
-            alerting(where, settings.alerts, lambda _: run.engine.desk.now, ages),
+            alerting(where, settings.alerts, lambda _: desk.now, seen),
             RunProgress(run, len(decisions), enabled=progress) as watch,
         ):
             execution = settings.execution
             stopping = Stopping(execution.on_stop, execution.stop_seconds_max, output.note)
-            outcome = asyncio.run(_work(run, decisions, watch, ages, stopping))
+            outcome = asyncio.run(_work(run, decisions, watch, seen, stopping))
         views = read_views(run.log, where, thresholds=settings.alerts.thresholds())
         return Result(outcome, views), stopping
     finally:
@@ -71,14 +72,14 @@ async def _work(
     run: LiveRun,
     decisions: Sequence[FileDecision],
     watch: RunProgress,
-    ages: DataAges,
+    seen: Conditions,
     stopping: Stopping,
 ) -> Outcome:
-    ages.start()
+    seen.start()
     try:
         return await work_live(run, decisions, watch, stopping)
     finally:
-        ages.stop()
+        seen.stop()
 
 
 def leave_stopped(stopping: Stopping) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ...domain.settlement import settlement_of
+from ..alpaca_api.ulid import time_of_ulid
 from .activities import activity_events, listed_fills
 from .answers import answer, body_of, choice_of, service_of, time_of
 from .portfolio import portfolio_history
@@ -81,9 +82,12 @@ async def events(request: Request) -> Response:
         raise syntax("until_id requires since_id")
     if query.get("since") and query.get("since_id"):
         raise syntax("since and since_id cannot be combined")
+    for name in ("since_id", "until_id"):
+        if query.get(name) and time_of_ulid(query[name]) is None:
+            raise syntax(f"invalid {name}: {query[name][:40]}")
     since, until = time_of(query, "since"), time_of(query, "until", end_of_day=True)
     source = activity_events(
-        service.world, since, until, query.get("since_id"), query.get("until_id")
+        service.world, since, until, query.get("since_id"), query.get("until_id") or None
     )
 
     async def lines() -> AsyncIterator[bytes]:

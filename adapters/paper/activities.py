@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
+from ..alpaca_api.ulid import time_of_ulid, ulid
 from .answers import choice_of, time_of, whole_of
 from .frames import DAY_NS
 from .ledger import Fill
 from .refusals import syntax
-from .wire import local_stamp, number, stamp, ulid
+from .wire import local_stamp, number, stamp
 from .world import World
 
 PAGE_MAX: Final = 100
@@ -61,12 +62,16 @@ async def activity_events(
 ) -> AsyncIterator[dict[str, Any] | None]:
     """Fills as events: those from ``since`` on, then new ones; None now and then to stay alive.
 
-    Ends at ``until`` or ``until_id``. Without a beginning only what is new is told.
+    Ends at ``until``, or behind ``until_id`` once its time has passed. Without a beginning only
+    what is new is told.
     """
     fills = world.desk.ledger.fills
+    ends = until if until_id is None else time_of_ulid(until_id)
     place = 0 if since is not None or since_id is not None else len(fills)
     quiet = 0.0
     while True:
+        now = world.now
+        world.desk.working.advance(now)  # what is due by now has happened before it is told
         while place < len(fills):
             fill = fills[place]
             place += 1
@@ -79,7 +84,7 @@ async def activity_events(
             if not is_old and not (since_id and event["event_id"] <= since_id):
                 quiet = 0.0
                 yield event
-        if (until is not None and world.now >= until) or until_id:
+        if ends is not None and now >= ends:
             return
         await asyncio.sleep(POLL_SECONDS)
         quiet += POLL_SECONDS

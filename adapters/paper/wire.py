@@ -19,7 +19,6 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}$")
 _TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,12}))?(Z|z|[+-]\d{2}:?\d{2})?$"
 )
-_ULID: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 JSON: Final = "application/json"
 
 
@@ -103,12 +102,6 @@ def is_uuid(text: str) -> bool:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:
         return False
-
-
-def ulid(at: int, ordinal: int) -> str:
-    """A ULID that sorts by time and then by ``ordinal``."""
-    value = (at // 1_000_000 << 80) | ordinal
-    return "".join(_ULID[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
 def loads(body: bytes) -> Any:

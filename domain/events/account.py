@@ -145,14 +145,22 @@ class Break(Record):
 
 
 class Reconciled(DomainEvent):
-    """Our record was compared with the broker's; ``breaks`` is empty when they agree."""
+    """Our record was compared with the broker's; ``breaks`` is empty when they agree.
+
+    Every fill before ``fills_known_until`` (ns UTC) is on our record, as ``fills_source`` says the
+    broker lists them; None where no list was ever whole. ``fills_note`` says what it fell short of.
+    """
 
     TOPIC: ClassVar[str] = "Reconciled"
+    VERSION: ClassVar[int] = 2
 
     trigger: str
     orders_compared: Annotated[int, Field(ge=0)]
     fills_compared: Annotated[int, Field(ge=0)]
     breaks: tuple[Break, ...]
+    fills_known_until: int | None = None
+    fills_source: str = ""
+    fills_note: str = ""
 
 
 class SessionClosed(DomainEvent):

@@ -79,6 +79,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("OrderCancelRequested", 1): _as_it_was,
     ("LimitChanged", 1): _limits_without_losses,
     ("OrderIntended", 1): _as_it_was,
+    ("Reconciled", 1): _as_it_was,
     ("RulesInForce", 1): _rules_of_three_triggers,
     ("RulesInForce", 2): _as_it_was,
     ("RulesInForce", 3): _as_it_was,

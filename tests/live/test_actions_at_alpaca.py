@@ -13,6 +13,7 @@ import pytest
 from fillwright.adapters.entrypoints.cli import main
 from fillwright.domain import events as e
 from fillwright.domain.corporate import ActionKind
+from fillwright.domain.ports import NANOS
 from tests.live.test_run_at_alpaca import SPEED, Fillwright, decision
 from tests.paper.servers import KEY, SECRET, PaperServer, running
 
@@ -68,8 +69,15 @@ def by_alpaca_py(server: PaperServer, **asked: Any) -> dict[str, list[Any]]:
     return found
 
 
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit code and standard output of a command."""
+    capsys.readouterr()
+    code = main(list(arguments))
+    return code, capsys.readouterr().out
+
+
 def test_what_is_announced_is_on_record_and_a_spin_off_waits_for_a_person(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, account = tmp_path / "actions.json", tmp_path / "account.json"
     file.write_text(json.dumps({"corporate_actions": ACTIONS}))
@@ -92,6 +100,12 @@ def test_what_is_announced_is_on_record_and_a_spin_off_waits_for_a_person(
         (row,) = json.loads(ran.stdout)["blotter"]
         assert row["state"] == "rejected"
         assert "not settled" in json.dumps(row["refusals"])
+        store = ["--store", str(fillwright.store)]
+        _, listed = told(capsys, "exceptions", "list", *store, "--kind", "alert", "--json")
+        (waits,) = json.loads(listed)["exceptions"]
+        assert (waits["subject"], waits["owner"]) == ("KO", "role:risk")
+        assert "KO: spin_off with KOB on 2024-06-12" in waits["detail"]
+        assert waits["due_at"] - waits["raised_at"] == 86_400 * NANOS
         said = ["accept", "KO", "--reason", "KOB booked", "--store", str(fillwright.store)]
         assert main([*said, "--person", "ann"]) == 0
         capsys.readouterr()
@@ -99,12 +113,25 @@ def test_what_is_announced_is_on_record_and_a_spin_off_waits_for_a_person(
         assert again.returncode == 0, again.stderr
         blotter = {row["decision_id"]: row for row in json.loads(again.stdout)["blotter"]}
         assert blotter["then"]["state"] == "filled", blotter
+
+        # On demand: what is held is known already, what is named is not.
+        for name, value in fillwright.environment.items():
+            monkeypatch.setenv(name, value)
+        assert told(capsys, "actions", *store) == (0, "2 on the record already\n")
+        code, text = told(capsys, "actions", "--symbols", "msft", *store, "--json")
+        (new,) = json.loads(text)["recorded"]
+        assert (code, new["action"]["action_id"], new["source"]) == (0, OTHER, "alpaca")
+        assert told(capsys, "actions", "--symbols", "PEP", *store) == (0, "nothing is announced\n")
+        for wrong in (["--since", "june"], ["--symbols", "no,'t"], [str(file), "--symbols", "KO"]):
+            assert told(capsys, "actions", *wrong, *store) == (2, "")
+    assert told(capsys, "actions", *store) == (7, ""), "nobody answers any more"
     recorded = [x for x in fillwright.events() if isinstance(x, e.CorporateActionRecorded)]
-    told = {x.action.action_id: (x.action.kind, x.source) for x in recorded}
-    assert told == {
+    kinds = {x.action.action_id: (x.action.kind, x.source) for x in recorded}
+    assert kinds == {
         SPIN_OFF: (ActionKind.SPIN_OFF, "alpaca"),
         DIVIDEND: (ActionKind.CASH_DIVIDEND, "alpaca"),
+        OTHER: (ActionKind.CASH_DIVIDEND, "alpaca"),
     }
-    assert len(recorded) == 2, "what is known is not recorded again"
+    assert len(recorded) == 3, "what is known is not recorded again"
     dividend = next(x.action for x in recorded if x.action.action_id == DIVIDEND)
     assert dividend.cash_per_share == Decimal("0.25")

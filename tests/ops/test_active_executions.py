@@ -6,15 +6,17 @@ import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import fillwright
-from fillwright.adapters.alerting.data_age import DataAges, stale_data
+from fillwright.adapters.alerting.conditions import Conditions, updates_down
+from fillwright.adapters.alerting.data_age import stale_data
 from fillwright.adapters.simulation import Simulation
 from fillwright.adapters.views import Executions, Telling
 from fillwright.domain import monitoring
-from fillwright.domain.ports import NANOS
-from fillwright.projections.alerts import AlertKind, AlertThresholds
+from fillwright.domain.ports import NANOS, BrokerCapabilities
+from fillwright.projections.alerts import Alert, AlertKind, AlertThresholds, Severity
 from tests.simulation.world import Scene, at, decision, run
 
 THRESHOLDS = AlertThresholds(stale_order_seconds=1, stale_data_seconds=86_400)
@@ -83,10 +85,10 @@ def test_data_is_stale_when_the_quote_of_what_is_worked_is_older_than_allowed(
         )
         assert alert.since == quote.at
         assert stale_data(_Held(desk, at(40_000)), 1) == ()  # the exchange is closed
-        ages = DataAges(held, 89, 60)
-        ages.start()
-        ages.stop()
-        assert [one.subject for one in ages()] == ["AAPL"]
+        seen_last = Conditions(lambda: stale_data(held, 89), 60)
+        seen_last.start()
+        seen_last.stop()
+        assert [one.subject for one in seen_last()] == ["AAPL"]
         looked.append(simulation)
 
     in_the_middle(tmp_path / "log.db", look)
@@ -107,3 +109,35 @@ class _Held:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._desk, name)
+
+
+def test_updates_are_down_for_longer_than_allowed_until_they_are_heard_again(
+    tmp_path: Path,
+) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def look(simulation: Simulation) -> None:
+        desk = simulation.engine.desk
+        assert updates_down(desk, 1) == ()  # a simulated broker has no socket
+        for seconds in (None, 30.0, 31.5):
+            deaf: Any = SimpleNamespace(
+                now=desk.now,
+                runtime=desk.runtime,
+                broker=SimpleNamespace(
+                    deaf_seconds=seconds, capabilities=BrokerCapabilities("alpaca")
+                ),
+            )
+            seen.append(tuple(updates_down(deaf, 30)))
+
+    in_the_middle(tmp_path / "log.db", look)
+    never, just_allowed, (alert,) = seen
+    assert never == just_allowed == ()
+    assert isinstance(alert, Alert)
+    assert (alert.kind, alert.subject, alert.observed, alert.threshold, alert.severity) == (
+        AlertKind.UPDATES_DOWN,
+        "alpaca",
+        31,
+        30,
+        Severity.CRITICAL,
+    )
+    assert alert.since == at(640) - 31_500_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
         self._open: list[socket.socket] = []
+        self._is_severed = False
 
     def join(self) -> None:
         """Let connections through from now on; the one that waits already is the first."""
@@ -46,12 +48,26 @@ class Wire:
         for one in self._open:
             one.close()
 
+    def sever(self) -> None:
+        """End what is connected, and whatever connects until it is mended."""
+        self._is_severed = True
+        for one in self._open:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        self._is_severed = False
+
     def _accept(self) -> None:
         while True:
             try:
                 ours, _ = self._listener.accept()
             except OSError:
                 return
+            if self._is_severed:
+                ours.close()
+                continue
             theirs = socket.create_connection(self._to)
             self._open += [ours, theirs]
             for pair in ((ours, theirs), (theirs, ours)):

@@ -22,6 +22,7 @@ from typing import Any, Final
 import structlog
 
 from ....domain.errors import BrokerUnavailable
+from ....domain.fills_told import FillsTold
 from ....domain.ids import is_own_client_order_id
 from ....domain.ports import (
     BrokerCapabilities,
@@ -37,6 +38,7 @@ from ...alpaca_api.access import AlpacaAccess
 from ...alpaca_api.arrivals import ThreadArrivals
 from ...alpaca_api.reading import raw, text_of
 from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Withheld
+from .fills import Fills
 from .others import Others
 from .questions import Questions
 from .updates import Updates
@@ -70,6 +72,7 @@ class AlpacaBroker(Questions):
         self._inbox: list[ExecutionReport] = []
         self._submitting: dict[str, Future[None]] = {}
         self.others = Others(self._listing, lambda: self._clock, self._ask)
+        self._fills = Fills(rest, self._listing, self.others, self._ask)
         self._connections = 0
         self._gap = False
         self.arrived = ThreadArrivals()
@@ -95,8 +98,14 @@ class AlpacaBroker(Questions):
     @property
     def is_deaf(self) -> bool:
         """Whether what orders come to has not been heard of for too long to decide on more."""
+        seconds = self.deaf_seconds
+        return seconds is not None and seconds > DEAF_SECONDS
+
+    @property
+    def deaf_seconds(self) -> float | None:
+        """How long the socket of trade updates is down; None while it listens or was not begun."""
         since = self._deaf_since
-        return since is not None and time.monotonic() - since > DEAF_SECONDS
+        return None if since is None else time.monotonic() - since
 
     def use_clock(self, clock: Clock) -> None:
         """Take times from ``clock`` from now on."""
@@ -109,6 +118,10 @@ class AlpacaBroker(Questions):
         """
         gap, self._gap = self._gap, False
         return gap
+
+    async def fills_told(self, since: int) -> FillsTold:
+        """Fills from ``since`` (ns UTC) on that were not told of yet; see ``TellsFills``."""
+        return await self._fills.told(since)
 
     # -- orders out ------------------------------------------------------------------------------
 
@@ -326,6 +339,7 @@ class AlpacaBroker(Questions):
             pool.shutdown(wait=True)
         self._updates.stop()
         self._rest.close()
+        self._fills.close()
         self._end_questions()
 
     async def aclose(self) -> None:

@@ -127,6 +127,28 @@ class Listing:
         self._read_fills(now, self._last_fill)
         return {id: list(rows.values()) for id, rows in self._fills.items()}
 
+    def fills_between(self, since: int, until: int) -> list[Json]:
+        """FILL activities of a span (ns UTC, without its ends), ours or not.
+
+        Raises:
+            BrokerUnavailable: they cannot be listed.
+        """
+        rows: list[Json] = []
+        asked: dict[str, object] = {
+            "direction": "asc",
+            "page_size": FILLS_PAGE,
+            "after": rfc3339(since),
+            "until": rfc3339(until),
+        }
+        for _ in range(PAGES_MAX):
+            page = self._page("/account/activities/FILL", asked)
+            rows += page
+            token = text_of(page[-1], "id") if page else None
+            if len(page) < FILLS_PAGE or token is None:
+                return rows
+            asked["page_token"] = token
+        raise BrokerUnavailable(f"the list of fills is longer than {PAGES_MAX} pages")
+
     def _short(self, executed: dict[str, Any]) -> bool:
         return any(
             sum((amount(row, "qty", QUANTITY_MAX) or ZERO for row in known), ZERO) < quantity

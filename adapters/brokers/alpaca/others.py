@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -60,13 +60,22 @@ class Others:
             self._is_due = True
             raise
 
-    def _read(self, since: int) -> tuple[OtherExecution, ...]:
-        fills = self._listing.all_fills(self._clock().now())
-        if any(id not in self._names for id in fills):
+    def names_of(self, order_ids: Iterable[str], since: int) -> Mapping[str, str]:
+        """Client ids by the broker's order id; one of an order before the day before is missing.
+
+        Raises:
+            BrokerUnavailable: orders cannot be listed.
+        """
+        if any(id not in self._names for id in order_ids):
             for order in self._listing.listed("all", since - DAY_NS):
                 id, name = text_of(order, "id"), text_of(order, "client_order_id")
                 if id is not None and name is not None:
                     self._names[id] = name
+        return self._names
+
+    def _read(self, since: int) -> tuple[OtherExecution, ...]:
+        fills = self._listing.all_fills(self._clock().now())
+        self.names_of(fills, since)
         found = []
         for order_id, rows in fills.items():
             name = self._names.get(order_id)
