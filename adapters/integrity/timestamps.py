@@ -10,15 +10,12 @@ from __future__ import annotations
 import urllib.request
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ...domain.errors import InvalidInput
 from .anchors import AnchorError
 from .checkpoints import SignedCheckpoint
 from .notes import Note, NoteError, Signature, key_id
-
-if TYPE_CHECKING:
-    pass
 
 NAME: Final = "rfc3161"
 _ALGORITHM: Final = b"\xfffillwright rfc3161"

@@ -17,7 +17,7 @@ import pytest
 from fillwright.adapters.engine.comparing import position_breaks
 from fillwright.domain import events as e
 from fillwright.domain.decision import ExecutionStrategy
-from fillwright.domain.guard import CANCELS_KEPT, STEP_ORDERS_MAX, Violation
+from fillwright.domain.guard import CANCELS_KEPT
 from fillwright.domain.limits import Limits
 from fillwright.domain.market import TradingStatus
 from fillwright.domain.order_terms import Phase, not_offered
@@ -26,6 +26,7 @@ from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.ports import NANOS, Position
 from fillwright.domain.principals import Principal, Role, why_not
 from fillwright.domain.reasons import Reason
+from fillwright.domain.violations import STEP_ORDERS_MAX, Violation
 from tests.domain.planning_cases import (
     INSTRUCTION,
     NOON,

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillwright.domain.decision import ExecutionStrategy
-from fillwright.domain.guard import STEP_ORDERS_MAX, Guarded, Violation, constrain
+from fillwright.domain.guard import Guarded, constrain
 from fillwright.domain.market import MarketState, TradingStatus
 from fillwright.domain.plan import PlanTerms
 from fillwright.domain.ports import NANOS, OrderType, Side, TimeInForce
 from fillwright.domain.reasons import EndReason
 from fillwright.domain.strategies.contract import Cancel, InstructionView, Place, Step
+from fillwright.domain.violations import STEP_ORDERS_MAX, Violation
 from tests.domain.strategies.cases import market_of, order_of, plan_of, seconds, told, view_of
 
 CLOSE = 1000

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillwright.domain.decision import ExecutionStrategy
-from fillwright.domain.guard import Violation
 from fillwright.domain.market import MarketState, TradingState
 from fillwright.domain.ports import OrderType, SellMark, Side, TimeInForce
 from fillwright.domain.short_sales import (
@@ -19,6 +18,7 @@ from fillwright.domain.short_sales import (
     price_test_by_prices,
     triggers_price_test,
 )
+from fillwright.domain.violations import Violation
 from tests.domain.strategies.cases import market_of, plan_of, view_of
 from tests.domain.test_guard import cross_of, guarded, rest_of
 
