@@ -8,7 +8,9 @@ from typing import Final, Protocol, runtime_checkable
 from ...domain import events as e
 from ...domain.errors import BrokerUnavailable
 from ...domain.instruction import Instruction
+from ...domain.market import TradingStatus
 from ...domain.orders import ChildOrder
+from ...domain.plan import PlanTerms
 from ...domain.ports import (
     NANOS,
     CancelOrder,
@@ -83,6 +85,8 @@ class Recovery:
         self._desk = desk
         self._working = working
         self.fills = FillsWatch(desk, working.take)
+        self.may_send_again = True
+        """Whether an order that the broker has not got may go out again."""
         self.enter: Callable[[], Awaitable[object]] | None = None
         """Opens the session of today; asked once what was under way has been taken in."""
 
@@ -268,12 +272,19 @@ class Recovery:
             return
         blocked = desk.account.is_killed(plan.symbol, plan.strategy.value)
         deadline = max(plan.end_at, instruction.placed_at[order.client_order_id]) + RESEND_GRACE_NS
-        wanted = not (blocked or order.pending_cancel or instruction.ending)
+        stops = blocked or order.pending_cancel or instruction.ending
+        wanted = not stops and not self._is_held_back(instruction, plan)
         if wanted and desk.now <= deadline and desk.calendar.session_at(desk.now) is not None:
             request = instruction.requests[order.client_order_id]
             desk.commands.append(SubmitOrder(request, again=True))
         elif desk.broker.capabilities.lists_closed_orders and not self._may_still_trade():
             self._working.take(absent(order, desk.now))
+
+    def _is_held_back(self, instruction: Instruction, plan: PlanTerms) -> bool:
+        """Whether nothing may go out now: in a halt (ruling 16), or while all is wound down."""
+        status = self._desk.market.state(plan.symbol, self._desk.now).status
+        halted = instruction.suspended_since is not None or status is TradingStatus.HALTED
+        return halted or not self.may_send_again
 
     async def _settle_known(self, instruction: Instruction, order: ChildOrder) -> None:
         """Believe the broker when it says that an order it once had can trade no more."""

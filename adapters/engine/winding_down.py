@@ -39,6 +39,7 @@ class WindingDown:
         Raises:
             StoreError: it could not be recorded; what was sent is sent.
         """
+        self._recovery.may_send_again = False
         loop = asyncio.get_running_loop()
         asked_at = loop.time() - ASK_SECONDS
         while True:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fillwright.adapters.brokers.simulated import SimulatedBroker
-from fillwright.adapters.exchange.terms import Faults, Outage
+from fillwright.adapters.engine import Arrival
+from fillwright.adapters.exchange.terms import Faults, Halt, Outage
 from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.domain import events as e
 from fillwright.domain.limits import Limits
@@ -31,6 +35,7 @@ from tests.simulation.world import (
     THOROUGH,
     Scene,
     at,
+    build,
     check_books,
     closes_at,
     decision,
@@ -175,6 +180,64 @@ def test_an_order_the_broker_never_got_goes_again_under_the_same_id(tmp_path: Pa
     assert made.state is InstructionState.FILLED
     assert len(made.orders) == 1
     assert [order.client_order_id for order in ran.exchange.orders()] == list(made.orders)
+
+
+class Watched:
+    """A broker that keeps when which orders were handed over, and answers none before ``until``."""
+
+    def __init__(self, inner: SimulatedBroker, until: int = 0) -> None:
+        self._inner, self._until = inner, until
+        self.sent: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def send(self, commands: Sequence[BrokerCommand]) -> None:
+        now = self._inner.clock.now()
+        orders = [one for one in commands if isinstance(one, SubmitOrder)]
+        self.sent += [now] * len(orders)
+        lost = orders if now < self._until else []
+        await self._inner.send([one for one in commands if one not in lost])
+
+
+def test_an_order_the_broker_never_got_does_not_go_out_in_a_halt(tmp_path: Path) -> None:
+    """It goes again once trading has resumed and the delay is over, like all that is left."""
+    halt = Halt("AAPL", at(START_S + 3), at(START_S + 60))
+    scene = Scene(
+        [decision("market", window="10m")],
+        venue=VenueTerms(halts=(halt,)),
+        broker=lambda inner: Watched(inner, until=at(START_S + 8)),
+    )
+    ran = run(scene, tmp_path / "a.db")
+    sent = ran.engine.desk.broker.sent  # type: ignore[attr-defined]
+    assert len(sent) >= 2
+    assert [when for when in sent if halt.start <= when < halt.end + 30 * NANOS] == []
+    assert only(ran).state is InstructionState.FILLED
+
+
+def test_an_order_the_broker_never_got_does_not_go_out_while_all_is_wound_down(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(
+        [decision("market", window="10m")],
+        broker=lambda inner: Watched(inner, until=at(START_S + 1)),
+    )
+
+    async def stopped() -> tuple[int, int]:
+        with build(scene, tmp_path / "a.db") as simulation:
+            engine = simulation.engine
+            watched: Any = engine.desk.broker
+            arrival = engine.schedule(Arrival(dict(scene.decisions[0])), at(START_S))
+            await arrival
+            while not watched.sent:
+                await asyncio.sleep(0)
+            before = len(watched.sent)
+            simulation.clock.set(at(START_S + 2))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(engine.rest(cancel_orders=True), 2.5)
+            return before, len(watched.sent)
+
+    assert asyncio.run(stopped()) == (1, 1)
 
 
 @pytest.mark.parametrize("is_answered", [True, False], ids=["unknown outcome", "never sent"])
