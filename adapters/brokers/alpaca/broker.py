@@ -205,13 +205,14 @@ class AlpacaBroker(Questions):
         A refused repeat says nothing of the first sending, which may still come to be known.
         """
         try:
-            order = self._listing.order(request.client_order_id)
+            orders = self._listing.orders([request.client_order_id], self._clock.now())
         except BrokerUnavailable as error:
             text = f"{refusal}; {error}"
             return [self._report(request, ReportKind.UNKNOWN_OUTCOME, text, refusal.body)]
-        if order is None:
+        if not orders:
             kind = ReportKind.UNKNOWN_OUTCOME if again else ReportKind.REJECTED
             return [self._report(request, kind, str(refusal), refusal.body)]
+        order = orders[0]
         if not is_same_order(order, request):
             text = f"{refusal}; the broker has another order under this id"
             return [self._report(request, ReportKind.REJECTED, text, order)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -51,24 +51,26 @@ class Listing:
         return found
 
     def orders(self, client_order_ids: Sequence[str], now: int) -> list[Json]:
-        """Those of the orders that the broker has.
+        """Those of the orders that the broker has, by look-up or in its list of the last day.
 
         Raises:
             BrokerUnavailable: it cannot be asked.
         """
         wanted = dict.fromkeys(client_order_ids)
-        found: dict[str, Json] = {}
-        if len(wanted) > ASKED_ONE_BY_ONE_MAX:
-            for row in self.listed("all", now - DAY_NS):
-                name = text_of(row, "client_order_id")
-                if name in wanted:
-                    found[name] = row
+        many = len(wanted) > ASKED_ONE_BY_ONE_MAX
+        found = self._in_list(wanted, now) if many else {}
         for name in wanted:
             if name not in found:
                 order = self.order(name)
                 if order is not None:
                     found[name] = order
+        if not many and len(found) < len(wanted):
+            found = self._in_list(wanted, now) | found  # a look-up without it proves nothing alone
         return [found[name] for name in wanted if name in found]
+
+    def _in_list(self, wanted: Mapping[str, None], now: int) -> dict[str, Json]:
+        rows = {text_of(row, "client_order_id"): row for row in self.listed("all", now - DAY_NS)}
+        return {name: rows[name] for name in wanted if name in rows}
 
     def listed(self, status: str, since: int | None = None) -> list[Json]:
         """Orders of a status, from ``since`` (ns UTC) on; each once, in order of submission.

@@ -61,15 +61,17 @@ class Questions:
         return {position.symbol: position for position in found if position is not None}
 
     async def find_order(self, client_order_id: str) -> BrokerOrder | None:
-        """The order under our id, None when the broker has none.
+        """The order under our id, None when neither a look-up nor the day's list has it (ruling 7).
 
         Raises:
             BrokerUnavailable: the broker cannot say.
         """
-        order = await self._ask(lambda: self._listing.order(client_order_id), "look-up")
-        if order is None:
+        orders = await self._ask(
+            lambda: self._listing.orders([client_order_id], self._clock.now()), "look-up"
+        )
+        if not orders:
             return None
-        found = broker_order(order)
+        found = broker_order(orders[0])
         if found is None:
             raise BrokerUnavailable(f"order {client_order_id} cannot be read")
         return found

@@ -16,6 +16,8 @@ from fillwright.adapters.alpaca_api.rest import AlpacaRest
 from fillwright.adapters.brokers.alpaca import AlpacaBroker
 from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.ports import (
+    NANOS,
+    BrokerOrder,
     OrderRequest,
     OrderType,
     ReportKind,
@@ -32,20 +34,29 @@ ORDER = OrderRequest(
     order_type=OrderType.MARKET,
     time_in_force=TimeInForce.IOC,
 )
+NOW = 1_700_000_000 * NANOS
+LISTED = (
+    b'[{"id": "b0b6dd9d-8b9b-48a9-ba46-b9d54906e415", "client_order_id": "fw-1-0",'
+    b' "symbol": "KO", "side": "buy", "qty": "100", "filled_qty": "0", "status": "new"}]'
+)
 NO_POWER = 403, b'{"code": 40310000, "message": "insufficient buying power"}'
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """Refuses every order as it is told to, and has none under any id."""
+    """Refuses every order as it is told to, finds none by its id, and lists what it is told to."""
 
     answer: tuple[int, bytes] = NO_POWER
+    listed: bytes = b"[]"
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self._say(*self.answer)
 
     def do_GET(self) -> None:
-        self._say(404, b'{"code": 40410000, "message": "order not found"}')
+        if "by_client_order_id" in self.path:
+            self._say(404, b'{"code": 40410000, "message": "order not found"}')
+        else:
+            self._say(200, self.listed)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -65,9 +76,13 @@ def url() -> Iterator[str]:
         server.shutdown()
 
 
-def told(url: str, command: SubmitOrder) -> list[ReportKind]:
+def broker_at(url: str) -> AlpacaBroker:
     access = AlpacaAccess(SecretStr("k"), SecretStr("s"), trading_url=url)
-    broker = AlpacaBroker(access, AlpacaRest(access), VirtualClock(1))
+    return AlpacaBroker(access, AlpacaRest(access), VirtualClock(NOW))
+
+
+def told(url: str, command: SubmitOrder) -> list[ReportKind]:
+    broker = broker_at(url)
     asyncio.run(broker.send([command]))
     broker.close()
     return [report.kind for report in broker.drain()]
@@ -88,3 +103,24 @@ def test_an_answer_that_leaves_open_whether_it_was_acted_on_is_no_rejection(
 ) -> None:
     monkeypatch.setattr(Refusing, "answer", (status, b'{"message": "try later"}'))
     assert told(url, SubmitOrder(ORDER)) == [ReportKind.UNKNOWN_OUTCOME]
+
+
+@pytest.mark.parametrize(("listed", "is_there"), [(b"[]", False), (LISTED, True)])
+def test_an_order_is_absent_only_when_the_days_list_has_it_neither(
+    listed: bytes, *, is_there: bool, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look-up that finds nothing frees nothing alone (ruling 7)."""
+
+    async def look_up() -> tuple[BrokerOrder | None, list[ReportKind]]:
+        broker = broker_at(url)
+        try:
+            found = await broker.find_order(ORDER.client_order_id)
+            reports = await broker.reports_since([ORDER.client_order_id])
+            return found, [report.kind for report in reports]
+        finally:
+            await broker.aclose()
+
+    monkeypatch.setattr(Refusing, "listed", listed)
+    found, reports = asyncio.run(look_up())
+    assert (found is not None) is is_there
+    assert reports == ([ReportKind.ACCEPTED] if is_there else [])
