@@ -73,33 +73,44 @@ CREATE TABLE schema_version (
 )
 
 # For SQL users: documented in docs/postgresql.md. The state is JSON, shown as such.
+# The database's texts have no character 0, and one text of somebody's would hide all events: it is
+# shown as U+FFFD. A backslash that is itself escaped begins no escape.
+_STATE: Final = r"""
+CROSS JOIN LATERAL (
+  SELECT CASE
+    WHEN position('\\u0000'::bytea IN state) = 0 THEN convert_from(state, 'UTF8')
+    ELSE regexp_replace(
+      convert_from(state, 'UTF8'), '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g'
+    )
+  END::jsonb AS fields
+) AS decoded"""
 _VIEWS: Final = (
     f"""
-CREATE VIEW events AS
+CREATE OR REPLACE VIEW events AS
 SELECT position,
        originator_id::uuid AS originator_id,
        originator_version,
        split_part(topic, '.v', 1) AS event,
        split_part(topic, '.v', 2)::integer AS version,
-       to_timestamp(((convert_from(state, 'UTF8')::jsonb ->> 'record_time')::numeric / 1000000000)
+       to_timestamp(((fields ->> 'record_time')::numeric / 1000000000)
          ::double precision) AS recorded_at,
-       (convert_from(state, 'UTF8')::jsonb ->> 'record_time')::bigint AS record_time_ns,
-       convert_from(state, 'UTF8')::jsonb AS fields,
+       (fields ->> 'record_time')::bigint AS record_time_ns,
+       fields,
        encode(hash, 'hex') AS hash
-FROM {EVENTS_TABLE}""",
-    """
-CREATE VIEW records AS
+FROM {EVENTS_TABLE}{_STATE}""",
+    f"""
+CREATE OR REPLACE VIEW records AS
 SELECT position,
        split_part(topic, '.v', 1) AS record,
        split_part(topic, '.v', 2)::integer AS version,
-       convert_from(state, 'UTF8')::jsonb AS fields,
+       fields,
        encode(hash, 'hex') AS hash
-FROM ops_records""",
+FROM ops_records{_STATE}""",
     """
-CREATE VIEW limit_counters AS
+CREATE OR REPLACE VIEW limit_counters AS
 SELECT key, used::numeric / 1000000 AS used FROM counters""",
     """
-CREATE VIEW owners AS
+CREATE OR REPLACE VIEW owners AS
 SELECT account, owner, epoch, expires_at, expires_at > clock_timestamp() AS is_owned FROM leases""",
 )
 TABLES: Final = (EVENTS_TABLE, "head", "counters", "ops_records", "leases")
@@ -161,13 +172,15 @@ def migrate(connection: Connection[Any], address: PostgresAddress, reader: str |
             before = FORMAT
         else:
             _create(connection)
+        for view in _VIEWS:
+            connection.execute(view.encode())
         if reader is not None:
             _grant(connection, schema, reader)
     return before
 
 
 def _create(connection: Connection[Any]) -> None:
-    for statement in (*_TABLES, *_VIEWS):
+    for statement in _TABLES:
         connection.execute(statement.encode())
     connection.execute("INSERT INTO head (position, hash) VALUES (0, %s)", (GENESIS,))
     connection.execute(
