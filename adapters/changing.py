@@ -15,9 +15,11 @@ from ..domain.ids import account_stream_id
 from ..domain.limits import Limits
 from ..domain.ops.base import OpsRecord
 from ..domain.ops.control import ChangeKind, ChangeProposed
+from ..domain.overtaken import limits_latch
 from ..domain.plan import StrategyParameters
 from ..domain.ports import NANOS
 from ..domain.principals import Principal
+from ..domain.reservations import CounterUpdate
 from ..domain.supervision import Change, ChangeTerms, Moment, Supervision
 from ..domain.supervision.effects import RECORDED, principals_content, take_effect
 from ..domain.supervision.inventory import in_use
@@ -213,7 +215,7 @@ class Changes:
                 account = _account(log, what.account)
                 account.set_limits(stamp, limits_after(account.limits or Limits(), what), reason)
                 try:
-                    log.append(account)
+                    log.append(account, counters=[_latch(account)])
                 except Conflict:
                     continue  # the engine was faster
                 return
@@ -231,6 +233,12 @@ def _hash_of(file: Path) -> str:
 def hours_ns(hours: float) -> int:
     """Hours in nanoseconds."""
     return int(hours * 3_600 * NANOS)
+
+
+def _latch(account: TradingAccount) -> CounterUpdate:
+    """Has a running engine look at the limits before it records another intent."""
+    version = account.limits.version if account.limits is not None else 0
+    return CounterUpdate(limits_latch(account.id, version), 1, None)
 
 
 def _account(log: Log, name: str) -> TradingAccount:

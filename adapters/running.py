@@ -174,7 +174,7 @@ def file_decisions(
         if decided is not None:
             _check_time(decided, session, row.line)
         at = default if decided is None else max(decided, session.open)
-        found.append(FileDecision(row.line, at, AdvisedArrival(row.raw, id, group=at)))
+        found.append(FileDecision(row.line, at, AdvisedArrival(row.raw, id, row.by, group=at)))
     return tuple(sorted(found, key=lambda decision: decision.at))
 
 

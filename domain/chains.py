@@ -14,6 +14,7 @@ from typing import Final
 
 from .decision import DECISION_ID_MAX, Decision
 from .money import plain
+from .principals import Submitter
 from .reasons import EndReason
 from .states import InstructionState
 
@@ -25,7 +26,10 @@ _OF_THE_DAY: Final = frozenset({"decided_at", "current_weight", "sessions", "par
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One day of a chain: the decision, its place (1 is the first), and what came of it."""
+    """One day of a chain: the decision, its place (1 is the first), and what came of it.
+
+    ``submitted_by`` is in whose name it was handed in, None where no principals were set up.
+    """
 
     root: str
     number: int
@@ -34,6 +38,7 @@ class Link:
     state: InstructionState
     executed: Decimal
     end_reason: EndReason | None = None
+    submitted_by: Submitter | None = None
 
     @property
     def sessions_left(self) -> int:

@@ -209,10 +209,10 @@ class Instruction(InstructionRecord, Aggregate):
                 completing_price=completing_price,
             )
 
-    def ask_end(self, stamp: e.Stamp, reason: EndReason) -> None:
-        """Ask for the end; it comes once every order is proven dead."""
+    def ask_end(self, stamp: e.Stamp, reason: EndReason, check: Check | None = None) -> None:
+        """Ask for the end; it comes once every order is proven dead. ``check`` is what failed."""
         if not self.is_done and self.ending is None:
-            self._record(e.InstructionEndRequested, stamp, reason=reason)
+            self._record(e.InstructionEndRequested, stamp, reason=reason, check=check)
 
     def intend(self, stamp: e.Stamp, place: Place, provenance: e.Provenance) -> OrderRequest:
         """Record a child order before it is sent; returns what to send once durable."""

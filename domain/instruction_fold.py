@@ -36,6 +36,7 @@ def _received(i: InstructionRecord, event: e.DecisionReceived) -> None:
 def _planned(i: InstructionRecord, event: e.InstructionPlanned) -> None:
     i.plan = event.plan
     i.reservation = event.reservation
+    i.limit_version = event.limit_version
     i.volume_at_start = event.volume
     i.release_at = event.release_at
     i.volatility_bps_at_plan = event.estimate.volatility_bps if event.estimate else None

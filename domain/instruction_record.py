@@ -51,6 +51,7 @@ class InstructionRecord:
         self.reservation: Reservation | None = None
         self.release_at: int | None = None
         self.released = False
+        self.limit_version = 0
         self.volume_at_start: Decimal | None = None
         self.orders: dict[str, ChildOrder] = {}
         self.requests: dict[str, OrderRequest] = {}

@@ -84,6 +84,7 @@ class EndReason(StrEnum):
     CORPORATE_ACTION = "corporate_action"
     BUSTED = "busted"
     AUCTION_UNFILLED = "auction_unfilled"
+    LIMITS = "limits"
 
 
 class OnBound(StrEnum):

@@ -212,7 +212,8 @@ def _resumed(event: e.InstructionResumed) -> Told:
 
 
 def _end_requested(event: e.InstructionEndRequested) -> Told:
-    return Told("is to end; its orders are cancelled first", str(event.reason))
+    failed = () if event.check is None else _checks((event.check,))
+    return Told("is to end; its orders are cancelled first", str(event.reason), failed)
 
 
 def _escalated(event: e.InstructionEscalated) -> Told:

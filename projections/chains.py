@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
 
+from ..domain import events as e
 from ..domain.chains import Link, following
 from ..domain.money import ZERO
+from ..domain.principals import Submitter
 from ..domain.states import INSTRUCTION_TERMINAL
 from .instruction_book import InstructionBook
+from .runner import RecordedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,29 @@ class Chain:
         return last.state not in INSTRUCTION_TERMINAL or following(last) is not None
 
 
+class DueLink(NamedTuple):
+    """The decision, as it is handed in, that takes the chain of ``root`` on, and in whose name."""
+
+    root: str
+    raw: dict[str, object]
+    by: Submitter | None
+
+
 class ChainBook(InstructionBook):
     """Every chain of a log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._submitters: dict[UUID, Submitter] = {}
+
+    def apply(self, recorded: RecordedEvent) -> None:
+        """Take in the event, and in whose name a chain was begun."""
+        super().apply(recorded)
+        event = recorded.event
+        if not isinstance(event, e.DecisionReceived) or event.submitted_by is None:
+            return
+        if event.decision is not None and event.decision.sessions is not None:
+            self._submitters[event.originator_id] = event.submitted_by
 
     def state(self) -> object:
         """Every chain."""
@@ -63,17 +89,21 @@ class ChainBook(InstructionBook):
                     told.state,
                     told.executed,
                     told.end_reason,
+                    self._submitters.get(told.id),
                 )
             )
         return {root: Chain(tuple(found)) for root, found in links.items()}
 
-    def due(self, session_date: str, account: str | None = None) -> tuple[dict[str, object], ...]:
-        """The decisions that take chains on in a session after their last link's."""
+    def due(self, session_date: str, account: str | None = None) -> tuple[DueLink, ...]:
+        """The decisions that take chains on in a session after their last link's.
+
+        Each is in the name of whoever submitted the parent, whoever runs the session.
+        """
         found = []
         for chain in self.chains(account).values():
             last = chain.links[-1]
             if last.session_date < session_date and last.state in INSTRUCTION_TERMINAL:
                 raw = following(last)
                 if raw is not None:
-                    found.append(raw)
+                    found.append(DueLink(chain.root, raw, chain.links[0].submitted_by))
         return tuple(found)

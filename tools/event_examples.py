@@ -337,7 +337,19 @@ def instruction_examples() -> list[e.DomainEvent]:
         e.InstructionResumed(
             **head(), stopped_ns=300 * SECOND, mid=D("100.30"), remaining=D(500), cost=D("150.00")
         ),
-        e.InstructionEndRequested(**head(), reason=EndReason.KILL_SWITCH),
+        e.InstructionEndRequested(
+            **head(),
+            reason=EndReason.LIMITS,
+            check=Check(
+                name="order_value",
+                passed=False,
+                value=D("84000.00"),
+                bound=D("50000"),
+                unit="USD",
+                limit_version=4,
+                note="admitted under version 3",
+            ),
+        ),
         e.InstructionEscalated(**head(), bound_price=D("100.10"), completing_price=D("100.14")),
         INTENDED,
         e.OrderCancelRequested(

@@ -10,7 +10,9 @@ from ...domain.errors import StoreError
 from ...domain.instruments import not_of_asset
 from ...domain.killing import latch_key, scopes_covering
 from ...domain.order_terms import Phase, not_offered
+from ...domain.overtaken import limits_latch
 from ...domain.ports import BrokerCommand, ExecutionReport, ReportKind, SubmitOrder
+from ...domain.reasons import EndReason
 from ...domain.reservations import CounterUpdate
 from ..storage.latch import LatchFile, Wire, blocking_scope
 
@@ -42,6 +44,8 @@ class SendGate:
         """
         account = self._desk.account
         keys: set[str] = set()
+        if any(isinstance(command, SubmitOrder) for command in commands):
+            keys.add(limits_latch(account.id, self._desk.limits.version + 1))
         for symbol, strategy in self._covered(commands):
             if account.is_killed(symbol, strategy) is None:
                 keys.update(latch_key(account.id, s) for s in scopes_covering(symbol, strategy))
@@ -96,6 +100,8 @@ class SendGate:
         found = self._terms(client_order_id)
         if found is None:
             return None
+        if self._is_overtaken(client_order_id):
+            return "the limits in force do not allow what is left of its instruction"
         refusal = self._desk.not_permitted(found[1])
         if refusal is not None:
             return refusal.message
@@ -105,6 +111,10 @@ class SendGate:
         elif scope is None:
             scope = self.file.blocks(self._desk.name, *found)
         return None if scope is None else f"the kill switch is engaged for {scope}"
+
+    def _is_overtaken(self, client_order_id: str) -> bool:
+        instruction = self._desk.owner_of(client_order_id)
+        return instruction is not None and instruction.ending is EndReason.LIMITS
 
     def _covered(self, commands: Sequence[BrokerCommand]) -> set[tuple[str, str]]:
         submits = (c.request.client_order_id for c in commands if isinstance(c, SubmitOrder))

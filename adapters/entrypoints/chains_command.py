@@ -44,6 +44,7 @@ def _told(chain: Chain) -> dict[str, object]:
             "reason": None if link.end_reason is None else link.end_reason.value,
             "executed": plain(link.executed),
             "sessions_left": link.sessions_left,
+            "submitted_by": None if link.submitted_by is None else link.submitted_by.principal,
         }
         for link in chain.links
     ]

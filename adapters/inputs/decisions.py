@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ...domain.errors import InvalidInput
+from ...domain.principals import Submitter
 
 REQUIRED: Final = ("symbol", "action")
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -19,10 +20,14 @@ ROWS_MAX: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One decision as the file has it: its fields, or its bytes where they cannot be read."""
+    """One decision as the file has it: its fields, or its bytes where they cannot be read.
+
+    ``by`` is in whose name it is handed in, None for whoever hands in the file.
+    """
 
     line: int
     raw: Mapping[str, object] | bytes
+    by: Submitter | None = None
 
 
 def read_decisions(path: Path) -> list[Row]:

@@ -184,11 +184,16 @@ class InstructionResumed(DomainEvent):
 
 
 class InstructionEndRequested(DomainEvent):
-    """It is to end for a reason outside its strategy; its orders are cancelled first."""
+    """It is to end for a reason outside its strategy; its orders are cancelled first.
+
+    ``check`` is the one that it fails under limits that were tightened since it was admitted.
+    """
 
     TOPIC: ClassVar[str] = "InstructionEndRequested"
+    VERSION: ClassVar[int] = 2
 
     reason: EndReason
+    check: Check | None = None
 
 
 class InstructionEscalated(DomainEvent):
@@ -314,7 +319,7 @@ class InstructionCancelled(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "InstructionCancelled"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     reason: EndReason
     executed: Shares

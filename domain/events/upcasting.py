@@ -66,6 +66,8 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("DecisionReceived", 2): _as_it_was,
     ("DecisionReceived", 3): _as_it_was,
     ("InstructionCancelled", 1): _cancelled_without_end_mid,
+    ("InstructionCancelled", 2): _as_it_was,
+    ("InstructionEndRequested", 1): _as_it_was,
     ("InstructionPlanned", 1): _planned_without_estimate,
     ("InstructionPlanned", 2): _as_it_was,
     ("InstructionPlanned", 3): _as_it_was,

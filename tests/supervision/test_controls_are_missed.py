@@ -184,6 +184,10 @@ MUTANTS: Final = (
         "principals are changed from what was seen",
         lambda set: set(effects, "_check_base", nothing),
     ),
+    Mutant(
+        "limits that are tightened act on what is working",
+        lambda set: set(machine, "beyond", nothing),
+    ),
     Mutant("two admins stay", lambda set: set(effects, "check_principals", nothing)),
     Mutant("first principals are set once", first_principals_twice),
     Mutant(

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import hypothesis.strategies as st
 import pytest
@@ -31,6 +32,9 @@ from fillwright.domain.ops.control import (
     PrincipalsInForce,
 )
 from fillwright.domain.ops.exceptions import ExceptionClosed, ExceptionKind
+from fillwright.domain.overtaken import Admitted, beyond
+from fillwright.domain.planning.facts import Planned, ShortFacts
+from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.principals import (
     AccessDenied,
     Principal,
@@ -45,15 +49,29 @@ from fillwright.domain.supervision.effects import principals_content, take_effec
 from fillwright.domain.supervision.exceptions import ExceptionBook, Raised, Urgency
 from fillwright.domain.supervision.limit_changes import limit_change, limits_after
 from fillwright.domain.tightening import loosened
+from tests.domain.planning_cases import INSTRUCTION, a_decision, some_facts
 
 pytestmark = pytest.mark.timeout(3_600 if os.environ.get("FILLWRIGHT_THOROUGH") else 300)
 HOUR = 3_600 * 10**9
+D = Decimal
 PERSONS = {"kim": "kim", "kim-2": "KIM", "ada": "ada", "rob": "rob", "bot": "ada", "svc": "rob"}
 KINDS = {"bot": PrincipalKind.AGENT, "svc": PrincipalKind.SERVICE}
 NAMES = tuple(PERSONS)
 BROKEN = "0" * 64
 SCOPES = ("account", "symbol:KO", BROKEN)
 RELEASES = (ChangeKind.RELEASE_KILL, ChangeKind.LIVE, ChangeKind.CLOSE_BREAK)
+
+
+LONG, SHORT = (
+    plan_decision(
+        a_decision(action, None, order_size=D(100)),
+        some_facts(limits=Limits(allow_short=True), short=ShortFacts(True, price_test=False)),
+        INSTRUCTION,
+    )
+    for action in ("BUY", "SELL")
+)
+assert isinstance(LONG, Planned)
+assert isinstance(SHORT, Planned)
 
 
 def who(name: str, roles: Sequence[Role]) -> Principal:
@@ -98,6 +116,7 @@ class NoWayRound(RuleBasedStateMachine):
         self.limits = Limits()
         self.known: dict[str, Asked] = {}
         self.released: list[tuple[str, str, int]] = []
+        self.working: list[Admitted] = []
         self.book = ExceptionBook(
             Raised(f"{n}" * 64, kind, Urgency.WARNING, "main", "KO", "odd", 1, by)
             for n, (kind, by) in enumerate(
@@ -337,6 +356,34 @@ class NoWayRound(RuleBasedStateMachine):
             assert me.identity not in (set(), {"kim"}, {"rob", "ada"})[which]
             if which == 0:
                 assert usable is not None
+
+    @rule(symbol=st.sampled_from(["KO", "IBM"]), is_short=st.booleans(), lowers=st.booleans())
+    def begin_to_trade(self, symbol: str, is_short: bool, lowers: bool) -> None:
+        """An instruction is admitted by the limits in force, and goes on while they change."""
+        if symbol not in self.limits.restricted and (self.limits.allow_short or not is_short):
+            plan = SHORT if is_short else LONG
+            reduces = lowers and not is_short
+            checks = {check.name: check for check in plan.checks}
+            made = Admitted((symbol,), plan.terms, checks, D(100), reduces, D(0), D(1))
+            self.working.append(made)
+
+    @rule()
+    def what_is_working_trades(self) -> None:
+        """Each sends its next order if the limits in force allow it, else it has ended."""
+        self.working = [one for one in self.working if beyond(one, self.limits) is None]
+        for one in self.working:
+            assert one.names[0] not in self.limits.restricted
+            assert one.plan is not SHORT.terms or self.limits.allow_short
+
+    @rule(by=names, user=names, lowers=st.booleans(), taken_back=st.booleans())
+    def a_name_is_restricted_while_it_trades(
+        self, by: str, user: str, lowers: bool, taken_back: bool
+    ) -> None:
+        """Or shorting is taken back; one person is enough, and what is working notices."""
+        self.begin_to_trade("KO", taken_back, lowers)
+        asked = ("allow_short", 0, False) if taken_back else ("trades_max_per_day", 1, True)
+        self.use(user, self.propose_limits(by, *asked, 2))
+        self.what_is_working_trades()
 
     @rule(change=consumes(changes), by=names)
     def forge_a_principal(self, change: str, by: str) -> None:
