@@ -10,15 +10,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from .schema import HORIZONS_NS, PWP_RATES, Column, Kind
-
-T, D, NS, I, F, B = (  # noqa: E741
-    Kind.TEXT,
-    Kind.DECIMAL,
-    Kind.TIME,
-    Kind.INTEGER,
-    Kind.FLOAT,
-    Kind.YES_NO,
+from .schema import (
+    FILLS,
+    HORIZONS_NS,
+    INSTRUCTIONS,
+    NS,
+    ORDERS,
+    PHASES,
+    PWP_RATES,
+    SESSIONS,
+    B,
+    Column,
+    D,
+    F,
+    I,
+    T,
+    carried,
 )
 
 _TRADING: Final = (
@@ -55,34 +62,28 @@ def _horizons() -> tuple[Column, ...]:
     return (*found, Column("markout_close_bps", F, "s (official close - p) / p"))
 
 
-FILL_RESULTS: Final = (
-    Column("fill_id", T, "the execution"),
-    Column("order_id", T, "its order"),
-    Column("instruction_id", T, "its parent"),
-    Column("symbol", T, "instrument"),
-    Column("side", Kind.SIDE, "side"),
-    Column("currency", T, "currency"),
-    Column("account", T, "account"),
-    Column("strategy", T, "strategy of the phase its order was placed in"),
+_PHASE: Final = (
+    Column("strategy", T, "strategy of the phase that its order was placed in"),
     Column("phase", I, "that phase"),
-    Column("session_date", T, "session"),
-    Column("at", NS, "when it executed"),
-    Column("received_at", NS, "when the venue had its order"),
-    Column("quantity", D, "shares"),
-    Column("price", D, "price"),
+)
+
+FILL_RESULTS: Final = (
+    *carried(FILLS, "fill_id", "order_id", "instruction_id"),
+    *carried(INSTRUCTIONS, "symbol", "side", "currency", "account"),
+    *_PHASE,
+    *carried(INSTRUCTIONS, "session_date"),
+    *carried(FILLS, "at"),
+    *carried(ORDERS, "received_at"),
+    *carried(FILLS, "quantity", "price"),
     Column("notional", D, "shares times price"),
     Column("fees", D, "charges on it"),
-    Column("liquidity", T, "added or removed"),
-    Column("venue", T, "where"),
-    Column("order_type", T, "type of its order"),
-    Column("auction", T, "open or close where an auction executed it: no figure of spreads"),
-    Column("bid_at_receipt", D, "bid when the venue had the order"),
-    Column("ask_at_receipt", D, "ask then"),
+    *carried(FILLS, "liquidity", "venue"),
+    *carried(ORDERS, "order_type"),
+    *carried(FILLS, "auction", "bid_at_receipt", "ask_at_receipt"),
     Column("quote_age_at_receipt_ns", I, "age of that quote"),
-    Column("bid", D, "bid at execution"),
-    Column("ask", D, "ask at execution"),
+    *carried(FILLS, "bid", "ask"),
     Column("quote_age_ns", I, "age of that quote"),
-    Column("mid", D, "mid at execution"),
+    *carried(FILLS, "mid"),
     Column("place", T, "inside, at or outside the quote at execution"),
     Column("touched", T, "near, mid, far, or other: what of the quote at execution it met"),
     Column("time_to_fill_ms", F, "execution - receipt of its order"),
@@ -91,8 +92,8 @@ FILL_RESULTS: Final = (
     *_SPREADS,
     *_horizons(),
     Column("fee_per_100_shares", F, "cents of fee per 100 shares; 606(b)(3)"),
-    Column("feed", T, "feed the quotes are of"),
-    Column("positions", Kind.POSITIONS, "the events in the log"),
+    *carried(SESSIONS, "feed"),
+    *carried(FILLS, "positions"),
 )
 
 _EXECUTED: Final = (
@@ -110,25 +111,12 @@ _EXECUTED: Final = (
 )
 
 ORDER_RESULTS: Final = (
-    Column("order_id", T, "the child order"),
-    Column("instruction_id", T, "its parent"),
-    Column("symbol", T, "instrument"),
-    Column("side", Kind.SIDE, "side"),
-    Column("currency", T, "currency"),
-    Column("account", T, "account"),
-    Column("strategy", T, "strategy of the phase it was placed in"),
-    Column("phase", I, "that phase"),
-    Column("session_date", T, "session"),
-    Column("quantity", D, "shares"),
-    Column("order_type", T, "market or limit"),
-    Column("time_in_force", T, "day, ioc, opg or cls"),
-    Column("limit_price", D, "its limit"),
-    Column("stop_price", D, "its stop"),
-    Column("venue", T, "MIC"),
-    Column("rule", T, "what placed it"),
-    Column("placed_at", NS, "when it was decided"),
-    Column("received_at", NS, "when the venue had it"),
-    Column("ended_at", NS, "when it ended"),
+    *carried(ORDERS, "order_id", "instruction_id"),
+    *carried(INSTRUCTIONS, "symbol", "side", "currency", "account"),
+    *_PHASE,
+    *carried(INSTRUCTIONS, "session_date"),
+    *carried(ORDERS, "quantity", "order_type", "time_in_force", "limit_price", "stop_price"),
+    *carried(ORDERS, "venue", "rule", "placed_at", "received_at", "ended_at"),
     Column("open_ms", F, "ended_at - received_at"),
     *_EXECUTED,
     Column("delay_cost", D, "s·x (P_r - P_d), the filled part's (CFA) delay"),
@@ -195,9 +183,7 @@ _BENCHMARKS: Final = (
         Column(f"pwp_{rate}", F, f"market VWAP from arrival until X / {rate} % had traded")
         for rate in PWP_RATES
     ),
-    Column("open", D, "official open"),
-    Column("close", D, "official close"),
-    Column("prev_close", D, "official close of the session before"),
+    *carried(SESSIONS, "open", "close", "prev_close"),
 )
 
 BENCHMARKS: Final = (
@@ -210,27 +196,13 @@ BENCHMARKS: Final = (
 """What the average price is held against: ``slippage_<name>_bps`` = s (average - B) / B."""
 
 INSTRUCTION_RESULTS: Final = (
-    Column("instruction_id", T, "the parent order"),
-    Column("symbol", T, "instrument"),
-    Column("side", Kind.SIDE, "side"),
-    Column("currency", T, "currency"),
-    Column("account", T, "account"),
-    Column("strategy", T, "strategy it was first planned with"),
-    Column("session_date", T, "session"),
-    Column("state", T, "how it stands"),
-    Column("quantity", D, "X: shares ordered"),
+    *carried(INSTRUCTIONS, "instruction_id", "symbol", "side", "currency", "account"),
+    *carried(INSTRUCTIONS, "strategy", "session_date", "state", "quantity"),
     *_EXECUTED,
     Column("orders", I, "how many child orders"),
-    Column("decision_at", NS, "when it was decided"),
-    Column("arrival_at", NS, "when the desk had it"),
-    Column("release_at", NS, "when work began"),
-    Column("end_at", NS, "when it ended"),
-    Column("planned_end_at", NS, "end of the planned window"),
-    Column("decision_price", D, "P_d"),
-    Column("arrival_price", D, "P_0"),
-    Column("release_price", D, "P_r"),
-    Column("end_price", D, "P_n"),
-    Column("limit_price", D, "worst price allowed"),
+    *carried(INSTRUCTIONS, "decision_at", "arrival_at", "release_at", "end_at", "planned_end_at"),
+    *carried(INSTRUCTIONS, "decision_price", "arrival_price", "release_price", "end_price"),
+    *carried(INSTRUCTIONS, "limit_price"),
     *_SHORTFALL,
     *(Column(f"{name}_bps", F, "of the paper value") for name in BPS_PARTS),
     *_BENCHMARKS,
@@ -240,13 +212,13 @@ INSTRUCTION_RESULTS: Final = (
     Column(
         "vwap_influenced", B, "own part of the planned window above 20 %: the VWAP is largely ours"
     ),
-    Column("adv", D, "average daily volume"),
+    *carried(INSTRUCTIONS, "adv"),
     Column("of_adv", F, "X / ADV"),
     Column("index_cost_bps", F, "s (index VWAP - index at arrival) / index at arrival"),
     Column("market_adjusted_bps", F, "arrival cost - beta · index cost"),
-    Column("expected_cost_bps", F, "pre-trade estimate"),
+    Column("expected_cost_bps", F, "pre-trade estimate of the arrival cost"),
     Column("added_value_bps", F, "estimate - arrival cost: positive is good"),
-    Column("expected_fees", D, "pre-trade estimate of the fees of the whole order"),
+    *carried(INSTRUCTIONS, "expected_fees"),
     Column("fees_above_expected", D, "F - expected fees x / X: what the executed part cost more"),
     *_SPREADS,
     *_horizons(),
@@ -256,18 +228,13 @@ INSTRUCTION_RESULTS: Final = (
     ),
     Column("fills_without_quote", I, "fills without a two-sided quote at execution"),
     Column("feed", T, "feed quotes and prints are of; VWAP, NBBO and ADV only if consolidated"),
-    Column("first_position", I, "its first event in the log"),
-    Column("last_position", I, "its last event in the log"),
+    *carried(INSTRUCTIONS, "first_position", "last_position"),
 )
 
 PHASE_RESULTS: Final = (
-    Column("instruction_id", T, "the parent"),
-    Column("phase", I, "0 for the first"),
-    Column("strategy", T, "strategy of the phase"),
-    Column("rule", T, "why it was switched to"),
-    Column("since", NS, "from when"),
+    *carried(PHASES, "instruction_id", "phase", "strategy", "rule", "since"),
     Column("until", NS, "to when"),
-    Column("currency", T, "currency"),
+    *carried(INSTRUCTIONS, "currency"),
     Column("executed", D, "shares of orders placed in it"),
     Column("notional", D, "shares times price"),
     Column("average_price", D, "notional / executed"),

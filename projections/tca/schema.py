@@ -7,7 +7,7 @@ quotes; a null inside a column that is there stays null.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -53,6 +53,12 @@ class Column(NamedTuple):
     kind: Kind
     about: str
     required: bool = False
+
+
+def carried(table: Sequence[Column], *names: str) -> tuple[Column, ...]:
+    """Columns of what goes in that come out as they are; none of them has to be there."""
+    known = {column.name: column for column in table}
+    return tuple(known[name]._replace(required=False) for name in names)
 
 
 T, D, NS, I, F, B = (  # noqa: E741

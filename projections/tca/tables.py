@@ -164,6 +164,19 @@ def scan_table(path: str | Path) -> pl.DataFrame | pl.LazyFrame:
     return lazy
 
 
+class MissingColumn(InvalidInput):
+    """A table lacks a column that it needs; says what that holds and what the table has."""
+
+    def __init__(self, table: str, column: Column, found: Sequence[str]) -> None:
+        has = ", ".join(found)[:200] or "no column at all"
+        wanted = f"{column.kind.value}: {column.about}"
+        super().__init__(f"{table}.{column.name}", has, wanted)
+        self.args = (
+            f"{table}.{column.name}: the table has no such column and needs it ({wanted}); "
+            f"it has {has}. Add it, or rename the column that holds it",
+        )
+
+
 def typed_table(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The table with exactly its columns and types, absent ones null.
 
@@ -175,8 +188,7 @@ def typed_table(name: str, frame: pl.DataFrame) -> pl.DataFrame:
         if column.name in frame.columns:
             made.append(_typed(name, frame, column))
         elif column.required:
-            found = ", ".join(frame.columns)[:200]
-            raise InvalidInput(f"{name}.{column.name}", found or "no column", "this column")
+            raise MissingColumn(name, column, frame.columns)
         else:
             made.append(
                 pl.Series(column.name, [None], TYPES[column.kind]).new_from_index(0, frame.height)

@@ -12,7 +12,7 @@ import pytest
 from fillwright.domain.errors import InvalidInput
 from fillwright.projections.tca.analysis import Analysis, analyse
 from fillwright.projections.tca.problems import PROBLEM_NAMES
-from fillwright.projections.tca.tables import Tables, from_rows, read_table
+from fillwright.projections.tca.tables import Tables, from_rows, read_table, typed_table
 
 SECOND = 1_000_000_000
 DAY = 1_381_239_000 * SECOND
@@ -266,3 +266,13 @@ def test_fees_are_held_against_those_expected_of_what_executed() -> None:
     above = dict(found.instructions.select("instruction_id", "fees_above_expected").rows())
     assert above == {"i": D("0.15"), "j": None, "k": None}, "half of it executed"
     assert problems["unknown_fee"] == ["k"]
+
+
+def test_a_column_that_is_missing_is_named_with_what_it_holds_and_what_is_there() -> None:
+    fills = pl.DataFrame({"fill_id": ["f"], "when": [1], "quantity": [1], "price": [1]})
+    with pytest.raises(InvalidInput) as refused:
+        typed_table("fills", fills)
+    assert str(refused.value) == (
+        "fills.at: the table has no such column and needs it (ns UTC: when it executed); "
+        "it has fill_id, when, quantity, price. Add it, or rename the column that holds it"
+    )
