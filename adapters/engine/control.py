@@ -15,6 +15,7 @@ from ..storage.latch import Latched
 from ..storage.records import Conflict
 from ..storage.records import Recorded as Stored
 from .desk import Desk
+from .overtaken import Overtaken
 from .recovery import Recovery
 from .working import Working
 
@@ -30,6 +31,7 @@ class Control:
     ) -> None:
         self._desk, self._working, self._recovery = desk, working, recovery
         self._interrupt = interrupt
+        self._overtaken = Overtaken(desk)
         self._looked = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -100,11 +102,16 @@ class Control:
     # -- put on the record elsewhere -----------------------------------------------------------
 
     def attend(self, *, at_once: bool = False) -> bool:
-        """Take in blocks and releases of other processes; whether there were any.
+        """Take in blocks, releases and limits of other processes; whether there were any blocks.
 
         Raises:
             Conflict: they came between what is being recorded here; the caller reloads.
         """
+        has_changed = self._take_in(at_once=at_once)
+        self._overtaken.attend()
+        return has_changed
+
+    def _take_in(self, *, at_once: bool) -> bool:
         gate = self._desk.gate
         if gate is None or not gate.is_shared:
             return False

@@ -24,7 +24,6 @@ from .drop_copy import DropCopy, IdleTimer
 from .incoming import Arrival
 from .interruption import end_overdue, is_killed, is_stuck, patience_until, reload
 from .messages import MessageBudget
-from .overtaken import Overtaken
 from .recovery import Recovery
 from .session_books import Capture, close_session, open_session, record_capture
 from .starting import Starting
@@ -59,7 +58,6 @@ class Engine:
         self._drop_copy = DropCopy(desk, self._recovery)
         self.idle = IdleTimer(desk, self._drop_copy, self._ensure_pump)
         self._control = Control(desk, self._working, self._recovery, interrupt)
-        self._overtaken = Overtaken(desk)
         self._callers = Callers()
         self.starting = Starting(desk)
         self.withdraw = self._callers.withdraw
@@ -221,7 +219,6 @@ class Engine:
 
     def _was_interrupted(self) -> None:
         self._interrupted, self._recovered = True, False
-        self._overtaken.forget()
 
     def _ensure_pump(self) -> None:
         if self._stopping:
@@ -252,7 +249,6 @@ class Engine:
         """One batch; another process' record that came first has everything looked at anew."""
         try:
             self._control.attend()
-            self._overtaken.attend()
             return await self._batch()
         except (CounterExceeded, Conflict):
             await self._look_anew()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...domain import events as e
+from ...domain.account import TradingAccount
 from ...domain.instruction import Instruction
 from ...domain.limits import turnover_cap_usd
 from ...domain.money import ZERO
@@ -22,11 +23,7 @@ class Overtaken:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._version = 0
-
-    def forget(self) -> None:
-        """Look anew: what was decided since may not be on the record."""
-        self._version = 0
+        self._looked: tuple[TradingAccount, int] | None = None
 
     def attend(self) -> None:
         """Ask for the end of what the limits in force do not allow any more.
@@ -36,9 +33,9 @@ class Overtaken:
         """
         desk = self._desk
         limits = desk.account.limits
-        if limits is None or limits.version == self._version:
+        if limits is None or self._has_looked(desk.account, limits.version):
             return
-        self._version = limits.version
+        self._looked = desk.account, limits.version
         for instruction in list(desk.active.values()):
             plan = instruction.plan
             waits = instruction.release_at is not None and not instruction.released
@@ -51,6 +48,14 @@ class Overtaken:
                 instruction.ask_end(stamp, EndReason.LIMITS, found)
                 desk.touch(instruction)
                 desk.wake(instruction, desk.now)
+
+    def _has_looked(self, account: TradingAccount, version: int) -> bool:
+        """Not after the log was read anew, which makes another account: what was decided before
+        may not be on the record.
+        """
+        return (
+            self._looked is not None and self._looked[0] is account and self._looked[1] == version
+        )
 
     def _admitted(self, instruction: Instruction, plan: PlanTerms) -> Admitted:
         desk, date = self._desk, instruction.session_date
