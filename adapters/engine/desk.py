@@ -56,10 +56,10 @@ class Desk:
     commands are sent only once the events they follow from are durable. ``heard_at`` and
     ``asked_at`` say by child order when the broker last spoke of it and when it was last asked,
     ``doubted`` are orders that it would not cancel, to be asked about at once, ``withheld`` what
-    the ``gate`` kept from the wire. The log is known up to position ``seen``; ``own`` are ranges
-    behind it that were written here; ``in_order``: views follow the log's order, and ``unwritten``
-    events of theirs are not known to be in it.
-    ``starts`` engines had the account before, ``submitter`` hands in what names nobody.
+    the ``gate`` kept from the wire, ``taken`` reports of which the record is not durable. The log
+    is known up to position ``seen``; ``own`` are ranges behind it that were written here;
+    ``in_order``: views follow the log's order, and ``unwritten`` events of theirs are not known to
+    be in it. ``starts`` engines had the account before, ``submitter`` hands in what names nobody.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Desk:
     asked_at: dict[str, int] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
     withheld: list[ExecutionReport] = field(default_factory=list)
+    taken: list[ExecutionReport] = field(default_factory=list)
     seen: int = 0
     own: list[tuple[int, int]] = field(default_factory=list)
     gate: SendGate | None = None
@@ -202,6 +203,11 @@ class Desk:
         """Have an aggregate's new events, if there are any, in the next commit."""
         if aggregate.has_news:
             self.touched[aggregate.id] = aggregate
+
+    def took(self, report: ExecutionReport, aggregate: Instruction | TradingAccount) -> None:
+        """Have what a report told in the next commit; it is kept until that is durable."""
+        self.taken.append(report)
+        self.touch(aggregate)
 
     def wake(self, instruction: Instruction, at: int) -> None:
         """Look at an instruction again at ``at``; replaces what was asked before."""
@@ -340,6 +346,7 @@ class Desk:
         if self.account.kills:
             await self.send_cancels()
         recorded, self.gathered = self.gathered, []
+        taken, self.taken = self.taken, []
         # Orders wait for this write, and what is decided meanwhile for its own; cancels for none.
         own = self.commands
         self.commands = [one for one in own if isinstance(one, CancelOrder)]
@@ -352,7 +359,7 @@ class Desk:
                 self.wrote(await self.log.commit(Recordings(recorded), counters=counters))
             except BaseException:
                 due, since = self._not_sent_meanwhile(own)
-                self.commands = [*due, *since]
+                self.commands, self.taken = [*due, *since], [*taken, *self.taken]
                 raise
             self.seal_surplus()
         commands, self.commands = self._not_sent_meanwhile(own)

@@ -21,8 +21,11 @@ def reload(desk: Desk) -> None:
     """Believe the log, not what was left in memory.
 
     Orders that were intended durably and not handed over yet still are to be; the rest never was.
+    Reports that are not on the record are taken in again: of an order that has ended the broker is
+    asked no more.
     """
     commands, desk.commands = desk.commands, []
+    desk.withheld, desk.taken = [*desk.taken, *desk.withheld], []
     desk.jobs.clear()
     desk.gathered.clear()
     fold(desk)

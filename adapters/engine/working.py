@@ -75,7 +75,7 @@ class Working:
                 Anomalous.UNKNOWN_ORDER,
                 f"{report.kind.value} for {report.client_order_id}, which is not ours",
             )
-            desk.touch(desk.account)
+            desk.took(report, desk.account)
             return None
         stamp = desk.stamp(
             str(instruction.id),
@@ -87,7 +87,7 @@ class Working:
             desk.heard_at[report.client_order_id] = desk.now
         if not instruction.report(stamp, report):
             return None
-        desk.touch(instruction)
+        desk.took(report, instruction)
         self.unseen.note(instruction, report.client_order_id)
         if report.kind is ReportKind.CANCEL_REJECTED:
             self._doubt(instruction, report.client_order_id)
@@ -129,6 +129,7 @@ class Working:
     def step(self, instruction: Instruction) -> None:
         """Ask the strategy what to do now, and prepare to do it."""
         desk, now = self._desk, self._desk.now
+        instruction = desk.instructions[instruction.id]  # anew, where the log was read again
         plan = instruction.plan
         if plan is None:
             return
@@ -140,8 +141,7 @@ class Working:
             return
         plan = self._switched(instruction, plan, market)
         view = instruction.view()
-        strategy = strategy_for(plan.strategy)
-        step = strategy.next_step(plan, view, market, now)
+        step = strategy_for(plan.strategy).next_step(plan, view, market, now)
         guarded = constrain(
             step,
             plan,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fillwright.adapters.account_record import AccountRecord
 from fillwright.adapters.brokers.simulated import SimulatedBroker
 from fillwright.domain import events as e
 from fillwright.domain.ports import NANOS, BrokerOrder, ExecutionReport, Position, ReportKind
@@ -17,12 +19,14 @@ from fillwright.domain.reasons import EndReason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
     Scene,
+    build,
     check_sums,
     decision,
     exchange_fills,
     logged,
     of_kind,
     only,
+    play,
     run,
 )
 
@@ -128,6 +132,48 @@ def restated_run(
 
 def the_one(ran: Any) -> Any:
     return next(i for i in ran.engine.desk.instructions.values() if i.decision_id != "d-other")
+
+
+class Contested(Restating):
+    """The same, where another process writes on the account's record just as the bust is told.
+
+    A report of a stranger's order beside it has this engine write there too.
+    """
+
+    store = ""
+    _is_written = False
+
+    def drain(self) -> list[ExecutionReport]:
+        reports = super().drain()
+        if self._given and not self._is_written:
+            self._is_written = True
+            record = AccountRecord(self.store)
+            stamp = record.stamp("person:ann", "test")
+            record.append(lambda account: account.engage_kill(stamp, "symbol:ZVZZT", "test"))
+            reports.append(replace(reports[-1], client_order_id="stranger", venue_order_id=None))
+        return reports
+
+
+def test_a_bust_of_an_ended_order_outlasts_a_conflict_with_another_writer(tmp_path: Path) -> None:
+    """The broker tells it once: nobody asks about an order that has ended."""
+    made: list[Contested] = []
+
+    def wrap(inner: SimulatedBroker) -> Contested:
+        made.append(Contested(inner, 1, ZERO, None, 300 * NANOS))
+        return made[0]
+
+    path = tmp_path / "a.db"
+    other = decision("twap", symbol="KO", decision_id="d-other", window="10m", slices=3)
+    scene = Scene([decision("market", window="2m"), other], broker=wrap)
+    simulation = build(scene, path)
+    made[0].store = str(path)
+    ran = asyncio.run(play(simulation, scene))
+    assert made[0]._is_written
+    busts = of_kind(logged(ran), e.FillBusted)
+    assert [bust.report.ref_execution_id for bust in busts] == [made[0].restated.ref_execution_id]
+    strangers = [x for x in of_kind(logged(ran), e.AccountAnomaly) if "stranger" in x.detail]
+    assert len(strangers) == 1
+    assert of_kind(logged(ran), e.SessionClosed)[-1].breaks == ()
 
 
 @pytest.mark.parametrize("strategy", ["market", "twap", "vwap", "iceberg", "opportunistic"])
