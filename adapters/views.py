@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,12 +10,14 @@ from .. import __version__
 from ..domain.errors import InvalidInput
 from ..domain.monitoring import ActiveExecutions
 from ..projections.alerts import DEFAULT_THRESHOLDS, Alert, AlertThresholds, current_alerts
+from ..projections.all_views import AllViews
+from ..projections.averages import Judged
 from ..projections.best_execution.reporter import OWN_FLOW, Reporter
-from ..projections.blotter import Blotter, BlotterRow
+from ..projections.blotter import BlotterRow
 from ..projections.canonical import to_json
-from ..projections.daily_limits import DailyLimits
-from ..projections.execution_quality import summarise
-from ..projections.reconciliation import Reconciliation, ToldSession, told_sessions
+from ..projections.execution_quality import ExecutionSummary, summarise
+from ..projections.recent_views import Outcomes, RecentViews, RunningQuality
+from ..projections.reconciliation import ToldSession, told_sessions
 from ..projections.reports import (
     SIMULATED_NOTE,
     PerformanceReport,
@@ -23,9 +25,9 @@ from ..projections.reports import (
     execution_report,
     session_limits,
 )
-from ..projections.runner import follow
 from .alerting.conditions import conditions
 from .engine import Desk
+from .rebuilding import history_upto
 from .storage.log import Log
 
 if TYPE_CHECKING:
@@ -41,29 +43,66 @@ class Views:
     They are brought up to the log's end whenever they are asked for, from the log itself: what
     other processes append to it has its place, so every position they name is the log's own. The
     engine's own limits follow its account only, and run ahead of the log while it commits. A view
-    that cannot follow stops, is told of when it is asked for, and never holds up trading.
+    that cannot follow stops, is told of when it is asked for, and never holds up trading. What
+    ended in past sessions is not held (``projections.recent_views``): who asks for it has the log
+    read once more.
     """
 
     def __init__(self, log: Log) -> None:
         """Follow ``log``."""
         self._log = log
-        self._blotter = Blotter()
-        self._usage = DailyLimits()
-        self._reconciliation = Reconciliation()
+        self._gone = RunningQuality()
+        self._recent = RecentViews(log.history, self._gone)
 
-    def current(self) -> tuple[Blotter, DailyLimits, Reconciliation]:
-        """All three at the same position.
+    def current(self) -> RecentViews:
+        """All at the same position, with what is open and what is of the last session.
 
         Raises:
             ProjectionStopped: one of them cannot follow the log.
             StoreError: the log cannot be read.
         """
-        views = (self._blotter, self._usage, self._reconciliation)
-        follow(views, self._log.events(after=self._blotter.position))
+        recent = self._recent
+        views = (recent.limits, recent.blotter, recent.reconciliation)
+        recent.follow(self._log.events(after=min(view.position for view in views)))
         for view in views:
             if view.stopped is not None:
                 raise view.stopped
-        return views
+        return recent
+
+    def judged(self) -> Judged:
+        """The averages of all instructions up to where the views are."""
+        return self._gone.judged(self._recent.blotter.instructions().values())
+
+    def done_count(self) -> int:
+        """How many instructions have ended, up to where the views are."""
+        held = self._recent.blotter.instructions().values()
+        return self._gone.count + sum(entry.instruction.is_done for entry in held)
+
+    def last_sessions(self, count: int) -> AllViews:
+        """The views as they are now, with all instructions of the last sessions in the log."""
+        recent = self.current()
+        held = {entry.session_date for entry in recent.blotter.instructions().values()}
+        limits = recent.limits
+        known = {date for account in limits.accounts() for date in limits.sessions(account)}
+        chosen = set(sorted(known | held | self._gone.dates)[-count:])
+        if not chosen & self._gone.dates:
+            return recent
+        return self._told_again(Outcomes(), chosen)
+
+    def quality(self) -> ExecutionSummary:
+        """The execution summary of all instructions."""
+        recent = self.current()
+        if not self._gone.count:
+            return summarise(recent.blotter.instructions().values())
+        outcomes = Outcomes()
+        told = self._told_again(outcomes, ())
+        return outcomes.summary(told.blotter.instructions().values())
+
+    def _told_again(self, gone: Outcomes, sessions: Collection[str]) -> RecentViews:
+        upto = self._recent.limits.position
+        told = RecentViews(history_upto(self._log, upto), gone, sessions.__contains__)
+        told.follow(self._log.events(upto=upto))
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +140,7 @@ class Telling:
 
     def session_limits(self) -> SessionLimits:
         """What is used of the limits in the current session."""
-        _, usage, _ = self._views.current()
-        return session_limits(usage, self._desk.name)
+        return session_limits(self._views.current().limits, self._desk.name)
 
     def usage(self) -> dict[str, Any]:
         """The same as a mapping, with Decimals."""
@@ -121,9 +159,15 @@ class Telling:
 
     def alerts_now(self) -> tuple[Alert, ...]:
         """What a person should look at now: the most urgent of the log first, then the rest."""
-        blotter, usage, reconciliation = self._views.current()
-        thresholds = self._thresholds
-        known = current_alerts(blotter, usage, reconciliation, self.now, thresholds=thresholds)
+        views, thresholds = self._views.current(), self._thresholds
+        known = current_alerts(
+            views.blotter,
+            views.limits,
+            views.reconciliation,
+            self.now,
+            judged=self._views.judged(),
+            thresholds=thresholds,
+        )
         return (*known, *conditions(self._desk, thresholds))
 
     def alerts(self) -> list[dict[str, Any]]:
@@ -132,8 +176,7 @@ class Telling:
 
     def performance(self) -> dict[str, Any]:
         """Execution quality over the whole log."""
-        blotter, _, _ = self._views.current()
-        return _mapping(summarise(blotter.instructions().values()))
+        return _mapping(self._views.quality())
 
     def executions(self) -> Executions:
         """Active instructions with their orders and fills, limits used, blocks, and alerts.
@@ -141,12 +184,12 @@ class Telling:
         Raises:
             ProjectionStopped: what is told from the log cannot follow it.
         """
-        blotter, _, reconciliation = self._views.current()
+        views = self._views.current()
         return Executions(
             self.now,
-            blotter.active(),
-            len(blotter.done()),
-            told_sessions(reconciliation, lambda date: True),
+            views.blotter.active(),
+            self._views.done_count(),
+            told_sessions(views.reconciliation, lambda date: True),
             self.session_limits(),
             self.alerts_now(),
         )
@@ -175,12 +218,12 @@ class Telling:
         """
         if isinstance(period_days, bool) or not isinstance(period_days, int):
             raise InvalidInput("period_days", period_days, "a whole number of sessions")
-        blotter, usage, reconciliation = self._views.current()
+        views = self._views.last_sessions(period_days)
         simulated = self._desk.broker.capabilities.name == "simulated"
         return execution_report(
-            blotter,
-            usage,
-            reconciliation,
+            views.blotter,
+            views.limits,
+            views.reconciliation,
             now=self.now,
             code_version=__version__,
             period_days=period_days,

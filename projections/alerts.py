@@ -12,8 +12,9 @@ from typing import Final
 from ..domain.money import ZERO, plain
 from ..domain.ports import NANOS
 from ..domain.reasons import Anomalous
+from .averages import Judged
 from .daily_limits import DailyLimits
-from .execution_quality import ExecutionSummary, summarise
+from .execution_quality import summarise
 from .instruction_book import Followed, InstructionBook
 from .reconciliation import NOTES, Reconciliation
 
@@ -126,15 +127,15 @@ def current_alerts(
     reconciliation: Reconciliation,
     now: int,
     *,
-    summary: ExecutionSummary | None = None,
+    judged: Judged | None = None,
     thresholds: AlertThresholds = DEFAULT_THRESHOLDS,
 ) -> tuple[Alert, ...]:
     """Everything to look at, the most urgent first, then the oldest.
 
-    ``summary`` is what averages are judged by, by default that of the whole ``book``.
+    ``judged`` is what averages are judged by, by default the summary of the whole ``book``.
     """
     entries = book.instructions().values()
-    judged = summary if summary is not None else summarise(entries)
+    judged = judged if judged is not None else summarise(entries).overall.judged
     found = [
         *_instructions(entries, now, thresholds, reconciliation),
         *_averages(judged, thresholds),
@@ -216,8 +217,7 @@ def _orders(entry: Followed, now: int, thresholds: AlertThresholds) -> Iterator[
             )
 
 
-def _averages(summary: ExecutionSummary, thresholds: AlertThresholds) -> Iterator[Alert]:
-    overall = summary.overall
+def _averages(overall: Judged, thresholds: AlertThresholds) -> Iterator[Alert]:
     slippage, rate = overall.slippage_bps_mean, overall.success_rate
     if slippage is not None and slippage > thresholds.slippage_bps_max:
         yield Alert(

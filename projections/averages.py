@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..domain.money import ZERO
 
@@ -41,6 +41,17 @@ class Average:
     def median(self) -> Decimal | None:
         """Of the values, whatever their weights."""
         return on_grid(BPS_GRID, median(self._known) if self._known else None)
+
+
+class Judged(NamedTuple):
+    """Averages of a group that alerts judge; what each is says ``QualitySummary``."""
+
+    group: str
+    instructions: int
+    successes: int
+    success_rate: Decimal | None
+    slippage_count: int
+    slippage_bps_mean: Decimal | None
 
 
 def ratio(part: Decimal, whole: Decimal) -> Decimal | None:

@@ -18,7 +18,7 @@ from ..domain.orders.executions import Execution
 from ..domain.ports import NANOS, Side
 from ..domain.result import COMPLETE_FRACTION
 from ..domain.states import INSTRUCTION_TERMINAL, InstructionState
-from .averages import BPS_GRID, RATIO_GRID, Average, on_grid, ratio
+from .averages import BPS_GRID, RATIO_GRID, Average, Judged, on_grid, ratio
 from .instruction_book import Followed, InstructionBook
 
 END_MID_AGE_SECONDS_MAX: Final = 60
@@ -103,6 +103,11 @@ class QualitySummary:
     participation_count: int
     fees: Decimal
     fees_bps: Decimal | None
+
+    @property
+    def judged(self) -> Judged:
+        """The averages that alerts judge."""
+        return Judged(*(getattr(self, name) for name in Judged._fields))
 
 
 @dataclass(frozen=True, slots=True)

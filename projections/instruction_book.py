@@ -211,8 +211,7 @@ class InstructionBook(Projection):
             alone.position = recorded.position - 1
             alone.HANDLERS[type(recorded.event)](alone, recorded.event)
         entry = alone._book[id]
-        if self.sealed is not None:
-            self.sealed.take(id, entry.facts())
+        self.came_back(entry)
         if self._shared is not None:
             entry.instruction = self._shared(id)
         self.put([entry])
@@ -230,8 +229,18 @@ class InstructionBook(Projection):
     def forget(self, id: UUID) -> None:
         """Let go of an instruction; needs a ``history`` to tell it again from."""
         entry = self._book.pop(id, None)
-        if entry is not None and self.sealed is not None:
-            self.sealed.add(id, entry.facts())
+        if entry is not None:
+            self.let_go_of(entry)
+
+    def let_go_of(self, entry: Followed) -> None:
+        """Remember of an instruction what is remembered of those that are not held."""
+        if self.sealed is not None:
+            self.sealed.add(entry.instruction.id, entry.facts())
+
+    def came_back(self, entry: Followed) -> None:
+        """Take that out again: ``entry`` is as it was let go of."""
+        if self.sealed is not None:
+            self.sealed.take(entry.instruction.id, entry.facts())
 
     def _received(self, event: e.DecisionReceived) -> None:
         if self._shared is None:

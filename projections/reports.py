@@ -174,7 +174,7 @@ def execution_report(
         totals=totals_of(covered),
         quality=quality,
         alerts=current_alerts(
-            book, limits, reconciliation, now, summary=quality, thresholds=thresholds
+            book, limits, reconciliation, now, judged=quality.overall.judged, thresholds=thresholds
         ),
         limits=tuple(
             session_limits(limits, account, date)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -15,15 +16,15 @@ from ...domain.ops import AlertCleared, AlertRaised
 from ...domain.ops.alerting import DETAIL_MAX, SHORT, SUBJECT_MAX
 from ...projections.alert_book import CLEARED, RAISED, AlertBook, Changes
 from ...projections.alerts import Alert, AlertThresholds, Severity, current_alerts, stopped_alert
-from ...projections.blotter import Blotter
-from ...projections.daily_limits import DailyLimits
-from ...projections.execution_quality import ExecutionSummary, summarise
-from ...projections.reconciliation import Reconciliation
-from ...projections.runner import ProjectionStopped, follow
+from ...projections.averages import Judged
+from ...projections.execution_quality import summarise
+from ...projections.instruction_book import InstructionBook
+from ...projections.recent_views import RecentViews, RunningQuality
+from ...projections.runner import ProjectionStopped, RecordedEvent
 from ..storage.location import parse_location
 from ..storage.log import Log
 from ..storage.ops_log import OpsLog
-from ..storage.records import Conflict
+from ..storage.records import Conflict, Recorded
 from .channels import Channel, Notice, channels_of, names_on_record
 from .courier import ACTOR, Courier
 from .terms import AlertSettings
@@ -40,46 +41,58 @@ _ORDER: Final = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 
 class LogView:
-    """What alerts are told from, brought forward when asked."""
+    """What alerts are told from, brought forward when asked; holds what is recent or open."""
 
     def __init__(self, thresholds: AlertThresholds) -> None:
-        self.book, self.limits, self.reconciliation = Blotter(), DailyLimits(), Reconciliation()
+        self._log: Log | None = None
+        self._views = RecentViews(self._history, RunningQuality())
         self._thresholds = thresholds
-        self._summary: tuple[int, ExecutionSummary] | None = None
+        self._judged: tuple[int, Judged] | None = None
         self.stopped = ""
         self.last_at = 0
 
+    @property
+    def book(self) -> InstructionBook:
+        """What is open, and what is of the last session."""
+        return self._views.blotter
+
+    def _history(self, id: UUID, before: int) -> Sequence[RecordedEvent]:
+        return () if self._log is None else self._log.history(id, before)
+
     def follow(self, log: Log) -> None:
         """Take in what was appended; a log that cannot be followed is remembered in ``stopped``."""
-        views = [self.book, self.limits, self.reconciliation]
+        self._log = log
         try:
-            for recorded in log.events(after=self.book.position):
-                follow(views, [recorded])
-                self.last_at = recorded.event.record_time
+            self._views.follow(self._noted(log.events(after=self.book.position)))
         except (ProjectionStopped, StoreError) as error:
             self.stopped = str(error)
         else:
             self.stopped = ""
+
+    def _noted(self, records: Iterable[Recorded]) -> Iterator[Recorded]:
+        for recorded in records:
+            yield recorded
+            self.last_at = recorded.event.record_time
 
     def alerts(self, now: int) -> tuple[Alert, ...]:
         """What is to be looked at now (engine time, ns UTC); averages are of the last session."""
         own = (stopped_alert(self.stopped),) if self.stopped else ()
         return own + current_alerts(
             self.book,
-            self.limits,
-            self.reconciliation,
+            self._views.limits,
+            self._views.reconciliation,
             now,
-            summary=self._of_session(),
+            judged=self._of_session(),
             thresholds=self._thresholds,
         )
 
-    def _of_session(self) -> ExecutionSummary:
-        if self._summary is None or self._summary[0] != self.book.position:
+    def _of_session(self) -> Judged:
+        if self._judged is None or self._judged[0] != self.book.position:
             entries = self.book.instructions().values()
             last = max((entry.session_date for entry in entries), default="")
             found = summarise([entry for entry in entries if entry.session_date == last])
-            self._summary = self.book.position, found
-        return self._summary[1]
+            self._judged = self.book.position, found.overall.judged
+        return self._judged[1]
 
 
 class AlertWatch:

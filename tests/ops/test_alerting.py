@@ -30,7 +30,7 @@ from fillwright.domain import ops
 from fillwright.domain.errors import InvalidInput, StoreError
 from fillwright.projections.alert_book import AlertBook, Occurrence
 from fillwright.projections.alerts import Alert, AlertKind, Severity, stopped_alert
-from fillwright.projections.runner import follow
+from tests.adapters.mirror.logs import Batch
 from tests.ops.engines import command_here
 from tests.ops.hooks import Hook, hooked
 from tests.paper.servers import eventually
@@ -393,13 +393,16 @@ def test_averages_are_of_the_last_session_so_that_a_long_log_does_not_hide_a_bad
         made = story.start(10)
         story.fill(made, story.place(made, 10), 10)
     story.close_session()
-    view = LogView(AlertSettings().thresholds())
-    views = [view.book, view.limits, view.reconciliation]
-    follow(views, story.log)
-    assert view.alerts(story.now) == ()
-    story.open_session("2013-10-09", days=1)
-    made = story.start(10)
-    story.fill(made, story.place(made, 10), 10, "10.03")
-    follow(views, story.log)
+    view, told = LogView(AlertSettings().thresholds()), len(story.log)
+    with Log.open("memory:") as log:
+        log.append(Batch(story.log))
+        view.follow(log)
+        assert view.alerts(story.now) == ()
+        story.open_session("2013-10-09", days=1)
+        made = story.start(10)
+        story.fill(made, story.place(made, 10), 10, "10.03")
+        log.append(Batch(story.log[told:]))
+        view.follow(log)
+    assert view.last_at == story.log[-1].event.record_time
     (alert,) = view.alerts(story.now)
     assert (alert.kind, alert.observed) == (AlertKind.AVERAGE_SLIPPAGE, 30)
