@@ -111,7 +111,7 @@ def load_market(
         source: a market folder, or ``generated``.
         day: ``YYYYMMDD``.
         seed: what a generated market follows from.
-        symbols: only these of a folder; all that it lists by default.
+        symbols: only these of the market; all that it has by default.
 
     Raises:
         InvalidInput: the folder does not have the day or a symbol; says what it has.
@@ -119,21 +119,29 @@ def load_market(
     """
     if source == GENERATED:
         from .market_data.generated import GeneratedMarket
+        from .market_data.instruments import DEFAULT_INSTRUMENTS
 
         calendar = ExchangeCalendar()
         if calendar.session_on(day) is None:
             raise InvalidInput("session", day, "a day on which the exchange has a session")
-        return GeneratedMarket(seed, day, calendar=calendar).market_data()
+        wanted = _named(symbols, [each.symbol for each in DEFAULT_INSTRUMENTS])
+        made = [each for each in DEFAULT_INSTRUMENTS if each.symbol in wanted]
+        return GeneratedMarket(seed, day, made, calendar=calendar).market_data()
     folder = Path(source).expanduser()
     if not folder.is_dir():
         raise InvalidInput("market", source, f"an existing market folder, or {GENERATED!r}")
     listed = symbols_on(folder, day)
     if not listed:
         raise InvalidInput("session", day, f"a day that {folder} has: {_days_of(folder)}")
+    return RecordedMarketData.from_folder(folder, day, _named(symbols, listed))
+
+
+def _named(symbols: Sequence[str], listed: Sequence[str]) -> Sequence[str]:
+    """Those of the market that are named, sorted, or all of it; raises InvalidInput."""
     missing = sorted(set(symbols) - set(listed))
     if missing:
         raise InvalidInput("symbols", ", ".join(missing), f"some of {', '.join(listed)}")
-    return RecordedMarketData.from_folder(folder, day, sorted(symbols) or listed)
+    return sorted(symbols) or listed
 
 
 def _days_of(folder: Path) -> str:

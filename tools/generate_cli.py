@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 import typer.main
@@ -84,7 +85,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
     options = [param for param in command.params if param.param_type_name == "option"]
     arguments = [param for param in command.params if param.param_type_name == "argument"]
     usage = " ".join(["fillwright", name, *(argument.metavar for argument in arguments)])
-    required = [f"{option.opts[0]} {option.metavar}" for option in options if option.required]
+    required = [f"{option.opts[0]} {_value(option)}" for option in options if option.required]
     yield f"## fillwright {name}\n"
     yield f"{inspect.cleandoc(command.help or '')}\n"
     yield f"```text\n{' '.join([usage, *required, '[OPTIONS]'])}\n```\n"
@@ -98,7 +99,16 @@ def _command(name: str, command: Any) -> Iterator[str]:
 
 def _names(option: Any) -> str:
     names = ", ".join(f"`{opt}`" for opt in (*option.opts, *option.secondary_opts))
-    return f"{names} `{option.metavar}`" if option.metavar else names
+    value = _value(option).replace("|", "\\|")
+    return f"{names} `{value}`" if value else names
+
+
+def _value(option: Any) -> str:
+    """What is written for an option's value: its name, or each that is allowed."""
+    kind = option.type_descriptor.annotation
+    if option.metavar or not (isinstance(kind, type) and issubclass(kind, Enum)):
+        return option.metavar or ""
+    return "|".join(str(each.value) for each in kind)
 
 
 def _help(param: Any) -> str:

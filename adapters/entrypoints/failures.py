@@ -135,7 +135,7 @@ def _is_usage(error: BaseException) -> bool:
 
 def _usage_text(error: BaseException) -> str:
     text: str = error.format_message()  # type: ignore[attr-defined]
-    return text.rstrip(".")
+    return text.replace("Value error, ", "").rstrip(".")
 
 
 def _sqlite_text(error: sqlite3.Error) -> str:

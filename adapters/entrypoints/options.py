@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,6 +125,21 @@ TradingUrlOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def needs(what: str, given: Mapping[str, object]) -> None:
+    """Refuse options that would have no effect.
+
+    Args:
+        what: what they need, as typed.
+        given: each option's name with its value, None or False where it was not given.
+
+    Raises:
+        InvalidInput: naming the first that was given.
+    """
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise InvalidInput(name, "--" + name if value is True else value, f"{what} with it")
 
 
 def store_of(given: str | None, settings: Settings | None = None) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ...domain.errors import InvalidInput
-from .options import AsOfOption, JsonOption, ProgressOption, StoreOption, store_of
+from .options import AsOfOption, JsonOption, ProgressOption, StoreOption, needs, store_of
 
 if TYPE_CHECKING:
     from ..replaying import Replay
+
+LATENCY_MS: Final = 50
 
 
 def replay(
@@ -42,7 +44,7 @@ def replay(
             max=60_000,
             help="With --what-if: from sending an order to its arrival, in milliseconds.",
         ),
-    ] = 50,
+    ] = LATENCY_MS,
     json_output: JsonOption = False,
     progress: ProgressOption = None,
 ) -> None:
@@ -61,6 +63,8 @@ def replay(
     if sum((decisions, as_of is not None, bool(what_if))) > 1:
         allowed = "one of --decisions, --as-of and --what-if"
         raise InvalidInput("replay", "more than one of them", allowed)
+    if not what_if:
+        needs("--what-if", {"latency_ms": None if latency_ms == LATENCY_MS else latency_ms})
     if as_of is not None:
         _show_as_of(where, as_of, json_output=json_output)
         return

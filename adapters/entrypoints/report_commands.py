@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from .options import AsOfOption, ConfigOption, JsonOption, StoreOption, store_of
+from ...domain.errors import InvalidInput
+from .options import AsOfOption, ConfigOption, JsonOption, StoreOption, needs, store_of
 
 if TYPE_CHECKING:
     from ...projections.best_execution.document import Report
 
 PERIOD_DAYS_MAX: Final = 3_660
+ACTOR: Final = "fillwright"
 
 
 class Kind(StrEnum):
@@ -92,7 +94,7 @@ def report(
         bool,
         typer.Option("--record/--no-record", help="Put on record that it was issued."),
     ] = True,
-    actor: ActorOption = "fillwright",
+    actor: ActorOption = ACTOR,
     config: ConfigOption = None,
     period_days: Annotated[
         int,
@@ -115,24 +117,48 @@ def report(
     from . import output
 
     output.log_to_stderr()
+    form = _form(form, out, table, json_output=json_output)
     if kind is None:
-        _summary(store, period_days, as_of, config, json_output=json_output)
+        asked = {"from": from_session, "to": to_session, "no-record": not record}
+        needs("--kind", {**asked, "actor": None if actor == ACTOR else actor})
+        _summary(store, period_days, as_of, config, form)
         return
-    _check_installed()
+    _check_reports(period_days)
     from .reporting import make, present
 
     where = store_of(store)
-    wanted = Form.JSON if json_output else form
     with output.waiting("making the report", enabled=output.wants_progress(None)) as tell:
         source, made = make(where, kind.value, (from_session, to_session), as_of, config, tell)
+    if table is not None:
+        made.table(table)  # refused before it is on record
     if record:
         _issue(where, made, actor)
-    present(source, made, wanted.value, out, table)
+    present(source, made, form.value, out, table)
+
+
+def _form(form: Form, out: Path | None, table: str | None, *, json_output: bool) -> Form:
+    """How a report is written; raises InvalidInput where options do not go together."""
+    if json_output:
+        if form not in (Form.TERMINAL, Form.JSON):
+            raise InvalidInput("format", form.value, "json, or no --json with it")
+        form = Form.JSON
+    if out is not None and form is Form.TERMINAL:
+        files = ", ".join(one.value for one in Form if one is not Form.TERMINAL)
+        raise InvalidInput("out", out, f"--format with it: {files}")
+    if table is not None and form not in (Form.TERMINAL, Form.CSV, Form.PARQUET):
+        raise InvalidInput("table", table, f"--format csv or parquet: {form.value} has every table")
+    return form
+
+
+def _check_reports(period_days: int) -> None:
+    """Raises InvalidInput for a number of days, which a report of a kind does not take."""
+    if period_days != 1:
+        raise InvalidInput("period_days", period_days, "--from and --to where --kind is given")
+    _check_installed()
 
 
 def _check_installed() -> None:
     """Raises InvalidInput where what reports need is not installed."""
-    from ...domain.errors import InvalidInput
     from ..reporting.live import is_installed
 
     if not is_installed():
@@ -144,9 +170,9 @@ def _summary(
     period_days: int,
     as_of: str | None,
     config: Path | None,
-    *,
-    json_output: bool,
+    form: Form,
 ) -> None:
+    needs("--kind", {"format": None if form in (Form.TERMINAL, Form.JSON) else form.value})
     from ..settings import Settings
     from . import output
     from .overview import report_view
@@ -155,7 +181,7 @@ def _summary(
     settings = Settings.read(file=config)
     views = open_views(store_of(store, settings), as_of, settings.alerts.thresholds())
     made = views.report(period_days)
-    if json_output:
+    if form is Form.JSON:
         output.print_json(made)
     else:
         output.show(report_view(made, views))

@@ -70,10 +70,6 @@ def make(
 def present(source: Source, report: Report, form: str, out: Path | None, table: str | None) -> None:
     """Write the report where it was asked for."""
     if form == "terminal":
-        if out is not None:
-            raise InvalidInput(
-                "out", out, "a format that is a file: json, csv, parquet, html, xlsx"
-            )
         output.show(*view(report, table))
         return
     if out is not None and (out.is_dir() or not out.suffix) and form in ("csv", "parquet"):

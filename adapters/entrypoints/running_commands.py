@@ -17,6 +17,7 @@ from .options import (
     ProgressOption,
     SeedOption,
     StoreOption,
+    needs,
 )
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ SymbolsOption = Annotated[
     typer.Option(
         "--symbols",
         metavar="LIST",
-        help="Load only these symbols, with commas between. Default: all of the folder's day.",
+        help="Load only these symbols, with commas between. Default: all of the day's market.",
         show_default=False,
     ),
 ]
@@ -166,9 +167,9 @@ def run(
     result.
 
     With --broker alpaca the keys come from APCA_API_KEY_ID and APCA_API_SECRET_KEY, and paper is
-    the default; --market, --session, --account, --latency-ms and --fees are the simulation's and
-    have no part in it. SIGTERM or Ctrl-C takes no more decisions and leaves, cancels or ends what
-    is open, as execution.on_stop says; a second signal leaves at once.
+    the default; --market, --session, --seed, --account, --symbols, --latency-ms and --fees are the
+    simulation's and have no part in it. SIGTERM or Ctrl-C takes no more decisions and leaves,
+    cancels or ends what is open, as execution.on_stop says; a second signal leaves at once.
     """
     from ..inputs.decisions import read_decisions
     from . import output
@@ -177,24 +178,22 @@ def run(
     output.log_to_stderr()
     shown = output.wants_progress(progress)
     rows = read_decisions(decisions)
+    addresses = {
+        "trading_url": trading_url,
+        "data_url": data_url,
+        "stream_url": stream_url,
+        "data_stream_url": data_stream_url,
+    }
     if broker is BrokerName.ALPACA:
         from .live_command import leave_stopped, trade_live
 
-        addresses = {
-            "trading_url": trading_url,
-            "data_url": data_url,
-            "stream_url": stream_url,
-            "data_stream_url": data_stream_url,
-        }
-        if market or session or account:
-            output.note("--market, --session and --account are the simulation's: not used here")
+        _say_unused(market, session, seed, account, symbols, latency_ms, fees)
         result, stopping = trade_live(rows, store, config, addresses, is_live=live, progress=shown)
         if stopping.stopped is not None:
             result.present(json_output=json_output)
             leave_stopped(stopping)
     else:
-        if live:
-            raise InvalidInput("live", "--live", "--broker alpaca with it")
+        needs("--broker alpaca", {"live": live, **addresses})
         terms, arrivals = _simulated(
             rows, market, session, store, seed, account, symbols, latency_ms, fees, config, shown
         )
@@ -205,6 +204,32 @@ def run(
     result.present(json_output=json_output)
     if strict:
         _refuse_invalid(len(result.invalid), len(rows))
+
+
+def _say_unused(
+    market: str | None,
+    session: str | None,
+    seed: int | None,
+    account: Path | None,
+    symbols: str,
+    latency_ms: int,
+    fees: FeeModel,
+) -> None:
+    """Name the options that were given and have no part in trading in real time."""
+    from . import output
+
+    given = {
+        "--market": market,
+        "--session": session,
+        "--seed": seed is not None,
+        "--account": account,
+        "--symbols": symbols,
+        "--latency-ms": latency_ms != LATENCY_MS_DEFAULT,
+        "--fees": fees is not FeeModel.US,
+    }
+    unused = [name for name, value in given.items() if value]
+    if unused:
+        output.note(f"of the simulation, and not used here: {', '.join(unused)}")
 
 
 def _refuse_invalid(invalid: int, rows: int) -> None:
@@ -236,7 +261,9 @@ def _simulated(
     from .sessions import check_positions, chosen, session_of
 
     if market is None:
-        raise InvalidInput("market", "nothing", "--market DIR, --market generated, or --broker")
+        raise InvalidInput(
+            "market", "nothing", "--market DIR, --market generated, or --broker alpaca"
+        )
     if session is None:
         raise InvalidInput("session", "nothing", "--session DATE, as 2013-10-08")
     start = read_account(account) if account else StartAccount()

@@ -69,8 +69,10 @@ class VerifierKey:
         """Read ``name+id+base64``.
 
         Raises:
-            InvalidInput: it is not such a key.
+            InvalidInput: it is not such a key; a private key given for it is not repeated.
         """
+        if _SECRET in text:
+            raise InvalidInput("verifier key", "(a private key)", "its public half, verifier.pub")
         name, public = _parse_key(text.strip(), "verifier key")
         return cls(name, public)
 

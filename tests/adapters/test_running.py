@@ -87,6 +87,12 @@ def test_a_market_folder_without_the_day_says_what_it_has(tmp_path: Path) -> Non
         load_market(str(tmp_path), "20240611", symbols=["IBM"])
 
 
+def test_a_generated_market_has_only_the_symbols_that_are_named() -> None:
+    assert load_market("generated", "20240612", symbols=["NPK"]).symbols == ("NPK",)
+    with pytest.raises(InvalidInput, match=r"symbols: 'FOO'.*AAPL"):
+        load_market("generated", "20240612", symbols=["NPK", "FOO"])
+
+
 def test_a_store_without_a_record_has_no_seed(tmp_path: Path) -> None:
     assert recorded_seed("memory:") is None
     assert recorded_seed(str(tmp_path / "none.db")) is None

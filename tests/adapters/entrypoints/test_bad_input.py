@@ -134,6 +134,7 @@ def test_an_option_that_cannot_be_used(
         (["status"], ("store", "FILLWRIGHT_STORE")),
         (["report", "--store", "x.db", "--period-days", "0"], ("--period-days",)),
         (["config", "--config", "/nowhere/c.toml"], ("config file", "/nowhere/c.toml")),
+        (["report", "--kind", "all"], ("--kind': 'all' is not one of 'execution'",)),
     ],
 )
 def test_a_command_line_that_says_too_little_or_something_unknown(
@@ -142,6 +143,48 @@ def test_a_command_line_that_says_too_little_or_something_unknown(
     done = cli(*arguments)
     assert done.code == 2
     check_line(done.err, *said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["report", "--from", "2024-06-12"], ("from", "--kind with it")),
+        (["report", "--format", "html"], ("format", "--kind with it")),
+        (["report", "--format", "html", "--out", "page.html"], ("format", "--kind with it")),
+        (["report", "--no-record"], ("--no-record", "--kind with it")),
+        (["report", "--out", "page.html"], ("out", "--format with it")),
+        (["report", "--json", "--format", "csv"], ("format", "no --json")),
+        (["report", "--kind", "limits", "--period-days", "5"], ("period_days", "--from and --to")),
+        (["report", "--kind", "limits", "--json", "--table", "x"], ("table", "csv or parquet")),
+        (["replay", "--latency-ms", "10"], ("latency_ms", "--what-if with it")),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(
+    arguments: list[str], said: tuple[str, ...], cli: Cli, tmp_path: Path
+) -> None:
+    done = cli(*arguments, "--store", tmp_path / "log.db")
+    assert done.code == 2
+    check_line(done.err, *said)
+
+
+def test_an_address_of_a_broker_needs_the_broker(cli: Cli, tmp_path: Path) -> None:
+    file = written(tmp_path, "d.json", [BUY])
+    url = ("--data-url", "http://localhost:1")
+    done = cli("run", file, *GENERATED, "--store", tmp_path / "log.db", *url)
+    assert done.code == 2
+    check_line(done.err, "data_url", "--broker alpaca with it")
+
+
+def test_at_a_broker_each_option_of_the_simulation_is_named(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("APCA_API_KEY_ID", raising=False)
+    file = written(tmp_path, "d.json", [BUY])
+    given = ("--symbols", "KO", "--fees", "none", "--latency-ms", "1")
+    done = cli("run", file, "--broker", "alpaca", "--store", tmp_path / "log.db", *given)
+    assert done.code == 2
+    said = done.err.splitlines()[0]
+    assert said.endswith("not used here: --symbols, --latency-ms, --fees")
 
 
 def test_a_traceback_is_shown_only_when_asked_for(cli: Cli) -> None:

@@ -134,6 +134,13 @@ def test_what_is_no_key_is_refused(text: str) -> None:
         VerifierKey.parse(text)
 
 
+def test_a_private_key_given_for_a_public_one_is_never_repeated() -> None:
+    secret = SignerKey.generate("fillwright/main").text
+    with pytest.raises(InvalidInput, match="private key") as refused:
+        VerifierKey.parse(secret)
+    assert secret[-20:-4] not in str(refused.value)
+
+
 def test_a_private_key_that_is_wrong_is_never_repeated() -> None:
     with pytest.raises(InvalidInput) as caught:
         SignerKey.parse(GO_SIGNER.replace("c74f20a3", "c74f20a4"))
