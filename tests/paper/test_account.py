@@ -7,8 +7,9 @@ from typing import Any
 from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import ClosePositionRequest, GetCalendarRequest, GetOrdersRequest
 
+from fillwright.adapters.alpaca_api.ulid import ulid
 from fillwright.adapters.brokers.alpaca.wire import account_of
-from fillwright.domain.ports import AccountKind
+from fillwright.domain.ports import NANOS, AccountKind
 from tests.paper.servers import PaperServer
 
 
@@ -113,6 +114,14 @@ def test_fills_can_be_resumed_as_events(server: PaperServer) -> None:
     second = everything[-2].split('"event_id":"')[1][:26]
     last = everything[-1].split('"event_id":"')[1][:26]
     assert told(since_id=second, until_id=last) == everything[-1:]
+    # What is due by the end has happened before it is told.
+    bought = server.submit(symbol="SPY", qty="1")
+    moment = server.trading.get_clock().timestamp + timedelta(seconds=2)
+    server.call("POST", "/fillwright/clock", json={"advance_seconds": 3})
+    until = ulid(int(moment.timestamp() * NANOS))
+    (new,) = told(since_id=last, until_id=until)
+    assert bought["id"] in new
+    assert server.call("GET", path, params={"since_id": "no ulid"}).status_code == 422
 
 
 def test_clock_and_calendar_are_the_exchange_s(server: PaperServer) -> None:

@@ -113,3 +113,32 @@ def test_orders_of_others_are_asked_about_only_when_one_has_executed(
     assert set(paths(asked)) == {"/account/activities/FILL"}
     assert executions(provider) == ()
     assert paths(asked) == []
+
+
+def test_a_list_of_fills_costs_two_requests_and_no_page_where_there_are_events(
+    server: PaperServer, provider: AlpacaProvider, asked: Asked
+) -> None:
+    began = provider.clock.now() - NANOS
+    streamed: list[dict[str, str]] = []
+    stream = provider.rest.stream
+
+    def noting(path: str, query: Any, **more: Any) -> Any:
+        streamed.append(dict(query))
+        return stream(path, query, **more)
+
+    provider.rest.stream = noting  # type: ignore[method-assign]
+    bought = server.submit(client_order_id="theirs-3", qty="7")
+    server.worked(bought["id"], 5)
+    asked.clear()
+    told = asyncio.run(provider.broker.fills_told(began))
+    mine = [fill for fill in told.fills if fill.client_order_id == "theirs-3"]
+    assert max(fill.cum_qty for fill in mine) == 7
+    assert (told.source, told.note) == ("activity_events", "")
+    assert all(fill.at < (told.complete_until or 0) for fill in mine)
+    # What was told goes on from its last event.
+    again = asyncio.run(provider.broker.fills_told(told.complete_until or 0))
+    assert (again.fills, again.source) == ((), "activity_events")
+    assert paths(asked) == ["/clock", "/clock"]
+    first, second = streamed
+    assert second["since_id"] > first["since_id"]
+    assert second["until_id"] >= first["until_id"]
