@@ -298,7 +298,7 @@ class Working:
             whole = plan.auction is not None and plan.auction.quantity >= plan.quantity
             reason = EndReason.AUCTION_UNFILLED if whole else EndReason.SESSION_END
             self._end(instruction, plan, market, reason)
-        elif instruction.executed:
+        elif instruction.spent:
             self._end(instruction, plan, market, EndReason.BROKER_REJECTED)
         else:
             refusal = _broker_refusal(instruction)

@@ -13,8 +13,17 @@ import pytest
 
 from fillwright.adapters.account_record import AccountRecord
 from fillwright.adapters.brokers.simulated import SimulatedBroker
+from fillwright.adapters.engine.gate import withheld_report
 from fillwright.domain import events as e
-from fillwright.domain.ports import NANOS, BrokerOrder, ExecutionReport, Position, ReportKind
+from fillwright.domain.ports import (
+    NANOS,
+    BrokerCommand,
+    BrokerOrder,
+    ExecutionReport,
+    Position,
+    ReportKind,
+    SubmitOrder,
+)
 from fillwright.domain.reasons import EndReason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
@@ -174,6 +183,32 @@ def test_a_bust_of_an_ended_order_outlasts_a_conflict_with_another_writer(tmp_pa
     strangers = [x for x in of_kind(logged(ran), e.AccountAnomaly) if "stranger" in x.detail]
     assert len(strangers) == 1
     assert of_kind(logged(ran), e.SessionClosed)[-1].breaks == ()
+
+
+class RefusingAfterwards(Restating):
+    """The same, which refuses every order from the bust on."""
+
+    def __init__(self, inner: SimulatedBroker) -> None:
+        super().__init__(inner, 1, ZERO, None, NANOS)
+        self._refused: list[ExecutionReport] = []
+
+    async def send(self, commands: Sequence[BrokerCommand]) -> None:
+        orders = [one for one in commands if isinstance(one, SubmitOrder) and self._given]
+        self._refused += [withheld_report(one, "test", self._inner.clock.now()) for one in orders]
+        await self._inner.send([one for one in commands if one not in orders])
+
+    def drain(self) -> list[ExecutionReport]:
+        refused, self._refused = self._refused, []
+        return [*super().drain(), *refused]
+
+
+def test_when_all_that_executed_is_busted_a_refusing_broker_still_ends_it(tmp_path: Path) -> None:
+    fields = decision("twap", window="2m", slices=8, style="naive")
+    ran = run(Scene([fields], broker=RefusingAfterwards), tmp_path / "a.db")
+    made = only(ran)
+    assert made.state is InstructionState.CANCELLED
+    assert made.end_reason is EndReason.BROKER_REJECTED
+    assert made.executed == 0 < made.taken_back
 
 
 @pytest.mark.parametrize("strategy", ["market", "twap", "vwap", "iceberg", "opportunistic"])
