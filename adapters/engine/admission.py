@@ -136,6 +136,8 @@ class Admission:
         else:
             instruction.finish(stamp, EndReason.SESSION_END)
         desk.touch(instruction)
+        if instruction.is_done:
+            desk.retire(instruction)
 
     # -- the facts -----------------------------------------------------------------------------
 

@@ -192,6 +192,13 @@ def test_a_kill_ends_what_waits_for_its_release(tmp_path: Path) -> None:
     assert of_kind(logged(ran), e.OrderIntended) == []
 
 
+def test_what_is_refused_at_its_release_does_not_keep_the_session_open(tmp_path: Path) -> None:
+    scene = Scene([decision("market")], arrive_s=30, moments=[(at(60), killing())])
+    ran = run(scene, tmp_path / "a.db")
+    assert only(ran).state is InstructionState.REJECTED
+    assert len(of_kind(logged(ran), e.SessionClosed)) == 1
+
+
 # -- cancel by a person ----------------------------------------------------------------------------
 
 
