@@ -180,7 +180,7 @@ def test_the_command_prints_json_and_writes_rows_and_a_page(
     assert "http" not in page
     for unit in ("saving over half the spread", "bps vs arrival", "price", "share executed"):
         assert f">{unit}</text>" in page
-    assert main(arguments) == 0
+    assert main([*arguments, "--horizons", "60m"]) == 0
     assert "saving against TWAP60s" in capfd.readouterr().out
 
 
