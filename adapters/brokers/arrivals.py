@@ -1,12 +1,14 @@
-"""A flag that can be awaited on any event loop, one after the other."""
+"""A flag that threads set and event loops wait for."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 
 
-class LoopArrivals:
-    """Like ``asyncio.Event``, which belongs for ever to the loop that first waited on it.
+class Arrivals:
+    """Like ``asyncio.Event``, on any event loop, one after the other, and set from any thread.
 
     A broker outlives a loop where a program calls ``asyncio.run`` more than once.
     """
@@ -15,6 +17,7 @@ class LoopArrivals:
         """Begin unset."""
         self._set = False
         self._waiters: list[asyncio.Future[None]] = []
+        self._lock = threading.Lock()
 
     def is_set(self) -> bool:
         """Whether it was set since it was last cleared."""
@@ -22,10 +25,12 @@ class LoopArrivals:
 
     def set(self) -> None:
         """Set it and wake who waits."""
-        self._set = True
-        for waiter in self._waiters:
-            if not waiter.done() and not waiter.get_loop().is_closed():
-                waiter.set_result(None)
+        with self._lock:
+            self._set = True
+            waiters = list(self._waiters)
+        for waiter in waiters:
+            with contextlib.suppress(RuntimeError):  # its loop has ended meanwhile
+                waiter.get_loop().call_soon_threadsafe(_wake, waiter)
 
     def clear(self) -> None:
         """Unset it."""
@@ -33,11 +38,19 @@ class LoopArrivals:
 
     async def wait(self) -> bool:
         """Return when it is set; always True."""
-        if not self._set:
-            waiter = asyncio.get_running_loop().create_future()
+        waiter = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if self._set:
+                return True
             self._waiters.append(waiter)
-            try:
-                await waiter
-            finally:
+        try:
+            await waiter
+        finally:
+            with self._lock:
                 self._waiters.remove(waiter)
         return True
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

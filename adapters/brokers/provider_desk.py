@@ -27,7 +27,7 @@ from ..provider_reading import (
     text_of,
     truth_of,
 )
-from .arrivals import LoopArrivals
+from .arrivals import Arrivals
 from .provider_listing import request_of
 from .provider_orders import UNANSWERED_POLLS_MAX, TrackedOrder
 from .provider_placing import Placed, PlacingOutcome, order_keywords, read_placing
@@ -63,7 +63,7 @@ class ProviderDesk:
         self._submitting: dict[str, asyncio.Task[None]] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._answered: set[str] = set()
-        self.arrived = LoopArrivals()
+        self.arrived = Arrivals()
         """Set while reports wait to be drained; good on every event loop."""
 
     @property

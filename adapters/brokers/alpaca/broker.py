@@ -35,9 +35,9 @@ from ....domain.ports import (
     SubmitOrder,
 )
 from ...alpaca_api.access import AlpacaAccess
-from ...alpaca_api.arrivals import ThreadArrivals
 from ...alpaca_api.reading import raw, text_of
 from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Withheld
+from ..arrivals import Arrivals
 from .fills import Fills
 from .others import Others
 from .questions import Questions
@@ -75,7 +75,7 @@ class AlpacaBroker(Questions):
         self._fills = Fills(rest, self._listing, self.others, self._ask)
         self._connections = 0
         self._gap = False
-        self.arrived = ThreadArrivals()
+        self.arrived = Arrivals()
         """Set while reports wait to be drained; good on every event loop."""
         self.gate: Callable[[str], AbstractContextManager[str | None]] | None = None
         self.is_connected = threading.Event()
