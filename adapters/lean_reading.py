@@ -34,12 +34,10 @@ T = TypeVar("T")
 KNOWN_MAX: Final = 50_000
 """How many ids and figures are kept for the next event that has the same."""
 
-FOR_NOBODY: Final = frozenset(
-    {"inputs", "timing_rules", "notes", "subject", "sealed_text", "submitted_by", "ordinal"}
-)
+FOR_NOBODY: Final = frozenset({"inputs", "subject", "sealed_text", "submitted_by"})
 """Fields of events that neither views nor the mirror read."""
 FOR_MIRROR: Final = frozenset(
-    {"actor", "correlation_id", "causation_id", "market_time", "receive_time", "limit_version"}
+    {"actor", "correlation_id", "causation_id", "market_time", "receive_time"}
 )
 """Fields of events that only the mirror reads."""
 REPORT_FOR_NOBODY: Final = frozenset({"receive_time", "leaves_qty", "raw"})
