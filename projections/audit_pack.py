@@ -6,7 +6,7 @@ exceptions with their disposition, reconciliations, strategies, and the clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from ..domain import events as e
@@ -97,8 +97,10 @@ class PackTables:
                 name = event["plan"]["strategy"]
                 self._planned[name] = self._planned.get(name, 0) + 1
 
-    def documents(self, records: Sequence[tuple[int, ops.OpsRecord]]) -> dict[str, object]:
+    def documents(self, records: Iterable[tuple[int, ops.OpsRecord]]) -> dict[str, object]:
         """Every document by name, with what the second stream says (records with positions).
+
+        They are gone through several times, so ``records`` is no iterator.
 
         Exceptions are told as of the last of all times on record.
         """
@@ -135,7 +137,7 @@ class PackTables:
             row = {"instruction": str(event.originator_id), **_row(event, place)}
             self._kept["asked"].append(row)
 
-    def _exceptions(self, records: Sequence[tuple[int, ops.OpsRecord]]) -> list[Row]:
+    def _exceptions(self, records: Iterable[tuple[int, ops.OpsRecord]]) -> list[Row]:
         book = ExceptionBook(
             [
                 *self._raised.raised(),
@@ -244,7 +246,7 @@ def _record(place: int, record: ops.OpsRecord) -> Row:
     return {"record": place, "kind": record.TOPIC, **fields}
 
 
-def _permissions(records: Sequence[tuple[int, ops.OpsRecord]]) -> Row:
+def _permissions(records: Iterable[tuple[int, ops.OpsRecord]]) -> Row:
     """Who might do what from when on, every change with who was behind it, what was denied."""
     state, changes = Supervision(), []
     for _, record in records:
@@ -267,7 +269,7 @@ def _permissions(records: Sequence[tuple[int, ops.OpsRecord]]) -> Row:
     }
 
 
-def _overrides(records: Sequence[tuple[int, ops.OpsRecord]], period: Period) -> list[Row]:
+def _overrides(records: Iterable[tuple[int, ops.OpsRecord]], period: Period) -> list[Row]:
     """Loosened controls that were used in the period."""
     loosened = {
         record.change

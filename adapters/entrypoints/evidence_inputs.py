@@ -195,6 +195,7 @@ def check_document(
         lines = [
             f"{pack.orders} instructions, {pack.exceptions} exceptions and {pack.records} records "
             f"of events {pack.first} to {pack.last} of {pack.size} in the log {pack.origin}",
+            f"{pack.records_bound} of the records are bound to the checkpoint, as the events are",
             "its documents come out of them again"
             if pack.documents_agree
             else f"its documents are not compared: they were made by fillwright "

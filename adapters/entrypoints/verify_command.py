@@ -76,7 +76,7 @@ def verify(
         segments, bad = segments_of(log) if found.ok else (0, [])
         if found.ok and not bad:
             bad = _further_faults(log, outside, settings.integrity, counters=counters)
-        second = _second_stream(log) if found.ok else ""
+        second = _second_stream(log, outside) if found.ok else ""
         expected = require_anchor or _is_expected(key, anchor, settings.integrity, log)
     faults = [*([second] if second else []), *bad]
     if record:
@@ -180,14 +180,16 @@ def _counter_faults(log: Log) -> list[str]:
     ]
 
 
-def _second_stream(log: Log) -> str:
-    """What is wrong with the second stream's chain, empty when nothing is."""
+def _second_stream(log: Log, outside: Outside | None) -> str:
+    """What is wrong with the second stream, by its chain and by what was checkpointed of it."""
+    from ..integrity.second_stream import gainsaid
     from ..storage.ops_log import OpsLog
 
     with OpsLog.of(log) as ops:
         found = ops.verify()
+        other = gainsaid(ops, outside.checkpoints) if found.ok and outside is not None else ""
     if found.ok:
-        return ""
+        return f"the second stream {other}" if other else ""
     return f"the second stream's record at position {found.first_bad_position} is {found.what}"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +21,14 @@ from ...projections.audit_pack import Period
 from ...projections.canonical import canonical_bytes
 from ..integrity.checkpoints import SignedCheckpoint
 from ..integrity.notes import NoteError, SignerKey, VerifierKey, parse_note
-from ..integrity.proofs import ProofError
+from ..integrity.proofs import ProofError, signed_checkpoint
+from ..integrity.second_stream import RecordChain, marks_of
 from ..integrity.tree import OnProgress
-from ..storage.chain import GENESIS, link
 from ..storage.log import Log
-from ..storage.ops_log import OPS_ORIGINATOR, OpsLog
-from ..storage.records import RawRecorded
+from ..storage.ops_log import OpsLog
+from ..storage.records import Head, RawRecorded
 from . import ranges
-from .pack_documents import PackDocuments
+from .pack_documents import PackDocuments, PackRecords
 
 FORMAT: Final = "fillwright audit pack 2"
 FORMER: Final = "fillwright audit pack 1"
@@ -59,6 +59,8 @@ Every document is told again from events/ and records.jsonl and compared byte fo
 class PackResult:
     """What a checked pack is of, and by whose word.
 
+    Of the ``records`` the first ``records_bound`` are vouched for by the checkpoint as the events
+    are, and so by whatever keeps it outside; the rest, made since, by the pack's signature alone.
     ``documents_agree`` is None where another version of the code made the documents.
     """
 
@@ -67,6 +69,7 @@ class PackResult:
     size: int
     origin: str
     records: int
+    records_bound: int
     orders: int
     exceptions: int
     signed: bool
@@ -94,16 +97,13 @@ def make_pack(
         raise InvalidInput("range", f"{first} to {last}", "positions from 1 on")
     if folder.exists() and any(folder.iterdir()):
         raise InvalidInput("out", folder, "a folder that is empty or does not exist")
-    head = ops.head()
-    raws = list(ops.raw_events(upto=head.position))
-    if _chain(raws) != head.hash:
-        raise ProofError("the second stream is not what was written: run `fillwright verify`")
     made = ranges.export_range(
         log, 1, last, ranges.Format.JSONL, folder / EVENTS, checkpoint, on_progress
     )
-    _write(folder / RECORDS, b"".join(map(RawRecorded.as_line, raws)))
+    head = ops.head()
+    _write_records(folder / RECORDS, ops, head, checkpoint)
     events = folder / EVENTS / made["file"]
-    for name, pieces in PackDocuments(events, raws, Period(first, last), on_progress):
+    for name, pieces in PackDocuments(events, folder / RECORDS, Period(first, last), on_progress):
         with (folder / f"{name}{DOCUMENT_SUFFIX}").open("xb") as file:
             file.writelines(pieces)
     origin = checkpoint.checkpoint.origin
@@ -154,12 +154,12 @@ def check_pack(
             raise ProofError("its events are not lines of JSON")
         if (found.first, found.last) != (1, last) or not 1 <= first <= last:
             raise ProofError(f"its events are {found.first} to {found.last}, not 1 to {last}")
-        raws = _read_records(folder / RECORDS)
-        if len(raws) != manifest["records"] or _chain(raws).hex() != manifest["records_hash"]:
+        mark = signed_checkpoint(manifest["checkpoint"], key)
+        chain = _checked(PackRecords(folder / RECORDS).raws(), mark)
+        if (chain.count, chain.head.hex()) != (manifest["records"], manifest["records_hash"]):
             raise ProofError("the second stream in it is not the one that the manifest names")
-        told = PackDocuments(
-            folder / EVENTS / inner["file"], raws, Period(first, last), on_progress
-        )
+        events = folder / EVENTS / inner["file"]
+        told = PackDocuments(events, folder / RECORDS, Period(first, last), on_progress)
         agrees = _check_documents(folder, manifest, told)
     except OSError as error:
         raise ProofError(f"{error.filename}: {error.strerror}") from error
@@ -170,7 +170,8 @@ def check_pack(
         last,
         found.size,
         found.origin,
-        len(raws),
+        chain.count,
+        mark.checkpoint.records.position if mark.checkpoint.records is not None else 0,
         told.orders,
         told.exceptions,
         found.signed,
@@ -209,35 +210,30 @@ def _is_file_of(path: Path, pieces: Iterator[bytes]) -> bool:
         return all(same) and not file.read(1)
 
 
-def _chain(raws: Sequence[RawRecorded]) -> bytes:
-    """The hash of the chain over the records; raises ProofError where one does not fit."""
-    previous = GENESIS
-    for position, raw in enumerate(raws, start=1):
-        if raw.position != position:
-            raise ProofError(f"the record at position {position} is missing")
-        previous = link(previous, position, OPS_ORIGINATOR.bytes, position, raw.topic, raw.state)
-        if previous != raw.hash:
-            raise ProofError(f"the record at position {position} is altered")
-    return previous
+def _checked(raws: Iterable[RawRecorded], mark: SignedCheckpoint) -> RecordChain:
+    """The chain over all records; raises ProofError where one does not fit chain or checkpoint."""
+    chain = RecordChain(marks_of([mark]))
+    for raw in raws:
+        fault = chain.fault_of(raw)
+        if fault:
+            raise ProofError(fault)
+    if chain.missing():
+        raise ProofError(chain.missing())
+    return chain
 
 
-def _read_records(path: Path) -> list[RawRecorded]:
-    found = []
-    for line in path.read_bytes().splitlines(keepends=True):
-        whole = json.loads(line)
-        position = int(whole["position"])
-        state = ranges.state_of_line(line)
-        found.append(
-            RawRecorded(
-                position,
-                OPS_ORIGINATOR.hex,
-                position,
-                str(whole["topic"]),
-                state,
-                bytes.fromhex(whole["hash"]),
-            )
-        )
-    return found
+def _write_records(path: Path, ops: OpsLog, head: Head, mark: SignedCheckpoint) -> None:
+    """The second stream up to ``head``, one record in memory at a time."""
+    with path.open("xb") as file:
+
+        def passing() -> Iterator[RawRecorded]:
+            for raw in ops.raw_events(upto=head.position):
+                file.write(raw.as_line())
+                yield raw
+
+        chain = _checked(passing(), mark)
+    if chain.head != head.hash:
+        raise ProofError("the second stream is not what was written: run `fillwright verify`")
 
 
 def _readme(origin: str, first: int, last: int) -> bytes:

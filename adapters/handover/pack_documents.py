@@ -1,14 +1,15 @@
 """The documents of an audit pack, told from its two streams in pieces.
 
-They are told from the file of events in the pack itself, when it is made and when it is checked. Of
-each event only its place in the file is kept, so the log need not fit in memory; the second stream,
-which is small, does.
+They are told from the two files of the pack itself, when it is made and when it is checked. Of each
+event only its place in its file is kept, and of the records nothing: they are read again for each
+document, so that neither stream need fit in memory.
 """
 
 from __future__ import annotations
 
+import json
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -18,12 +19,37 @@ from ...projections.audit_pack import PackTables, Period, is_of_instruction, ord
 from ...projections.canonical import canonical_bytes
 from ..integrity.tree import OnProgress
 from ..storage.mapper import EventMapper
-from ..storage.ops_log import decode_record
+from ..storage.ops_log import OPS_ORIGINATOR, decode_record
 from ..storage.records import RawRecorded, Recorded
-from .ranges import PROGRESS_EVERY, event_of_line
+from .ranges import PROGRESS_EVERY, event_of_line, state_of_line
 
 ORDERS: Final = "orders"
 Pieces = Iterator[bytes]
+
+
+class PackRecords:
+    """The second stream in a file, decoded anew each time that it is gone through."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[tuple[int, OpsRecord]]:
+        """Records with their positions.
+
+        Raises:
+            StoreError: a record is not one that this code knows.
+        """
+        for raw in self.raws():
+            yield raw.position, decode_record(raw.topic, raw.state, raw.position)
+
+    def raws(self) -> Iterator[RawRecorded]:
+        """Records as they were stored."""
+        with self._path.open("rb") as file:
+            for line in file:
+                whole = json.loads(line)
+                position, hash = int(whole["position"]), bytes.fromhex(whole["hash"])
+                topic, state = str(whole["topic"]), state_of_line(line)
+                yield RawRecorded(position, OPS_ORIGINATOR.hex, position, topic, state, hash)
 
 
 class PackDocuments:
@@ -32,13 +58,15 @@ class PackDocuments:
     def __init__(
         self,
         events: Path,
-        records: Sequence[RawRecorded],
+        records: Path,
         period: Period,
         on_progress: OnProgress | None = None,
     ) -> None:
-        """``events`` is the file of the log from its first event to the end of the period."""
+        """``events`` is the file of the log from its first event to the end of the period, and
+        ``records`` that of the second stream.
+        """
         self.orders = self.exceptions = 0
-        self._path, self._raws = events, records
+        self._path, self._records = events, PackRecords(records)
         self._period, self._on_progress = period, on_progress
         self._mapper = EventMapper()
         self._places: dict[UUID, array[int]] = {}
@@ -53,10 +81,7 @@ class PackDocuments:
         tables = PackTables(self._period)
         tables.take(self._events())
         yield ORDERS, self._told(tables)
-        records: list[tuple[int, OpsRecord]] = [
-            (raw.position, decode_record(raw.topic, raw.state, raw.position)) for raw in self._raws
-        ]
-        for name, document in tables.documents(records).items():
+        for name, document in tables.documents(self._records).items():
             if isinstance(document, list) and name == "exceptions":
                 self.exceptions = len(document)
             yield name, iter((canonical_bytes(document), b"\n"))

@@ -124,7 +124,7 @@ class Checkpointer:
         extend(self._log, self._tree, head.position, on_progress)
         root = self._tree.root()
         checkpoint = Checkpoint(
-            self._key.name, head.position, root, head.hash, self._clock_ns()
+            self._key.name, head.position, root, head.hash, self._clock_ns(), self._ops.head()
         ).signed(self._key)
         if self._time_stamp_url is not None:
             checkpoint = stamped(checkpoint, self._time_stamp_url)

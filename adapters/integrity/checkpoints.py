@@ -7,6 +7,10 @@ The body is a C2SP tlog-checkpoint: origin, size and root, then two extension li
     <root, base64>
     head <chain hash at that position, hex>
     time <ns UTC>
+    records <how many the second stream has> <its chain hash there, hex>
+
+The last line is absent in checkpoints of before; it binds what was done with the log to what the
+log is, so that a record that is taken away or rewritten later is found as an event would be.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from ..storage.records import Head
 from .merkle import EMPTY_ROOT
 from .notes import Note, NoteError, SignerKey, parse_note
 
@@ -28,7 +33,8 @@ _HEX: Final = re.compile(r"[0-9a-f]{64}")
 class Checkpoint:
     """The log at one moment: ``size`` events with this ``root``; ``head`` is the chain's hash.
 
-    ``origin`` names the log, ``time`` is when the checkpoint was made (ns UTC).
+    ``origin`` names the log, ``time`` is when the checkpoint was made (ns UTC). ``records`` is how
+    many records the second stream had and the hash of its chain there, None where it does not say.
     """
 
     origin: str
@@ -36,12 +42,15 @@ class Checkpoint:
     root: bytes
     head: bytes
     time: int
+    records: Head | None = None
 
     @property
     def body(self) -> str:
         """The text that is signed."""
         root = base64.b64encode(self.root).decode()
-        lines = (self.origin, str(self.size), root, f"head {self.head.hex()}", f"time {self.time}")
+        lines = [self.origin, str(self.size), root, f"head {self.head.hex()}", f"time {self.time}"]
+        if self.records is not None:
+            lines.append(f"records {self.records.position} {self.records.hash.hex()}")
         return "".join(f"{line}\n" for line in lines)
 
     def signed(self, key: SignerKey) -> SignedCheckpoint:
@@ -88,7 +97,18 @@ def parse_checkpoint(text: str) -> SignedCheckpoint:
         raise NoteError("it is not a checkpoint: origin, size and root do not come first")
     if not (_HEX.fullmatch(head) and _DIGITS.fullmatch(time)):
         raise NoteError("it is not a checkpoint of a fillwright log: head or time is missing")
-    found = Checkpoint(origin, int(size), root, bytes.fromhex(head), int(time))
+    records = _records(extensions.get("records"))
+    found = Checkpoint(origin, int(size), root, bytes.fromhex(head), int(time), records)
     if found.size == 0 and found.root != EMPTY_ROOT:
         raise NoteError("it says the log is empty and gives the root of another tree")
     return SignedCheckpoint(found, note)
+
+
+def _records(said: str | None) -> Head | None:
+    """What a checkpoint says of the second stream, None where it says nothing."""
+    if said is None:
+        return None
+    count, _, hash = said.partition(" ")
+    if not (_DIGITS.fullmatch(count) and _HEX.fullmatch(hash)):
+        raise NoteError("it does not say of the second stream how many records and which hash")
+    return Head(int(count), bytes.fromhex(hash))

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +17,20 @@ from typing import Any
 import pytest
 
 from fillwright.adapters.handover.audit_pack import check_pack
-from fillwright.adapters.integrity.notes import VerifierKey, read_signer, read_verifier
+from fillwright.adapters.handover.ranges import state_of_line
+from fillwright.adapters.integrity.checkpoints import Checkpoint, parse_checkpoint
+from fillwright.adapters.integrity.merkle import EMPTY_ROOT
+from fillwright.adapters.integrity.notes import (
+    NoteError,
+    SignerKey,
+    VerifierKey,
+    read_signer,
+    read_verifier,
+)
 from fillwright.adapters.integrity.proofs import ProofError
+from fillwright.adapters.storage.chain import GENESIS, link
+from fillwright.adapters.storage.ops_log import OPS_ORIGINATOR
+from fillwright.adapters.storage.records import RawRecorded
 from fillwright.projections.canonical import canonical_bytes
 from tests.adapters.entrypoints.conftest import ROOT, Cli, Done, Vouched, captured, vouched
 from tests.supervision.conftest import House
@@ -345,3 +358,63 @@ def test_without_a_key_it_holds_together_but_nobody_vouches(
     pack: tuple[Vouched, House, Path], cli: Cli
 ) -> None:
     assert cli("check", pack[2]).code == NOT_ANCHORED
+
+
+def chained(lines: list[bytes]) -> tuple[list[bytes], bytes]:
+    """The second stream with a chain that fits again, as somebody makes it who can write."""
+    found, previous = [], GENESIS
+    for position, line in enumerate(lines, start=1):
+        raw = event_of(line)
+        origin = OPS_ORIGINATOR.bytes
+        previous = link(previous, position, origin, position, raw.topic, raw.state)
+        found.append(raw._replace(position=position, hash=previous).as_line())
+    return found, previous
+
+
+def event_of(line: bytes) -> RawRecorded:
+    whole, state = json.loads(line), state_of_line(line)
+    return RawRecorded(0, OPS_ORIGINATOR.hex, 0, str(whole["topic"]), state, b"")
+
+
+def test_the_second_stream_is_bound_to_the_checkpoint_and_so_to_what_lies_outside(
+    pack: tuple[Vouched, House, Path],
+) -> None:
+    """Whoever signs packs cannot change what was left at the anchor."""
+    copy, _, out = pack
+    key = read_verifier(copy.keys / "verifier.pub")
+    manifest = document(out, "manifest")
+    found = check_pack(out, manifest, key)
+    assert found.records == manifest["records"] == found.records_bound + 1, "the checkpoint's own"
+    whole = (out / "records.jsonl").read_bytes().splitlines(keepends=True)
+    denied = next(n for n, line in enumerate(whole) if b'"topic":"AccessRefused' in line)
+    for lines in (whole[:denied] + whole[denied + 1 :], whole[: found.records_bound - 1]):
+        made, head = chained(lines)
+        (out / "records.jsonl").write_bytes(b"".join(made))
+        sign_again(out, copy, records=len(made), records_hash=head.hex())
+        assert "checkpointed" in refused(out, key)
+
+
+def test_a_store_whose_second_stream_was_written_anew_does_not_verify(
+    pack: tuple[Vouched, House, Path],
+) -> None:
+    """The last records are gone, and the chain of what is left is whole."""
+    copy, house, out = pack
+    given = ("--key", copy.keys / "verifier.pub", "--anchor", copy.anchor, "--no-record")
+    assert house.by("eve", "verify", *given).code == 0
+    bound = check_pack(out, document(out, "manifest")).records_bound
+    with contextlib.closing(sqlite3.connect(copy.store)) as other:
+        other.execute("DELETE FROM ops_records WHERE position >= ?", (bound,))
+        other.commit()
+    assert house.by("eve", "verify", "--no-record").code == NOT_ANCHORED, "by itself it is whole"
+    done = house.by("eve", "verify", *given)
+    assert done.code == DIFFERS
+    assert f"has {bound - 1} records, and {bound} were checkpointed" in done.err
+
+
+@pytest.mark.parametrize("said", ["", "4", "4 zz", "-1 " + "0" * 64, "4 " + "0" * 63])
+def test_a_checkpoint_that_says_nothing_readable_of_the_records_is_none(said: str) -> None:
+    key = SignerKey("fillwright/test", bytes(range(32)))
+    body = Checkpoint(key.name, 0, EMPTY_ROOT, bytes(32), 7).body
+    with pytest.raises(NoteError, match="second stream"):
+        parse_checkpoint(key.sign(f"{body}records {said}\n"))
+    assert parse_checkpoint(key.sign(body)).checkpoint.records is None
