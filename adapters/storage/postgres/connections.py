@@ -104,7 +104,6 @@ class Readers:
             min_size=0,
             max_size=READERS_MAX,
             configure=lambda connection: configure(connection, address),
-            check=ConnectionPool.check_connection,
             timeout=CONNECT_SECONDS,
             num_workers=1,
             open=False,
@@ -134,6 +133,9 @@ class Readers:
                 return cursor.execute(statement.encode(), parameters).fetchall()
         except PoolTimeout:
             connect(self._address).close()  # says why there is none
+            raise
+        except psycopg.OperationalError:
+            self._pool.check()  # the others may be lost too; asking each time costs a round trip
             raise
 
     def close(self) -> None:
