@@ -243,7 +243,7 @@ def _wire(
         clock_source=clock.source,
         clock_offset_ns=clock.offset_ns,
     )
-    desk.gate = SendGate(desk, None if path is None else str(path))
+    desk.gate = SendGate(desk, None if path is None else log.url)
     folder = path.with_name(path.name + ".market") if path else None
     capture: Capture | None = SegmentCapture(market, folder) if folder else None
     engine = Engine(desk, capture)

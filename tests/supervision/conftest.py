@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fillwright.adapters.storage.log import Log
 from tests.adapters.entrypoints.conftest import (
     GENERATED,
     Cli,
@@ -53,11 +54,26 @@ def principals_file(folder: Path, **other: str) -> Path:
     return file
 
 
+@pytest.fixture(params=["file", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """An empty store of each kind: a file, and a schema on a server."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    Log.open(tmp_path / "log.db").close()
+    return tmp_path / "log.db"
+
+
 class House:
     """A store, and its people at the command line."""
 
-    def __init__(self, folder: Path, cli: Cli, setenv: Callable[[str, str], None]) -> None:
-        self.folder, self.store = folder, folder / "log.db"
+    def __init__(
+        self,
+        folder: Path,
+        cli: Cli,
+        setenv: Callable[[str, str], None],
+        store: Path | str | None = None,
+    ) -> None:
+        self.folder, self.store = folder, store or folder / "log.db"
         self._cli, self._setenv = cli, setenv
 
     def by(self, name: str, *arguments: object) -> Done:

@@ -28,10 +28,9 @@ Story = Callable[[Application], Awaitable[Any]]
 
 
 @pytest.fixture
-def house(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(place: Path | str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
     """An empty store with its people."""
-    house = House(tmp_path, cli, monkeypatch.setenv)
-    Log.open(str(house.store)).close()
+    house = House(tmp_path, cli, monkeypatch.setenv, place)
     house.set_up()
     return house
 

@@ -17,8 +17,7 @@ DENIED = 6
 def test_two_persons_loosen_a_limit_on_a_server(
     postgres_url: str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(tmp_path, cli, monkeypatch.setenv)
-    house.store = postgres_url  # type: ignore[assignment]
+    house = House(tmp_path, cli, monkeypatch.setenv, postgres_url)
     house.set_up()
     change = house.propose("rob", "limits", "--limit", "trades_max_per_day=80")
     assert house.approve("rob", change).code == DENIED

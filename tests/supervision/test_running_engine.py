@@ -16,6 +16,7 @@ from fillwright.adapters.application import Application
 from fillwright.adapters.permits.control_tail import ControlTail
 from fillwright.adapters.permits.live_strategies import LiveStrategies
 from fillwright.adapters.permits.run_permission import RunPermission
+from fillwright.adapters.storage.location import is_postgres
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.supervising import Caller
 from fillwright.adapters.timekeeping.clocks import SystemClock
@@ -25,6 +26,7 @@ from fillwright.domain.ports import NANOS
 from fillwright.domain.result import ResultStatus
 from tests.adapters.application_cases import buy, steady_provider
 from tests.adapters.entrypoints.conftest import Cli
+from tests.adapters.storage.test_postgres import raw
 from tests.supervision.conftest import House, principals_file, token
 
 HOUR = 3_600 * NANOS
@@ -44,10 +46,9 @@ Story = Callable[[Application], Awaitable[Any]]
 
 
 @pytest.fixture
-def house(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(place: Path | str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
     """An empty store with its people."""
-    house = House(tmp_path, cli, monkeypatch.setenv)
-    Log.open(str(house.store)).close()
+    house = House(tmp_path, cli, monkeypatch.setenv, place)
     house.set_up()
     return house
 
@@ -172,10 +173,18 @@ def test_an_engine_of_a_single_owner_is_asked_the_moment_that_principals_are_set
     asyncio.run(whole())
 
 
-def test_nothing_is_permitted_while_it_cannot_be_read(house: House) -> None:
-    with contextlib.closing(sqlite3.connect(house.store)) as other:
-        other.execute("UPDATE ops_records SET topic = 'PrincipalsInForce.v99'")
+def change(store: Path | str, statement: str) -> None:
+    """Alter a store as whoever may write its file or its tables can."""
+    if is_postgres(store):
+        raw(str(store), statement)
+        return
+    with contextlib.closing(sqlite3.connect(store)) as other:
+        other.execute(statement)
         other.commit()
+
+
+def test_nothing_is_permitted_while_it_cannot_be_read(house: House) -> None:
+    change(house.store, "UPDATE ops_records SET topic = 'PrincipalsInForce.v99'")
     with Log.open(str(house.store), writer=False) as log:
         tail = ControlTail(log)
         permit = RunPermission(tail, "main", Caller("x"), SystemClock().now, is_live=False)
