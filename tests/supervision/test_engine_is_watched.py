@@ -15,8 +15,10 @@ from fillwright.adapters.application import Application
 from fillwright.adapters.escalating import Escalation
 from fillwright.adapters.permits.clock_guard import ClockGuard
 from fillwright.adapters.permits.run_permission import RunPermission
+from fillwright.adapters.permitting import Clocks
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
+from fillwright.adapters.timekeeping.clock_reading import ClockReading
 from fillwright.adapters.timekeeping.clocks import SystemClock
 from fillwright.domain.ops.clocks import ClockMeasured
 from fillwright.domain.ops.exceptions import ExceptionEscalated
@@ -91,6 +93,27 @@ def test_permission_and_clock_are_asked_of_an_engine_that_trades_by_wall_time(
     with OpsLog.open(str(house.store), writer=False) as stream:
         measured = [r.record for r in stream.records() if isinstance(r.record, ClockMeasured)]
     assert measured, "its clock is measured at its start"
+
+
+def test_an_engine_decides_nothing_new_while_its_clock_may_be_off_beyond_the_maximum(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the bound of a second it trades, a nanosecond beyond it does not."""
+    off = [NANOS]
+    monkeypatch.setattr(Clocks, "__call__", lambda _: ClockReading("a test", off[0], 0))
+
+    async def story(application: Application) -> None:
+        told = await application.execute(buy(strategy="market", decision_id="at the bound"))
+        assert told.result is not None
+        assert "clock" not in [one.reason.value for one in told.result.refusals]
+        off[0] = NANOS + 1
+        (guard,) = [p for p in application.engine.desk.permits if isinstance(p, ClockGuard)]
+        guard.renew()
+        told = await application.execute(buy(strategy="market", decision_id="beyond it"))
+        assert told.result is not None
+        assert [one.reason.value for one in told.result.refusals] == ["clock"]
+
+    running(house, Wall(), story)
 
 
 def test_a_simulated_engine_has_a_time_of_its_own_and_is_not_watched(house: House) -> None:
