@@ -19,6 +19,7 @@ from fillwright.adapters.simulation import simulate
 from fillwright.adapters.storage.copying import copy_store
 from fillwright.adapters.storage.location import postgres_address
 from fillwright.adapters.storage.log import Log
+from fillwright.adapters.storage.postgres import recorder
 from fillwright.domain.account import TradingAccount
 from fillwright.domain.events import Stamp
 from fillwright.domain.ids import account_stream_id
@@ -64,8 +65,14 @@ def cut_run(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def own_run(cut_run: str, postgres_server: PostgresServer, tmp_path: Path) -> str:
-    """A copy of that run, for tests that go on with its log."""
+def own_run(
+    cut_run: str,
+    postgres_server: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """A copy of that run, for tests that go on with its log, which is read in many pieces."""
+    monkeypatch.setattr(recorder, "WINDOW", 7)
     store = fresh_store(postgres_server, tmp_path)
     copy_store(cut_run, store)
     shutil.copytree(postgres_address(cut_run).files.parent, tmp_path, dirs_exist_ok=True)
