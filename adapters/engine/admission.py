@@ -109,7 +109,8 @@ class Admission:
         if instruction.reservation is not None:
             usage = release(usage, instruction.reservation)
         timing = replace(facts.timing, release_at=None)
-        facts = replace(facts, usage=usage, timing=timing, admitted=True)
+        arrival = facts.arrival_mid if instruction.arrival_mid is None else instruction.arrival_mid
+        facts = replace(facts, usage=usage, timing=timing, admitted=True, arrival_mid=arrival)
         stamp = desk.stamp(str(instruction.id), "deferral")
         self._assess(instruction, decision, facts)
         outcome = permitted(plan_decision(decision, facts, instruction.id), desk.not_permitted)

@@ -17,6 +17,7 @@ from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.limits import Limits
+from fillwright.domain.money import bound_price
 from fillwright.domain.ports import NANOS, SubmitOrder
 from fillwright.domain.reasons import EndReason, Reason
 from fillwright.domain.states import InstructionState
@@ -254,6 +255,18 @@ def test_no_share_ever_trades_outside_the_bound(strategy: str, tmp_path: Path) -
         assert order.limit_price <= bound_of(made)
     if made.state is InstructionState.CANCELLED:
         assert made.completing_price is not None, "the price that would have completed it"
+
+
+def test_a_deferral_moves_neither_the_arrival_mid_nor_the_bound(tmp_path: Path) -> None:
+    """Both are of the receipt, however far the market is at the release (rulings 1 and 2)."""
+    fields = decision("twap", max_slippage="40", window="2m")
+    ran = run(Scene([fields], arrive_s=30), tmp_path / "a.db")
+    made = only(ran)
+    assert made.arrival_mid is not None
+    replanned = of_kind(logged(ran), e.InstructionReplanned)
+    assert [x.plan.arrival_mid for x in replanned] == [made.arrival_mid]
+    assert bound_of(made) == bound_price(made.arrival_mid, D(40), 1, D("0.01"))
+    check_books(ran)
 
 
 # -- self-cross ------------------------------------------------------------------------------------
