@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
+from uuid import UUID
 
 import pytest
 
+from fillwright.adapters import replaying
 from fillwright.adapters.replay import restepping
 from fillwright.adapters.replay.deciding_again import Decided, decide_again
 from fillwright.adapters.replaying import replay, replay_decisions
@@ -18,6 +20,7 @@ from fillwright.domain.decision import ExecutionStrategy
 from fillwright.domain.events import (
     DecisionReceived,
     DomainEvent,
+    InstructionFilled,
     InstructionPlanned,
     LimitChanged,
     OrderIntended,
@@ -31,6 +34,9 @@ from fillwright.domain.ports import OrderType, TimeInForce
 from fillwright.domain.reasons import Reason
 from fillwright.domain.strategies.contract import InstructionView, Place, Step
 from fillwright.domain.strategies.registry import STRATEGIES
+from fillwright.projections.blotter import Blotter
+from fillwright.projections.runner import Difference, Handler, History
+from fillwright.projections.sealed import Sealed
 from tests.adapters.finished_runs import finish
 
 EventT = TypeVar("EventT", bound=DomainEvent)
@@ -237,3 +243,41 @@ def test_a_plan_that_was_altered_is_found(records: Sequence[Recorded]) -> None:
     assert {(one.recorded, one.again) for one in outcomes} == {
         ("InstructionPlanned", "InstructionRejected")
     }
+
+
+class _Misremembering(Blotter):
+    """A book that notes something at the end of one instruction that no event says."""
+
+    wrong: ClassVar[UUID]
+
+    def _misnoted(self, event: InstructionFilled) -> None:
+        self._ended(event)
+        if event.originator_id == self.wrong:
+            self.instructions()[self.wrong].data_note = "made up"
+
+    HANDLERS: ClassVar[Mapping[type[DomainEvent], Handler]] = {
+        **Blotter.HANDLERS,
+        InstructionFilled: _misnoted,
+    }
+
+
+def test_what_differs_of_instructions_that_were_let_go_of_is_named(
+    store: Path, records: Sequence[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [one.event.originator_id for one in records if type(one.event) is InstructionFilled]
+    _Misremembering.wrong = ended[0]
+
+    def projections(history: History | None = None) -> replaying.Views:
+        limits, _, quality, reconciliation = told(history)
+        return limits, _Misremembering(None, history, Sealed()), quality, reconciliation
+
+    told = replaying.projections
+    monkeypatch.setattr(replaying, "projections", projections)
+    with Log.open(store, writer=False) as log:
+        found = replay(log)
+    differing = {one.name: one.differences for one in found.projections if one.differences}
+    path = f"state.{ended[0]}.data_note"
+    assert differing == {"blotter": (Difference(path, "made up", ""),)}
+    assert not found.ok
+    (line,) = found.differences()
+    assert line == f"blotter: {path}: fed in pieces made up, rebuilt "
