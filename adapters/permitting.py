@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ..domain.ports import Clock
+from ..domain.ports import NANOS, Clock
 from .alpaca_api.clock import MeasuredClock
+from .alpaca_api.rest import ApiRefusal, ApiSilence
 from .escalating import EscalationService
 from .permits.clock_guard import ClockGuard
 from .permits.control_tail import ControlTail
@@ -23,22 +26,46 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-class Clocks:
-    """The surest of what the kernel and a broker say of the machine's clock."""
+ASK_AGAIN_SECONDS: Final = 300
+"""After how long a broker's clock is asked for again; it is 15 ms less sure by then."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._broker: BrokerReading | None = None
+
+class Clocks:
+    """The surest of what the kernel and a broker say of the machine's clock.
+
+    A broker is asked again every few minutes, because what it said gets less sure with time; in a
+    thread, because trading waits for no answer. While it gives none its last word grows unsure.
+    """
+
+    def __init__(self, clock: Clock, monotonic: Callable[[], int] = time.monotonic_ns) -> None:
+        self.broker: BrokerReading | None = None
+        self._monotonic = monotonic
+        self._asking: threading.Thread | None = None
         clock = _beneath(clock)
-        if isinstance(clock, MeasuredClock) and clock.offset_ns is not None:
-            now = time.monotonic_ns()
-            self._broker = BrokerReading(clock.offset_ns, clock.uncertainty_ns, now)
+        self._clock = clock if isinstance(clock, MeasuredClock) else None
+        if self._clock is not None and self._clock.offset_ns is not None:
+            told = self._clock.offset_ns, self._clock.uncertainty_ns
+            self.broker = BrokerReading(*told, monotonic())
 
     def __call__(self) -> ClockReading:
         """The reading now."""
         found = [reading for reading in (kernel_reading(),) if reading is not None]
-        if self._broker is not None:
-            found.append(self._broker.reading(time.monotonic_ns()))
+        if self.broker is not None:
+            now = self._monotonic()
+            if now - self.broker.measured_at >= ASK_AGAIN_SECONDS * NANOS:
+                self._ask_again()
+            found.append(self.broker.reading(now))
         return best(found)
+
+    def _ask_again(self) -> None:
+        if self._asking is None or not self._asking.is_alive():
+            self._asking = threading.Thread(target=self._ask, name="fillwright-clock", daemon=True)
+            self._asking.start()
+
+    def _ask(self) -> None:
+        if self._clock is not None:
+            with contextlib.suppress(ApiRefusal, ApiSilence):
+                self.broker = BrokerReading(*self._clock.measure(), self._monotonic())
 
 
 def permits_of(

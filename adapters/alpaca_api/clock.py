@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from ...domain.ports import Clock
@@ -51,9 +52,15 @@ class MeasuredClock:
 
     rate = 1.0
 
-    def __init__(self, base: Clock, offset_ns: int, uncertainty_ns: int) -> None:
-        """Keep what was measured; the time itself stays the machine's."""
-        self._base = base
+    def __init__(
+        self,
+        base: Clock,
+        offset_ns: int,
+        uncertainty_ns: int,
+        ask: Callable[[], tuple[int, int]] | None = None,
+    ) -> None:
+        """Keep what was measured, and how to measure again; the time itself stays the machine's."""
+        self._base, self._ask = base, ask
         self.offset_ns: int | None = offset_ns
         self.uncertainty_ns = uncertainty_ns
 
@@ -67,6 +74,16 @@ class MeasuredClock:
         """The time now, ns UTC."""
         return self._base.now()
 
+    def measure(self) -> tuple[int, int]:
+        """Offset and uncertainty as the broker tells them now, where it can be asked again.
+
+        Raises:
+            ApiRefusal, ApiSilence: it gives no time.
+        """
+        if self._ask is not None:
+            self.offset_ns, self.uncertainty_ns = self._ask()
+        return self.offset_ns or 0, self.uncertainty_ns
+
 
 BrokerClock = PacedClock | MeasuredClock
 
@@ -79,16 +96,22 @@ def market_clock(rest: AlpacaRest, base: Clock | None = None) -> BrokerClock:
         ApiSilence: the broker gives no time.
     """
     ours = base or SystemClock()
+    measured = _measured(rest, ours)
+    paced = None if rest.is_alpaca else paced_now(rest)
+    if paced is not None:
+        return PacedClock(ours, *paced)
+    return MeasuredClock(ours, *measured, lambda: _measured(rest, ours))
+
+
+def _measured(rest: AlpacaRest, ours: Clock) -> tuple[int, int]:
+    """The broker's time minus ours at the middle of a request, and how long that took."""
     before = ours.now()
     answer = rest.get("/clock")
     after = ours.now()
     theirs = nanos(answer.get("timestamp")) if isinstance(answer, dict) else None
     if theirs is None:
         raise ApiSilence("GET /clock: an answer without a readable timestamp")
-    paced = None if rest.is_alpaca else paced_now(rest)
-    if paced is not None:
-        return PacedClock(ours, *paced)
-    return MeasuredClock(ours, theirs - (before + after) // 2, after - before)
+    return theirs - (before + after) // 2, after - before
 
 
 def paced_now(rest: AlpacaRest) -> tuple[int, float] | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from fillwright.adapters.alpaca_api.clock import MeasuredClock
+from fillwright.adapters.alpaca_api.rest import ApiSilence
 from fillwright.adapters.permits.clock_guard import ClockGuard
 from fillwright.adapters.permits.control_tail import ControlTail
 from fillwright.adapters.permits.live_strategies import LiveStrategies
+from fillwright.adapters.permitting import Clocks
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.adapters.timekeeping.clock_reading import (
@@ -20,6 +24,7 @@ from fillwright.adapters.timekeeping.clock_reading import (
     best,
     of_timex,
 )
+from fillwright.adapters.timekeeping.clocks import SystemClock
 from fillwright.domain import events as e
 from fillwright.domain import ops
 from fillwright.domain.ops.clocks import ClockHealth
@@ -186,6 +191,38 @@ def test_the_surest_reading_counts_and_a_brokers_grows_unsure_with_time() -> Non
     assert best([kernel, broker.reading(0)]).source == "the broker's clock"
     assert best([kernel, broker.reading(1_000 * NANOS)]) == kernel
     assert best([]) == UNKNOWN
+
+
+def test_a_brokers_clock_is_asked_again_before_a_days_drift_would_stop_trading() -> None:
+    """While it gives no answer its last word grows unsure; the next answer is sure again."""
+    at, answers = [0], [ApiSilence("no answer"), (4 * MS, 2 * MS)]
+
+    def ask() -> tuple[int, int]:
+        said = answers.pop(0)
+        if isinstance(said, ApiSilence):
+            raise said
+        return said
+
+    clocks = Clocks(MeasuredClock(SystemClock(), 3 * MS, 2 * MS, ask), lambda: at[0])
+
+    def asked() -> int | None:
+        """The broker's uncertainty once whatever was asked has been answered."""
+        clocks()
+        for thread in threading.enumerate():
+            if thread.name == "fillwright-clock":
+                thread.join()
+        assert clocks.broker is not None
+        return clocks.broker.reading(at[0]).uncertainty_ns
+
+    assert asked() == MS
+    at[0] = 299 * NANOS
+    assert asked() == MS + 299 * 50_000
+    assert len(answers) == 2, "it is not asked more often than it has to be"
+    at[0] = 300 * NANOS
+    assert asked() == MS + 300 * 50_000, "it gave no answer"
+    assert asked() == MS
+    assert clocks.broker is not None
+    assert clocks.broker.offset_ns == 4 * MS
 
 
 def test_live_an_unapproved_strategy_is_refused_and_an_approved_one_trades(
