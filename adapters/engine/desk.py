@@ -60,6 +60,7 @@ class Desk:
     is known up to position ``seen``; ``own`` are ranges behind it that were written here;
     ``in_order``: views follow the log's order, and ``unwritten`` events of theirs are not known to
     be in it. ``starts`` engines had the account before, ``submitter`` hands in what names nobody.
+    ``loss_reached``: the day's loss was at its limit when it was last looked at.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Desk:
     touched: dict[UUID, Instruction | TradingAccount] = field(default_factory=dict)
     gathered: list[e.DomainEvent] = field(default_factory=list)
     commands: list[BrokerCommand] = field(default_factory=list)
+    loss_reached: bool = False
     wakes: list[tuple[int, int, UUID]] = field(default_factory=list)
     wake_of: dict[UUID, int] = field(default_factory=dict)
     reopened: dict[UUID, int] = field(default_factory=dict)

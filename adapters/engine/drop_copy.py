@@ -9,6 +9,7 @@ from typing import Final
 from ...domain.errors import BrokerUnavailable
 from ...domain.ports import NANOS
 from .desk import Desk
+from .losses import LossWatch
 from .recovery import LossyStream, Recovery
 
 RETRY_NS: Final = 5 * NANOS
@@ -19,13 +20,15 @@ class DropCopy:
 
     def __init__(self, desk: Desk, recovery: Recovery) -> None:
         self._desk, self._recovery = desk, recovery
+        self._losses = LossWatch(desk)
         self._last: int | None = None
         self._owed: str | None = None
         self._not_before = 0
         self._closing = ""
 
     async def attend(self) -> bool:
-        """Reconcile if it is due; whether it was done."""
+        """Look at the day's loss, and reconcile if it is due; whether that was done."""
+        await self._losses.attend()
         desk, now = self._desk, self._desk.now
         trigger = self._due(now)
         if trigger is None or now < self._not_before:

@@ -10,7 +10,7 @@ from ...domain.decision import Decision, TradeAction
 from ...domain.instruction import Instruction
 from ...domain.instruments import DescribesInstruments, round_lot_on
 from ...domain.market import MarketState
-from ...domain.money import ONE
+from ...domain.money import ONE, ZERO
 from ...domain.orders import ChildOrder
 from ...domain.plan import PlanTerms
 from ...domain.planning.facts import NO_SHORT_FACTS, ShortFacts
@@ -18,6 +18,12 @@ from ...domain.ports import NANOS, Broker, LendsShares, TimeInForce
 from .desk import Desk
 
 AUCTION_ORDERS: Final = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+UNEXPLAINED: Final = "unexplained_position"
+DAILY_LOSS: Final = "daily_loss"
+DEAF: Final = "trade_updates_down"
+"""Causes for which an instruction is suspended although its symbol trades."""
+LOSS_LOOK_NS: Final = 15 * NANOS
+"""How often the broker is asked what the account is worth while what adds risk is worked."""
 AUCTION_REPORT_NS: Final = 600 * NANOS
 """How long after its time an auction's report may take."""
 
@@ -35,6 +41,23 @@ class HearsUpdates(Protocol):
 def is_deaf(broker: Broker) -> bool:
     """Whether what comes of orders is not heard at present, where the broker can say so."""
     return isinstance(broker, HearsUpdates) and broker.is_deaf
+
+
+def adds_risk(desk: Desk, plan: PlanTerms) -> bool:
+    """Whether a plan adds to what is held by our own record, or opens a position."""
+    held = desk.books.book(desk.name).positions.get(plan.symbol, ZERO)
+    return held * plan.side.sign >= 0
+
+
+def why_held(desk: Desk, plan: PlanTerms) -> str:
+    """Why a plan may not go on although its symbol trades, in a word; empty when it may."""
+    opened = desk.account.session
+    today = opened.session_date if opened is not None else ""
+    if desk.account.standing.told(plan.symbol, today) and adds_risk(desk, plan):
+        return UNEXPLAINED
+    if desk.loss_reached and adds_risk(desk, plan):
+        return DAILY_LOSS
+    return DEAF if is_deaf(desk.broker) else ""
 
 
 def is_unconfirmed(order: ChildOrder) -> bool:

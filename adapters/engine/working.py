@@ -11,7 +11,6 @@ from ...domain import events as e
 from ...domain.guard import Guarded, constrain
 from ...domain.instruction import Instruction
 from ...domain.market import MarketState, TradingStatus
-from ...domain.money import ZERO
 from ...domain.plan import PlanTerms
 from ...domain.ports import (
     NANOS,
@@ -29,11 +28,13 @@ from ...domain.switching import Progressed, reassess
 from .desk import Desk
 from .market_rules import (
     AUCTION_ORDERS,
-    is_deaf,
+    DAILY_LOSS,
+    LOSS_LOOK_NS,
     is_locked,
     may_be_absent,
     over_at,
     reopened,
+    why_held,
 )
 from .messages import MessageBudget
 from .unseen_fills import UnseenFills
@@ -312,10 +313,8 @@ class Working:
         desk, now = self._desk, self._desk.now
         stopped = market.status in (TradingStatus.HALTED, TradingStatus.UNKNOWN)
         cause = market.halt_cause
-        if not stopped and self._adds_unexplained_risk(plan):
-            stopped, cause = True, "unexplained_position"
-        if not stopped and is_deaf(desk.broker):
-            stopped, cause = True, "trade_updates_down"
+        if not stopped and (held := why_held(desk, plan)):
+            stopped, cause = True, held
         if not stopped and instruction.suspended_since is None:
             return False
         stamp = desk.stamp(str(instruction.id), "halt")
@@ -329,9 +328,11 @@ class Working:
                 since=state.halted_since if state else None,
                 mid=seen.mid if seen is not None and seen.is_two_sided else None,
             )
-            # What is in an auction stays: trading resumes with one.
-            self.cancel_all(instruction, "halt", spared=AUCTION_ORDERS)
-            desk.wake(instruction, min(now + NANOS, plan.end_at))
+            # What is in an auction stays in a halt: trading resumes with one.
+            spared = AUCTION_ORDERS if cause != DAILY_LOSS else frozenset[TimeInForce]()
+            self.cancel_all(instruction, "halt", spared=spared)
+            pause = LOSS_LOOK_NS if cause == DAILY_LOSS else NANOS
+            desk.wake(instruction, min(now + pause, plan.end_at))
             return True
         if stopped:
             return False  # the deadline does not move: its strategy ends it, and cannot trade
@@ -344,16 +345,6 @@ class Working:
         desk.reopened.pop(instruction.id, None)
         instruction.resume(stamp, quote.mid if quote is not None and quote.is_two_sided else None)
         return False
-
-    def _adds_unexplained_risk(self, plan: PlanTerms) -> bool:
-        """Whether it adds to a position of which the broker reports what nothing explains."""
-        desk = self._desk
-        opened = desk.account.session
-        today = opened.session_date if opened is not None else ""
-        if not desk.account.standing.told(plan.symbol, today):
-            return False
-        held = desk.books.book(desk.name).positions.get(plan.symbol, ZERO)
-        return held * plan.side.sign >= 0
 
     def _switched(
         self, instruction: Instruction, plan: PlanTerms, market: MarketState

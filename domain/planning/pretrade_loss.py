@@ -19,6 +19,11 @@ def loss_usd(basis: Decimal, equity: Decimal) -> Decimal:
     return max(basis - equity, ZERO)
 
 
+def bound_usd(basis: Decimal, percent: Decimal) -> Decimal:
+    """The loss that reaches a limit of ``percent`` of ``basis``."""
+    return (basis * percent / HUNDRED).quantize(CENT, rounding=ROUND_DOWN)
+
+
 def keeps_basis(facts: Facts) -> bool:
     """Whether it is known what the account was worth before; older records do not say."""
     return facts.loss_basis_usd is not None
@@ -29,7 +34,7 @@ def daily_loss(trial: SizedTrial) -> Verdict:
     facts, percent = trial.facts, trial.facts.limits.daily_loss_pct_max
     basis = facts.loss_basis_usd or facts.account.equity
     loss = loss_usd(basis, facts.account.equity)
-    bound = (basis * percent / HUNDRED).quantize(CENT, rounding=ROUND_DOWN)
+    bound = bound_usd(basis, percent)
     if loss < bound:
         return Verdict(loss, bound, "USD")
     if trial.reducing:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 from fillwright.adapters.simulation import VenueTerms
+from fillwright.domain import events as e
 from fillwright.domain.limits import Limits
 from fillwright.domain.reasons import Reason
 from fillwright.domain.states import InstructionState
@@ -16,6 +19,8 @@ from tests.simulation.world import (
     check_books,
     decision,
     instructions,
+    logged,
+    of_kind,
     run,
     shared_data,
 )
@@ -34,16 +39,19 @@ def mid(seconds: float) -> Decimal:
 def test_once_the_loss_of_the_day_is_reached_only_what_reduces_is_taken(tmp_path: Path) -> None:
     """The holding's own fall is the loss; the limit lies between the figures of two moments."""
     first = mid(START_S)
-    falls = [seconds for seconds in range(START_S + 600, 20_000, 60) if mid(seconds) < first]
+    falls = [seconds for seconds in range(START_S + 600, 4_200, 60) if mid(seconds) < first]
     assert falls, "the generated day falls below its start"
     worst = min(falls, key=mid)
     before = CASH + HELD["AAPL"] * first
     lost = HELD["AAPL"] * (first - mid(worst))
     buy = {"symbol": "KO", "target_weight": None, "order_size": 100, "window": "1m"}
     sell = {"symbol": "AAPL", "action": "SELL", "target_weight": None, "order_size": 100}
+    long = {"window": "70m", "order_size": 300}
     scene = Scene(
         [
             decision("market", decision_id="early", **buy),
+            decision("twap", decision_id="adding", **buy | long),
+            decision("twap", decision_id="reducing", **sell, window="70m"),
             decision("market", decision_id="late", **buy),
             decision("market", decision_id="off", **sell, window="1m"),
         ],
@@ -57,11 +65,43 @@ def test_once_the_loss_of_the_day_is_reached_only_what_reduces_is_taken(tmp_path
     assert made["early"].state is InstructionState.FILLED
     assert [refusal.reason for refusal in made["late"].refusals] == [Reason.DAILY_LOSS]
     assert made["off"].state is InstructionState.FILLED
+    check_working(logged(ran), made["adding"].id, made["reducing"].id)
+    noted = [x.detail for x in of_kind(logged(ran), e.AccountAnomaly) if "daily loss" in x.detail]
+    assert noted, "it is an exception that somebody has to close"
+    lowest = min(mid(seconds) for seconds in range(START_S, START_S + 4_300, 5))
+    most = HELD["AAPL"] * (first - lowest)
     wider = Scene(
         scene.decisions,
         arrivals=scene.arrivals,
         venue=scene.venue,
-        limits=Limits(daily_loss_pct_max=(lost * D("1.1") / before * 100).quantize(D("1e-9"))),
+        limits=Limits(daily_loss_pct_max=(most * D("1.1") / before * 100).quantize(D("1e-9"))),
     )
-    again = {one.decision_id: one for one in instructions(run(wider, tmp_path / "b.db"))}
+    ran = run(wider, tmp_path / "b.db")
+    again = {one.decision_id: one for one in instructions(ran)}
     assert again["late"].state is InstructionState.FILLED, "just below the limit it is taken"
+    assert again["adding"].state is InstructionState.FILLED, "and what is worked goes on"
+    assert of_kind(logged(ran), e.InstructionSuspended) == []
+
+
+def check_working(events: Sequence[e.DomainEvent], adding: UUID, reducing: UUID) -> None:
+    """What adds risk sent nothing while the loss stood at its limit, what reduces went on."""
+    spans: list[list[int]] = []
+    for event in events:
+        if isinstance(event, e.InstructionSuspended):
+            assert (event.originator_id, event.cause) == (adding, "daily_loss")
+            spans.append([event.record_time, at(23_400)])
+        elif isinstance(event, e.InstructionResumed):
+            spans[-1][1] = event.record_time
+    assert spans
+    sent = {
+        id: [x.record_time for x in of_kind(events, e.OrderIntended) if x.originator_id == id]
+        for id in (adding, reducing)
+    }
+    inside = {id: [t for t in times if in_any(t, spans)] for id, times in sent.items()}
+    assert sent[adding]
+    assert inside[adding] == []
+    assert inside[reducing]
+
+
+def in_any(moment: int, spans: Sequence[Sequence[int]]) -> bool:
+    return any(begin <= moment < end for begin, end in spans)
