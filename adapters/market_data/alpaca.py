@@ -201,7 +201,7 @@ class AlpacaMarketData:
             self._signs.take_quote(tape.symbol, tape.quote)
         elif kind == "t" and take_print(tape, at, message, known.exchange):
             self._halts.take_print(str(symbol), at)
-            self._signs.take_print(tape.symbol, at)
+            self._signs.take_print(tape.symbol)
             if known.prices is not None and known.prices.take(at, tape.last_price):
                 self._halts.take_prices(str(symbol), known.prices.in_force, known.prices.since)
         elif kind == "l":

@@ -99,6 +99,7 @@ class RestReader:
 
     def poll(self, symbols: list[str], tapes: Mapping[str, LiveTape]) -> None:
         """Ask for the latest quotes; none come of it while there is no answer."""
+        asked_at = self._now()
         with contextlib.suppress(ApiRefusal, ApiSilence):
             answer = self._data(
                 "/stocks/quotes/latest", {"symbols": ",".join(symbols), "feed": self._parameter}
@@ -109,7 +110,7 @@ class RestReader:
                     continue
                 if tape.quote is None or at > tape.quote.at:
                     take_quote(tape, at, quote)
-                    self._signs.take_quote(symbol, tape.quote)
+                    self._signs.take_quote(symbol, tape.quote, asked_at)
 
     def _earliest(self, session: Session) -> int:
         """From when on a quote counts: the open, before it the early market of the same day."""
@@ -134,16 +135,17 @@ class RestReader:
             known.problems.append("the broker says that it is not tradable")
 
     def _read_quote(self, known: Known, tape: LiveTape) -> None:
+        asked_at = self._now()
         shot = self._data(f"/stocks/{tape.symbol}/snapshot", {"feed": self._parameter})
         known.asked_at = time.monotonic()
         quote, trade = part_of(shot, "latestQuote"), part_of(shot, "latestTrade")
         at = nanos(quote.get("t"))
         if at is not None and at >= self._earliest(tape.session) and tape.quote is None:
             take_quote(tape, at, quote)
-            self._signs.take_quote(tape.symbol, tape.quote)
+            self._signs.take_quote(tape.symbol, tape.quote, asked_at)
         traded_at = nanos(trade.get("t"))
         if traded_at is not None and IRREGULAR.isdisjoint(str(c) for c in trade.get("c") or ()):
-            self._signs.take_print(tape.symbol, traded_at)
+            self._signs.take_print(tape.symbol, traded_at, asked_at)
         day = part_of(shot, "dailyBar")
         day_at, volume = nanos(day.get("t")), number_of(day, "v")
         if traded_at is None or day_at is None or volume is None:

@@ -29,15 +29,21 @@ class TradingSigns:
         self._seen: dict[str, float] = {}
         self._told_since: dict[str, float] = {}
 
-    def take_print(self, symbol: str, at: int) -> None:
-        """Take in a regular print of ``at`` (market time, ns UTC), read now."""
-        if self.now() - at <= SIGN_SECONDS * NANOS:
+    def take_print(self, symbol: str, at: int | None = None, asked_at: int = 0) -> None:
+        """Take in a regular print as it is heard, or one of ``at`` that was asked for at
+        ``asked_at`` (market times, ns UTC): an old one is no sign.
+        """
+        if at is None or asked_at - at <= SIGN_SECONDS * NANOS:
             self._seen[symbol] = time.monotonic()
 
-    def take_quote(self, symbol: str, quote: Quote | None) -> None:
-        """Take in what is quoted now; a locked, crossed or one-sided quote is no sign."""
-        if not self.is_consolidated and quote is not None and quote.is_two_sided:
-            self.take_print(symbol, quote.at)
+    def take_quote(self, symbol: str, quote: Quote | None, asked_at: int | None = None) -> None:
+        """Take in a quote likewise; a locked, crossed or one-sided one is no sign."""
+        if self.is_consolidated or quote is None or not quote.is_two_sided:
+            return
+        if asked_at is None:
+            self.take_print(symbol)
+        else:
+            self.take_print(symbol, quote.at, asked_at)
 
     def subscribed(self, symbol: str) -> None:
         """From now on halts of the symbol are told."""

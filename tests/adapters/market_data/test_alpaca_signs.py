@@ -23,9 +23,9 @@ def quote(bid: str = "10.00", at: int = NOW) -> Quote:
 def test_nothing_is_known_until_a_print_that_is_not_old() -> None:
     signs = TradingSigns(lambda: NOW, is_consolidated=True)
     assert not signs.trades("ABC")
-    signs.take_print("ABC", OLD)
+    signs.take_print("ABC", OLD, NOW)
     assert not signs.trades("ABC")
-    signs.take_print("ABC", NOW - SIGN_SECONDS * NANOS)
+    signs.take_print("ABC", NOW - SIGN_SECONDS * NANOS, NOW)
     assert signs.trades("ABC")
     assert not signs.trades("XYZ"), "of another symbol it says nothing"
 
@@ -45,7 +45,7 @@ def test_a_quote_is_a_sign_where_a_halted_venue_would_quote_nothing(
     is_consolidated: bool, quoted: Quote | None, trades: bool
 ) -> None:
     signs = TradingSigns(lambda: NOW, is_consolidated=is_consolidated)
-    signs.take_quote("ABC", quoted)
+    signs.take_quote("ABC", quoted, NOW)
     assert signs.trades("ABC") is trades
 
 
@@ -56,12 +56,18 @@ def test_after_a_gap_in_what_is_told_a_sign_of_long_before_it_says_nothing(
     monkeypatch.setattr(time, "monotonic", lambda: moment)
     signs = TradingSigns(lambda: NOW, is_consolidated=True)
     signs.subscribed("ABC")
-    signs.take_print("ABC", NOW)
+    signs.take_print("ABC")
     moment += SIGN_SECONDS
     signs.subscribed("ABC")
     assert signs.trades("ABC"), "shortly before the new subscription"
     moment += 1
     signs.subscribed("ABC")
     assert not signs.trades("ABC")
-    signs.take_print("ABC", NOW)
+    signs.take_print("ABC")
+    assert signs.trades("ABC")
+
+
+def test_what_is_heard_is_a_sign_however_late_its_feed_is() -> None:
+    signs = TradingSigns(lambda: NOW, is_consolidated=False)
+    signs.take_quote("ABC", quote(at=OLD))
     assert signs.trades("ABC")
