@@ -10,6 +10,7 @@ import pytest
 
 from fillwright.domain import events as e
 from fillwright.domain.corporate import ActionKind
+from fillwright.domain.decision import ExecutionStrategy
 from tests.live.test_run_at_alpaca import SPEED, Fillwright
 from tests.paper.servers import PaperServer, running
 
@@ -63,7 +64,7 @@ def test_a_position_is_traded_on_after_a_split_and_under_its_new_symbol(tmp_path
     started = {"speed": SPEED, "start": "10:00", "account": account, "actions": file}
     with running(session=DAYS[0], **started) as server:
         day = Fillwright(server, tmp_path)
-        traded(day, [buy("one", "KO"), buy("two", "AAPL")])
+        traded(day, [buy("one", "KO"), buy("two", "AAPL", strategy="pov", window="20m")])
         assert held(server) == {"KO": 40, "AAPL": 40}
         cash = server.call("GET", "/v2/account").json()["cash"]
         before = server.quote("KO")[0]
@@ -85,6 +86,8 @@ def test_a_position_is_traded_on_after_a_split_and_under_its_new_symbol(tmp_path
     assert rows["gone"]["state"] == "rejected", "the old name is no asset any more"
     events = day.events()
     assert not [x for x in events if isinstance(x, e.PositionUnexplained)]
+    plans = {x.plan.symbol: x.plan for x in events if isinstance(x, e.InstructionPlanned)}
+    assert plans["AAPL"].strategy is ExecutionStrategy.POV
     known = [x.action for x in events if isinstance(x, e.CorporateActionRecorded)]
     assert {(one.symbol, one.kind) for one in known} == {
         ("KO", ActionKind.SPLIT),
