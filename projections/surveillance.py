@@ -61,6 +61,10 @@ class Surveillance(Projection):
             for finding in self._of(key, day)
         )
 
+    def saw(self, session_date: str) -> bool:
+        """Whether an order of that session was watched; YYYY-MM-DD."""
+        return any(key[2] == session_date for key in self._days)
+
     def state(self) -> object:
         """Every finding, and the counts of each symbol-day."""
         counts = {

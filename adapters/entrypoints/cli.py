@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -131,12 +131,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if debug or not is_expected(error):
             _trace(error, debug=debug)
-        known = {info.callback.__name__ for info in app.registered_commands if info.callback}
-        known |= {str(group.name) for group in app.registered_groups}
-        command = " ".join([PROGRAM, *(name for name in given[:1] if name in known)])
-        print(f"{PROGRAM}: {message_of(error, command)}", file=sys.stderr)
+        print(f"{PROGRAM}: {message_of(error, _typed(given))}", file=sys.stderr)
         return exit_code_of(error)
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _typed(given: Sequence[str]) -> str:
+    """The command that was typed, as far as there is such a one."""
+    from typer.main import get_command
+
+    command: Any = get_command(app)
+    words = [PROGRAM]
+    for word in given:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        words.append(word)
+    return " ".join(words)
 
 
 def _trace(error: BaseException, *, debug: bool) -> None:

@@ -209,7 +209,8 @@ def reconcile(
     ways. The result goes on the record, fees are trued up to those booked, and the session is final
     once nothing differs, or a person has signed it off. Forms: docs/statements.md.
 
-    Exit code 0: both agree, or signed off. 4: they differ; each difference is printed.
+    Exit code 0: both agree, or signed off. 4: they differ; each difference is printed. 7: the
+    broker cannot be asked.
     """
     if statement is not None or sign_off:
         from .statement_view import reconcile_statement
@@ -220,7 +221,6 @@ def reconcile(
             where, settings, statement, session, sign_off, name, json_output=json_output
         )
         return
-    from ...domain.errors import BrokerUnavailable
     from ..standing import Standing, account_of, compare
     from ..storage.log import Log
     from . import output
@@ -234,10 +234,7 @@ def reconcile(
         if not outside.is_there:
             raise InvalidInput("broker", outside.name, "--broker alpaca; there is nobody to ask")
         standing = Standing(account_of(log, settings.account))
-        try:
-            found = asyncio.run(compare(log, standing, outside.connect()))
-        except BrokerUnavailable as error:
-            raise Difference(f"not compared: {error}") from None
+        found = asyncio.run(compare(log, standing, outside.connect()))
     if json_output:
         output.print_json(_compared_json(found))
     else:

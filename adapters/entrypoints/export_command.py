@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -46,6 +46,9 @@ DossierOption = Annotated[
 ]
 
 
+JSONL: Final = "jsonl"
+
+
 def export(
     out: OutOption,
     store: StoreOption = None,
@@ -53,7 +56,7 @@ def export(
     until: UntilOption = None,
     format: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="jsonl, parquet or csv.")
-    ] = "jsonl",
+    ] = JSONL,
     dossier: DossierOption = None,
     key: VerifierKeyOption = None,
     anchor: AnchorOption = None,
@@ -83,6 +86,8 @@ def export(
         if dossier is not None:
             if since is not None or until is not None:
                 raise InvalidInput("dossier", dossier, "without --from and --to")
+            if format != JSONL:
+                raise InvalidInput("format", format, "no --dossier with it: that is one JSON file")
             told = _dossier(log, where, dossier, out, terms, advance)
         else:
             told = _range(log, (since, until), format, out, terms, advance)

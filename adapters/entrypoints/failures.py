@@ -18,6 +18,8 @@ from ...domain.errors import (
 from ..storage.location import without_password
 
 LINE_CHARACTERS_MAX: Final = 2_000
+NO_SUCH_PLACE: Final = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+"""Errors of a path that somebody has named."""
 
 
 class ExitCode(IntEnum):
@@ -73,6 +75,8 @@ def exit_code_of(error: BaseException) -> ExitCode:
     if _is_of_store(error):
         return ExitCode.STORE
     if isinstance(error, InvalidInput) or _is_usage(error) or _is_market_folder(error):
+        return ExitCode.BAD_INPUT
+    if isinstance(error, OSError) and error.errno in NO_SUCH_PLACE:
         return ExitCode.BAD_INPUT
     return ExitCode.UNEXPECTED
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import JsonOption, ProgressOption, StoreOption, store_of
+from ...domain.errors import InvalidInput
+from .options import JsonOption, ProgressOption, StoreOption, needs, store_of
 
 if TYPE_CHECKING:
     from ..mirror.query import Answer
@@ -81,6 +82,7 @@ def mirror(
 
     output.log_to_stderr()
     if verify:
+        needs("no --verify", {"rebuild": rebuild, "segment_events": segment_events})
         _verify_mirror(store, dir, json_output=json_output, progress=progress)
         return
     where = store_of(store)
@@ -125,6 +127,7 @@ def query(
     format: Annotated[Format, typer.Option("--format", help="How to print the answer.")] = (
         Format.TABLE
     ),
+    json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     progress: ProgressOption = None,
 ) -> None:
     """Ask the log in SQL: what is mirrored, and after it what the store has had since.
@@ -138,6 +141,8 @@ def query(
     from .progress_bar import bar
 
     output.log_to_stderr()
+    if json_output and format is Format.CSV:
+        raise InvalidInput("format", format.value, "json, or no --json with it")
     with ExitStack() as stack:
         log = None
         if store is not None or mirror is None:
@@ -148,7 +153,7 @@ def query(
             folder = mirror
         with bar(progress, "reading the log") as advance:
             tables = stack.enter_context(open_tables(folder, log, advance))
-        _print(tables.ask(sql), format)
+        _print(tables.ask(sql), Format.JSON if json_output else format)
 
 
 def _beside(where: str) -> Path | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ...domain.errors import InvalidInput
 from .options import JsonOption, StoreOption, store_of
 
 
@@ -36,12 +37,25 @@ def surveillance(
     from .findings import findings_view
 
     output.log_to_stderr()
+    day = None if session is None else _date(session)
     told = Surveillance()
     with Log.open(store_of(store), writer=False) as log:
         follow([told], log.events(upto=log.head().position))
-    found = told.findings(session)
+    found = told.findings(day)
+    if day is not None and not told.saw(day):
+        output.note(f"the log has no order of {day}")
     if json_output:
         head = {"position": told.position, "hash": told.head_hash.hex()}
         output.print_json({"findings": to_json(found), "log": head})
     else:
         output.show(findings_view(found))
+
+
+def _date(text: str) -> str:
+    """A session's date as the log has it; raises InvalidInput."""
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text.strip()).isoformat()
+    except ValueError as error:
+        raise InvalidInput("session", text, "a date as YYYY-MM-DD or YYYYMMDD") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import GENERATED, Cli
+from .conftest import GENERATED, Cli, Run
 
 BUY = {"symbol": "KO", "action": "BUY", "target_weight": 1.0}
 
@@ -134,6 +134,10 @@ def test_an_option_that_cannot_be_used(
         (["status"], ("store", "FILLWRIGHT_STORE")),
         (["report", "--store", "x.db", "--period-days", "0"], ("--period-days",)),
         (["config", "--config", "/nowhere/c.toml"], ("config file", "/nowhere/c.toml")),
+        (["store", "backup"], ("Missing argument 'FILE'", "`fillwright store backup --help`")),
+        (["store", "frobnicate"], ("frobnicate", "`fillwright store --help`")),
+        (["surveillance", "--session", "2024-99-99"], ("session", "YYYY-MM-DD")),
+        (["query", "select 1", "--json", "--format", "csv"], ("format", "no --json")),
         (["report", "--kind", "all"], ("--kind': 'all' is not one of 'execution'",)),
     ],
 )
@@ -157,6 +161,7 @@ def test_a_command_line_that_says_too_little_or_something_unknown(
         (["report", "--kind", "limits", "--period-days", "5"], ("period_days", "--from and --to")),
         (["report", "--kind", "limits", "--json", "--table", "x"], ("table", "csv or parquet")),
         (["replay", "--latency-ms", "10"], ("latency_ms", "--what-if with it")),
+        (["mirror", "--verify", "--rebuild"], ("rebuild", "no --verify with it")),
     ],
 )
 def test_an_option_that_would_have_no_effect_is_refused(
@@ -173,6 +178,17 @@ def test_an_address_of_a_broker_needs_the_broker(cli: Cli, tmp_path: Path) -> No
     done = cli("run", file, *GENERATED, "--store", tmp_path / "log.db", *url)
     assert done.code == 2
     check_line(done.err, "data_url", "--broker alpaca with it")
+
+
+def test_a_broker_that_cannot_be_asked_is_no_difference(
+    cli: Cli, portfolio_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APCA_API_KEY_ID", "key")
+    monkeypatch.setenv("APCA_API_SECRET_KEY", "secret")
+    nobody = ("--broker", "alpaca", "--trading-url", "http://127.0.0.1:9")
+    done = cli("reconcile", "--store", portfolio_run.store, *nobody)
+    assert done.code == 7
+    check_line(done.err, "the broker cannot be asked", "network")
 
 
 def test_at_a_broker_each_option_of_the_simulation_is_named(

@@ -133,6 +133,8 @@ def test_the_same_event_named_by_its_aggregate_gives_the_same_proof(
     wrong = cli("prove", "nothing", *vouched.here)
     assert (wrong.code, "ID:VERSION" in wrong.err) == (2, True)
     assert cli("prove", 10**9, *vouched.here).code == 2
+    nowhere = cli("prove", 17, *vouched.here, "--out", "/nowhere/proof.json")
+    assert (nowhere.code, "name another" in nowhere.err) == (2, True)
 
 
 EDITS: dict[str, Any] = {

@@ -149,6 +149,9 @@ def test_a_dossier_is_one_file_that_is_checked_offline(
     assert done.json["segments"] == 2
     assert cli("check", dossier, *vouched.outside, "--json").json["anchored"] is True
     assert cli("check", dossier).code == 5
+    words = ("--dossier", INSTRUCTION, "--format", "csv")
+    refused = cli("export", *vouched.signing, "--out", tmp_path / "d.csv", *words)
+    assert (refused.code, "format: 'csv'" in refused.err) == (2, True)
     exported(cli, vouched, tmp_path / "again.json", "--dossier", INSTRUCTION)
     assert (tmp_path / "again.json").read_bytes() == dossier.read_bytes()
 

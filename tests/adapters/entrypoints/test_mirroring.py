@@ -63,7 +63,7 @@ def test_an_answer_is_given_as_table_csv_and_json(cli: Cli, store: Path) -> None
     assert [row["hash"] for row in rows] == [row["hash"] for row in told]
     assert [int(row["position"]) for row in rows] == list(range(1, 8))
     nothing = "SELECT * FROM orders WHERE false"
-    assert cli("query", nothing, "--store", store, "--format", "json").json == []
+    assert cli("query", nothing, "--store", store, "--json").json == []
     many = cli("query", "SELECT * FROM range(300)", "--store", store)
     assert "only the first 200 rows" in many.err
 

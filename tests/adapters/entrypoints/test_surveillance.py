@@ -51,5 +51,8 @@ def test_a_decision_against_our_own_open_order_is_shown_with_its_refusal(
 def test_the_portfolio_day_has_nothing_to_ask_about(cli: Cli, portfolio_run: Run) -> None:
     told = cli("surveillance", "--store", portfolio_run.store)
     assert (told.code, told.out.decode().strip()) == (0, "nothing to ask about")
+    for day, note in (("20240612", ""), ("2020-01-02", "the log has no order of 2020-01-02\n")):
+        one = cli("surveillance", "--store", portfolio_run.store, "--session", day)
+        assert (one.code, one.err) == (0, note)
     log = cli("surveillance", "--store", portfolio_run.store, "--json").json["log"]
     assert log["hash"] == portfolio_run.json["log"]["head_hash"]
