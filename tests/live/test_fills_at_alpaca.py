@@ -21,7 +21,7 @@ from fillwright.domain import events as e
 from tests.ops.engines import command
 from tests.paper.servers import KEY, SECRET, PaperServer, running
 
-SPEED = 60
+SPEED = 10
 TAKEN_IN = AlpacaBroker._on_frame
 SLOW_SECONDS = 300
 D = Decimal
@@ -55,7 +55,7 @@ def trading(
 
 
 async def until(store: Path, holds: Callable[[list[e.DomainEvent]], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not holds(logged(store)):
             await asyncio.sleep(0.1)
 
@@ -103,7 +103,7 @@ def test_a_fill_of_an_ended_order_that_no_update_told_of_is_found_by_the_clock(
         admitted = await app.admit(decision)
         assert admitted.result is not None
         await until(store, lambda events: any(isinstance(x, e.OrderAcknowledged) for x in events))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not server.call("GET", "/v2/account/activities/FILL").json():
                 await asyncio.sleep(0.05)
         ended = await app.cancel(admitted.result.instruction_id)
@@ -135,7 +135,7 @@ def test_a_fill_of_an_ended_order_that_no_update_told_of_is_found_by_the_clock(
         assert told["fills_source"] == "activity_events"
 
         # A process that has nothing to work finds it by the clock.
-        trading(server, store, 60, rest)
+        trading(server, store, 10, rest)
         (filled,) = [x for x in logged(store) if isinstance(x, e.OrderFilled)]
         assert (filled.report.last_qty, filled.report.last_price) == (
             D(row["qty"]),
@@ -175,5 +175,5 @@ def test_where_the_list_hangs_comparing_goes_on_and_a_statement_is_made_when_it_
 
     with running(speed=SPEED, start="10:00") as server:
         server.fault(fault="latency", path="/v2beta1/events/activities", milliseconds=1_000)
-        trading(server, store, 60, compare)
+        trading(server, store, 10, compare)
         assert statements_are_true(server, logged(store))
