@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from fillwright.adapters.engine import losses
 from fillwright.domain import events as e
 from fillwright.domain.ports import Account, Position
 from tests.simulation.world import Scene, check_books, decision, logged, of_kind, run
@@ -41,7 +44,10 @@ class Asked:
         return given
 
 
-def test_account_and_positions_are_asked_for_at_once_and_shared(tmp_path: Path) -> None:
+def test_account_and_positions_are_asked_for_at_once_and_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "LOSS_LOOK_NS", 10**15)  # which asks for the account alone
     brokers: list[Asked] = []
 
     def watched(inner: Any) -> Asked:
