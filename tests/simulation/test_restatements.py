@@ -35,6 +35,7 @@ from tests.simulation.world import (
     logged,
     of_kind,
     only,
+    placed,
     play,
     run,
 )
@@ -175,7 +176,7 @@ def test_a_bust_of_an_ended_order_outlasts_a_conflict_with_another_writer(tmp_pa
     other = decision("twap", symbol="KO", decision_id="d-other", window="10m", slices=3)
     scene = Scene([decision("market", window="2m"), other], broker=wrap)
     simulation = build(scene, path)
-    made[0].store = str(path)
+    made[0].store = placed(path)
     ran = asyncio.run(play(simulation, scene))
     assert made[0]._is_written
     busts = of_kind(logged(ran), e.FillBusted)
