@@ -102,3 +102,28 @@ def early_market(folder: Path) -> Path:
         bars = bars.set_column(bars.schema.get_field_index(name), name, filled)
     pq.write_table(bars, folder / BARS_FILE)
     return folder
+
+
+def test_inside_the_last_ten_minutes_urgency_decides_at_the_paper_server_too(
+    tmp_path: Path,
+) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
+    late = {"FILLWRIGHT_EXECUTION__LATE": "auction"}
+    calm = decision(decision_id="calm", strategy="twap", max_slippage=50)
+    hurried = decision(
+        decision_id="hurried", strategy="twap", max_slippage=50, symbol="AAPL", urgency="high"
+    )
+    with running(speed=4, start="15:52", account=account) as server:
+        fillwright = Fillwright(server, tmp_path)
+        ran = fillwright.run([calm, hurried], "--json", "--lenient", **late)
+        assert ran.returncode == 0, ran.stderr
+        rows = {row["decision_id"]: row for row in json.loads(ran.stdout)["blotter"]}
+    assert rows["calm"]["state"] == "rejected", rows
+    assert "auction" in json.dumps(rows["calm"]["refusals"]), rows
+    orders = [event for event in fillwright.events() if isinstance(event, e.OrderIntended)]
+    assert orders
+    assert {order.symbol for order in orders} == {"AAPL"}
+    assert {order.time_in_force for order in orders} == {TimeInForce.IOC}
+    assert all(order.limit_price is not None for order in orders), "a marketable limit order"
+    assert Decimal(rows["hurried"]["executed"]) > 0, rows

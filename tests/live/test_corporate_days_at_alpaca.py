@@ -97,3 +97,26 @@ def test_a_position_is_traded_on_after_a_split_and_under_its_new_symbol(tmp_path
     ids = {x.symbol: x.asset_id for x in recorded}
     assert ids["APLX"] == ids["AAPL"], "the same asset under another name"
     assert not [x for x in events if isinstance(x, e.AccountAnomaly)]
+
+
+@pytest.mark.timeout(240)
+def test_a_position_that_nothing_explains_is_only_reduced(tmp_path: Path) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps({"cash": 1_000_000}))
+    started = {"speed": SPEED, "start": "10:00", "account": account}
+    with running(session=DAYS[0], **started) as server:
+        day = Fillwright(server, tmp_path)
+        traded(day, [buy("one", "KO")])
+        assert held(server) == {"KO": 40}
+    account.write_text(json.dumps({"cash": 990_000, "positions": {"KO": 65}}))
+    with running(session=DAYS[1], **started) as server:
+        day = Fillwright(server, tmp_path)
+        rows = traded(day, [buy("more", "KO"), buy("other", "AAPL")])
+        rows |= traded(day, [buy("less", "KO", action="SELL")])
+        assert held(server) == {"KO": 25, "AAPL": 40}
+    assert rows["more"]["state"] == "rejected", rows["more"]
+    refusals = json.dumps(rows["more"]["refusals"])
+    assert "corporate actions explain" in refusals, refusals
+    assert (rows["less"]["state"], rows["other"]["state"]) == ("filled", "filled"), rows
+    unexplained = [x for x in day.events() if isinstance(x, e.PositionUnexplained)]
+    assert {x.symbol for x in unexplained} == {"KO"}
