@@ -14,14 +14,23 @@ from ..domain.killing import latch_key
 from ..domain.ports import Clock
 from ..domain.reservations import CounterUpdate
 from .corporate_actions import Announced
-from .permissions import use_break
-from .standing import account_of
 from .storage.location import is_missing
 from .storage.log import Log
 from .storage.records import Conflict, CounterExceeded
+from .supervision.permissions import use_break
 from .timekeeping.clocks import SystemClock
 
 TRIES_MAX: Final = 100
+NAMED_WITHIN: Final = 50
+"""Among so many first events is one that names the account."""
+
+
+def account_of(log: Log, default: str) -> str:
+    """The account that a log is of, ``default`` while it names none."""
+    for recorded in log.events(upto=NAMED_WITHIN):
+        if isinstance(recorded.event, e.SessionOpened | e.DecisionReceived):
+            return recorded.event.account
+    return default
 
 
 class AccountRecord:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from ..domain.decision import SYMBOL_PATTERN
 from ..domain.errors import InvalidInput
 from ..domain.ports import NANOS
+from .account_record import account_of
 from .corporate_actions import ActionsFile
-from .standing import Standing, account_of
+from .standing import Standing
 from .storage.log import Log
 
 if TYPE_CHECKING:

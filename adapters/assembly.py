@@ -23,7 +23,6 @@ from .engine.gate import SendGate
 from .inputs.events import FileEvents, NoEvents
 from .market_data.capture import SegmentCapture
 from .market_data.recorded import RecordedMarketData
-from .permissions import admit_engine
 from .permitting import escalating, permits_of
 from .provider_sessions import AssumedSessionCalendar, AssumingMarketData, ProviderCalendar
 from .settings import Settings
@@ -33,6 +32,7 @@ from .storage.keystore import Keystore
 from .storage.location import parse_location
 from .storage.log import Log
 from .storage.ownership import Ownership
+from .supervision.permissions import admit_engine
 from .timekeeping.calendar import ExchangeCalendar
 from .timekeeping.clocks import LiveRuntime, SystemClock, VirtualClock
 

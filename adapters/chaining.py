@@ -11,7 +11,7 @@ from ..projections.chains import ChainBook
 from ..projections.runner import follow
 from .inputs.decisions import Row
 from .storage.log import Log
-from .supervising import Supervisor, is_supervised
+from .supervision.supervising import Supervisor, is_supervised
 
 SUBMIT: Final = "submit"
 _logger = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from ..domain.principals import REMOTE, Channel, Submitter
 from ..domain.reasons import Refusal
 from .application import Application
 from .closing import Closing
-from .supervising import Caller, Supervisor
+from .supervision.supervising import Caller, Supervisor
 
 SUBMIT: Final = "submit"
 PREVIEW: Final = "preview"

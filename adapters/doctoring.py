@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import __version__
 from ..domain.errors import BrokerUnavailable, InvalidInput, StoreError
+from .account_record import account_of
 from .alpaca_provider import MISSING, access_of
 from .settings import Settings
-from .standing import account_of
 from .storage.latch import LatchFile, latched_in_log
 from .storage.location import is_postgres, parse_location, without_password
 from .storage.log import Log

@@ -15,13 +15,14 @@ from ..domain.ids import account_stream_id, is_own_client_order_id
 from ..domain.killing import ACCOUNT_SCOPE, latch_key, read_scope
 from ..domain.ports import Broker, BrokerOrder, CancelOrder, Clock
 from ..domain.reservations import CounterUpdate
-from .permissions import check_release, use_release
-from .standing import Compared, Standing, account_of, compare
+from .account_record import account_of
+from .standing import Compared, Standing, compare
 from .storage.latch import Latched, LatchFile, Wire
 from .storage.location import is_missing
 from .storage.log import Log
 from .storage.records import Conflict, CounterExceeded
-from .supervising import Caller
+from .supervision.permissions import check_release, use_release
+from .supervision.supervising import Caller
 from .timekeeping.clocks import SystemClock
 
 RECORD_TRIES_MAX: Final = 100

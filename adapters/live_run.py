@@ -15,11 +15,11 @@ from ..domain.ports import NANOS, Session
 from .alpaca_provider import AlpacaProvider
 from .application import Application
 from .engine import Engine, EngineRules
-from .permissions import submitter_here
 from .running import EventHook, FileDecision, Outcome
 from .settings import Settings
 from .stopping import Stopping
 from .storage.log import Log
+from .supervision.permissions import submitter_here
 
 AFTER_CLOSE_NS: Final = 8 * 3_600 * NANOS
 """So long after its close a session is still the one that a file's decisions are of."""

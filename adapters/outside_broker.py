@@ -74,7 +74,8 @@ class OutsideBroker(Closing):
 def _recorded(store: str, default: str) -> str:
     """What the store's last engine traded on."""
     # Help must not load what a store needs.
-    from .standing import Standing, account_of
+    from .account_record import account_of
+    from .standing import Standing
     from .storage.log import Log
 
     try:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from ..domain.ports import NANOS, Clock
 from .alpaca_api.clock import MeasuredClock
 from .alpaca_api.rest import ApiRefusal, ApiSilence
-from .escalating import EscalationService
 from .permits.clock_guard import ClockGuard
 from .permits.control_tail import ControlTail
 from .permits.live_strategies import LiveStrategies
 from .permits.run_permission import RunPermission
 from .storage.log import Log
-from .supervising import caller_here
+from .supervision.escalating import EscalationService
+from .supervision.supervising import caller_here
 from .timekeeping.clock_reading import BrokerReading, ClockReading, best, kernel_reading
 from .timekeeping.clocks import FlooredClock, SystemClock
 

@@ -37,11 +37,11 @@ from .inputs.account import StartAccount
 from .inputs.decisions import Row
 from .integrity.terms import IntegritySettings
 from .market_data.recorded import RecordedMarketData
-from .permissions import submitter_here
 from .simulation import Simulation, VenueTerms, simulate
 from .storage.location import is_missing, without_password
 from .storage.log import Log
 from .storage.records import Head
+from .supervision.permissions import submitter_here
 from .timekeeping.calendar import ExchangeCalendar
 
 GENERATED: Final = "generated"

@@ -27,8 +27,6 @@ from .engine.comparing import fill_breaks, foreign_orders, order_breaks, positio
 from .engine.known import moved_by
 from .storage.log import Log
 
-NAMED_WITHIN: Final = 50
-"""Among so many first events is one that names the account."""
 LOOKS: Final = 4
 LOOK_SECONDS: Final = 0.5
 NOTHING_TOLD: Final = FillsTold((), None, "")
@@ -85,14 +83,6 @@ class Standing:
             if instruction.account == self.name
             for name in instruction.live
         }
-
-
-def account_of(log: Log, default: str) -> str:
-    """The account that a log is of, ``default`` while it names none."""
-    for recorded in log.events(upto=NAMED_WITHIN):
-        if isinstance(recorded.event, e.SessionOpened | e.DecisionReceived):
-            return recorded.event.account
-    return default
 
 
 @dataclass(frozen=True, slots=True)

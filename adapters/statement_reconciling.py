@@ -18,9 +18,9 @@ from ..projections.account_books import AccountBooks
 from ..projections.runner import follow
 from .account_record import AccountRecord
 from .inputs.statements import StatementFile
-from .permissions import use_break
 from .standing import Standing
 from .storage.log import Log
+from .supervision.permissions import use_break
 
 COMMAND: Final = "reconcile"
 

@@ -27,7 +27,7 @@ from ..projections.reports import (
 )
 from .alerting.conditions import conditions
 from .engine import Desk
-from .rebuilding import history_upto
+from .replay.rebuilding import history_upto
 from .storage.log import Log
 
 if TYPE_CHECKING:

@@ -24,14 +24,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from fillwright.adapters.changing import Changes, hours_ns
 from fillwright.adapters.engine.permits import Permit
-from fillwright.adapters.permissions import LIVE_SCOPE
 from fillwright.adapters.permits.control_tail import ControlTail
 from fillwright.adapters.permits.live_strategies import LiveStrategies
 from fillwright.adapters.permits.run_permission import RunPermission
 from fillwright.adapters.storage.log import Log
-from fillwright.adapters.supervising import Caller, Supervisor, token_hash
+from fillwright.adapters.supervision.changing import Changes, hours_ns
+from fillwright.adapters.supervision.permissions import LIVE_SCOPE
+from fillwright.adapters.supervision.supervising import Caller, Supervisor, token_hash
 from fillwright.adapters.timekeeping.clocks import SystemClock
 from fillwright.domain.decision import Decision, ExecutionStrategy, TradeAction
 from fillwright.domain.guard import constrain

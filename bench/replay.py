@@ -29,8 +29,8 @@ from fillwright.adapters.mirror.figures import figures
 from fillwright.adapters.mirror.query import open_tables
 from fillwright.adapters.mirror.segments import read_manifest
 from fillwright.adapters.mirror.writing import update
-from fillwright.adapters.rebuilding import rebuild
-from fillwright.adapters.replaying import Replay, replay, replay_decisions
+from fillwright.adapters.replay.rebuilding import rebuild
+from fillwright.adapters.replay.replaying import Replay, replay, replay_decisions
 from fillwright.adapters.storage.log import Log
 
 ROOT: Final = Path(__file__).resolve().parents[1]

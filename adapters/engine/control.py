@@ -10,10 +10,10 @@ from typing import Final
 from ...domain.errors import InvalidInput, StoreError
 from ...domain.instruction import Instruction
 from ...domain.killing import read_scope, scopes_covering
-from ..permissions import check_release, use_release
 from ..storage.latch import Latched
 from ..storage.records import Conflict
 from ..storage.records import Recorded as Stored
+from ..supervision.permissions import check_release, use_release
 from .desk import Desk
 from .overtaken import Overtaken
 from .recovery import Recovery

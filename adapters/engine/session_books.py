@@ -14,7 +14,7 @@ from ...domain.limits import Limits
 from ...domain.ports import NANOS, Account, Position, Session
 from ...domain.settlement import settlement_of
 from ...domain.tightening import configured_limits
-from ..supervising import is_supervised
+from ..supervision.supervising import is_supervised
 from .comparing import gives_positions
 from .corporate_facts import record_announced
 from .desk import Desk

@@ -88,8 +88,8 @@ def propose(
     """
     from ...domain.killing import read_scope
     from ...domain.ops.control import ChangeKind
-    from ..changing import Changes, hours_ns
-    from ..supervising import Supervisor
+    from ..supervision.changing import Changes, hours_ns
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -119,8 +119,8 @@ def approve(
     Limits, principals and strategies are in force when this returns; a release and a closed break
     wait for their commands.
     """
-    from ..changing import Changes
-    from ..supervising import Supervisor
+    from ..supervision.changing import Changes
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -141,8 +141,8 @@ def reject(
     Also one that is approved and not used yet, a permission to trade live, and a strategy's
     approval; a running engine heeds it at once. It takes one person.
     """
-    from ..changing import Changes
-    from ..supervising import Supervisor
+    from ..supervision.changing import Changes
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -154,8 +154,8 @@ def reject(
 @changes_app.command()
 def apply(id: IdArgument, store: StoreOption = None, json_output: JsonOption = False) -> None:
     """Put an approved change in force that could not be when it was approved."""
-    from ..changing import Changes
-    from ..supervising import Supervisor
+    from ..supervision.changing import Changes
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -174,7 +174,7 @@ def list_changes(
     json_output: JsonOption = False,
 ) -> None:
     """Show every change with who proposed and approved it, and where it stands."""
-    from ..supervising import Supervisor
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()

@@ -107,7 +107,7 @@ def kill(
     broker could be asked; what is said. 3: it could not be blocked.
     """
     from ..killing import KillSwitch
-    from ..permissions import name_of
+    from ..supervision.permissions import name_of
     from . import output
 
     output.log_to_stderr()
@@ -221,7 +221,8 @@ def reconcile(
             where, settings, statement, session, sign_off, name, json_output=json_output
         )
         return
-    from ..standing import Standing, account_of, compare
+    from ..account_record import account_of
+    from ..standing import Standing, compare
     from ..storage.log import Log
     from . import output
 

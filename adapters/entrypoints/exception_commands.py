@@ -59,8 +59,8 @@ def list_exceptions(
     told here from the time alone. Its owner is a role until somebody is named.
     """
     from ..as_of import parse_as_of
-    from ..exceptions_book import Exceptions
-    from ..supervising import Supervisor
+    from ..supervision.exceptions_book import Exceptions
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -100,8 +100,8 @@ def assign(
     json_output: JsonOption = False,
 ) -> None:
     """Give an exception to a person, until a time."""
-    from ..exceptions_book import Exceptions
-    from ..supervising import Supervisor
+    from ..supervision.exceptions_book import Exceptions
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -117,8 +117,8 @@ def escalate(store: StoreOption = None, json_output: JsonOption = False) -> None
     A running engine does it by itself; for a store without one run this by a timer. Exit code 0
     also when nothing is overdue.
     """
-    from ..exceptions_book import Exceptions
-    from ..supervising import Supervisor
+    from ..supervision.exceptions_book import Exceptions
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -157,8 +157,8 @@ def close(
     A break that the last comparison still shows is closed by hand, which another person has to
     have approved: `fillwright changes propose break --scope ID`.
     """
-    from ..exceptions_book import Exceptions
-    from ..supervising import Supervisor
+    from ..supervision.exceptions_book import Exceptions
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()

@@ -59,7 +59,7 @@ def check(name: str, arguments: Mapping[str, Any]) -> None:
     if where is None:
         return  # the command itself says what is missing
     from ...domain.errors import StoreError
-    from ..supervising import supervisor_of
+    from ..supervision.supervising import supervisor_of
 
     try:
         supervisor = supervisor_of(where)

@@ -24,7 +24,7 @@ principals_app = typer.Typer(
 @principals_app.command("list")
 def list_principals(store: StoreOption = None, json_output: JsonOption = False) -> None:
     """Show the principals in force; none means that whoever has the store is its single owner."""
-    from ..supervising import Supervisor
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -72,8 +72,8 @@ def set_principals(
 
     from ...domain.errors import InvalidInput
     from ...domain.supervision.effects import read_principals
-    from ..changing import Changes, hours_ns
-    from ..supervising import Supervisor
+    from ..supervision.changing import Changes, hours_ns
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -103,7 +103,7 @@ def token(json_output: JsonOption = False) -> None:
     """Make a random API token and the hash to keep of it; the token is shown this once."""
     import secrets
 
-    from ..supervising import TOKEN_VARIABLE, token_hash
+    from ..supervision.supervising import TOKEN_VARIABLE, token_hash
     from . import output
 
     made = secrets.token_urlsafe(TOKEN_BYTES)

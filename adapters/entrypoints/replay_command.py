@@ -10,7 +10,7 @@ from ...domain.errors import InvalidInput
 from .options import AsOfOption, JsonOption, ProgressOption, StoreOption, needs, store_of
 
 if TYPE_CHECKING:
-    from ..replaying import Replay
+    from ..replay.replaying import Replay
 
 LATENCY_MS: Final = 50
 
@@ -75,8 +75,8 @@ def replay(
 
 
 def _compare(store: str, *, decisions: bool, json_output: bool, progress: bool | None) -> None:
-    from ..replaying import replay as rebuild
-    from ..replaying import replay_decisions
+    from ..replay.replaying import replay as rebuild
+    from ..replay.replaying import replay_decisions
     from ..storage.log import Log
     from . import output
     from .failures import Difference

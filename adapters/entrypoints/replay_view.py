@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..replay.deciding_again import Decided
-from ..replaying import Replay
+from ..replay.replaying import Replay
 
 HASH_SHOWN = 16
 

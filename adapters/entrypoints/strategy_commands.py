@@ -31,7 +31,7 @@ def list_strategies(
     """
     from ...domain.supervision.inventory import approval_of, in_use
     from ..settings import Settings
-    from ..supervising import Supervisor
+    from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
@@ -89,9 +89,9 @@ def propose(
     evidence: `fillwright changes approve`. A single owner's word is enough for itself.
     """
     from ..as_of import parse_as_of
-    from ..changing import Changes, hours_ns
     from ..settings import Settings
-    from ..supervising import Supervisor
+    from ..supervision.changing import Changes, hours_ns
+    from ..supervision.supervising import Supervisor
     from . import output
     from .change_commands import tell
 

@@ -13,9 +13,9 @@ from uuid import UUID
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
 from ...domain.ids import account_stream_id
-from ..lean_reading import lean_decoder
 from ..storage.chain import link
 from ..storage.filelock import FileLock
+from ..storage.lean_reading import lean_decoder
 from ..storage.records import Head, RawRecorded
 from .columns import COLUMNS_VERSION
 from .effects import Effects, Row

@@ -8,7 +8,7 @@ from ...domain.supervision import Supervision
 from ..closing import Closing
 from ..storage.log import Log
 from ..storage.ops_log import OpsLog
-from ..supervising import TOPICS
+from ..supervision.supervising import TOPICS
 
 
 class ControlTail(Closing):

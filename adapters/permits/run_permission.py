@@ -9,8 +9,8 @@ from ...domain.errors import StoreError
 from ...domain.ops.control import ChangeKind
 from ...domain.principals import AccessDenied
 from ...domain.reasons import Reason, Refusal
-from ..permissions import LIVE_SCOPE, RUN, RUN_LIVE
-from ..supervising import Caller
+from ..supervision.permissions import LIVE_SCOPE, RUN, RUN_LIVE
+from ..supervision.supervising import Caller
 from .control_tail import ControlTail
 
 UNREADABLE: Final = "who may trade cannot be read"

@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from fillwright.adapters import rebuilding
-from fillwright.adapters.lean_reading import checked_events, lean_decoder
-from fillwright.adapters.rebuilding import history_upto, rebuild
-from fillwright.adapters.replaying import replay
+from fillwright.adapters.replay import rebuilding
+from fillwright.adapters.replay.rebuilding import history_upto, rebuild
+from fillwright.adapters.replay.replaying import replay
+from fillwright.adapters.storage.lean_reading import checked_events, lean_decoder
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import RawRecorded
 from fillwright.domain.errors import StoreDamaged

@@ -8,7 +8,7 @@ from bench.log_of_any_size import make
 from fillwright.adapters.mirror.figures import figures
 from fillwright.adapters.mirror.query import open_tables
 from fillwright.adapters.mirror.writing import update
-from fillwright.adapters.rebuilding import rebuild
+from fillwright.adapters.replay.rebuilding import rebuild
 from fillwright.adapters.storage.log import Log
 from fillwright.projections.canonical import to_json
 

@@ -10,10 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from fillwright.adapters import replaying
-from fillwright.adapters.replay import restepping
+from fillwright.adapters.replay import replaying, restepping
 from fillwright.adapters.replay.deciding_again import Decided, decide_again
-from fillwright.adapters.replaying import replay, replay_decisions
+from fillwright.adapters.replay.replaying import replay, replay_decisions
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import Recorded
 from fillwright.domain.decision import ExecutionStrategy

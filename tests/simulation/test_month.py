@@ -16,7 +16,7 @@ import pytest
 
 from fillwright.adapters.entrypoints.cli import main
 from fillwright.adapters.month_plan import MonthTerms, plan_month
-from fillwright.adapters.replaying import replay_decisions
+from fillwright.adapters.replay.replaying import replay_decisions
 from fillwright.adapters.simulated_month import ACCOUNT, DayDone, MonthDone, run_month
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fillwright.adapters.engine import known, start_cache, starting
-from fillwright.adapters.replaying import replay
+from fillwright.adapters.replay.replaying import replay
 from fillwright.adapters.simulation import Simulation
 from fillwright.adapters.storage.log import Log
 from tests.simulation.world import Scene, build, decision, run

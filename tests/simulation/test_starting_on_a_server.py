@@ -14,7 +14,7 @@ import pytest
 from fillwright.adapters.engine import start_cache, starting
 from fillwright.adapters.engine.keeping import keep
 from fillwright.adapters.engine.start_cache import Unusable
-from fillwright.adapters.replaying import replay
+from fillwright.adapters.replay.replaying import replay
 from fillwright.adapters.simulation import simulate
 from fillwright.adapters.storage.copying import copy_store
 from fillwright.adapters.storage.location import postgres_address

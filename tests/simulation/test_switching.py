@@ -10,7 +10,7 @@ import pytest
 
 from fillwright.adapters.exchange.terms import Halt
 from fillwright.adapters.replay import redeciding
-from fillwright.adapters.replaying import replay_decisions
+from fillwright.adapters.replay.replaying import replay_decisions
 from fillwright.adapters.simulation import VenueTerms
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e

@@ -20,7 +20,7 @@ from fillwright.adapters.exchange.terms import Fees
 from fillwright.adapters.market_data.generated import GeneratedMarket
 from fillwright.adapters.market_data.instruments import DEFAULT_INSTRUMENTS
 from fillwright.adapters.market_data.recorded import RecordedMarketData
-from fillwright.adapters.replaying import replay_decisions
+from fillwright.adapters.replay.replaying import replay_decisions
 from fillwright.adapters.simulation import EXACT, Simulation, VenueTerms, simulate
 from fillwright.adapters.storage.location import is_postgres
 from fillwright.adapters.storage.log import Log

@@ -15,7 +15,7 @@ from fillwright.adapters.application import Application
 from fillwright.adapters.clients import Client
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
-from fillwright.adapters.supervising import Caller, caller_here, token_hash
+from fillwright.adapters.supervision.supervising import Caller, caller_here, token_hash
 from fillwright.domain import events as e
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.ops.control import AccessRefused

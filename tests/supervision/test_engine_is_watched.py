@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from fillwright.adapters import escalating
 from fillwright.adapters.application import Application
-from fillwright.adapters.escalating import Escalation
 from fillwright.adapters.permits.clock_guard import ClockGuard
 from fillwright.adapters.permits.run_permission import RunPermission
 from fillwright.adapters.permitting import Clocks
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
+from fillwright.adapters.supervision import escalating
+from fillwright.adapters.supervision.escalating import Escalation
 from fillwright.adapters.timekeeping.clock_reading import ClockReading
 from fillwright.adapters.timekeeping.clocks import SystemClock
 from fillwright.domain.ops.clocks import ClockMeasured

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fillwright.adapters.exceptions_book import Exceptions, book_of
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
-from fillwright.adapters.supervising import Caller, Supervisor
+from fillwright.adapters.supervision.exceptions_book import Exceptions, book_of
+from fillwright.adapters.supervision.supervising import Caller, Supervisor
 from fillwright.domain import events as e
 from fillwright.domain import ops
 from fillwright.domain.account import TradingAccount

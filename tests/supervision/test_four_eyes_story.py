@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from fillwright.adapters.changing import Changes
 from fillwright.adapters.entrypoints.cli import app
 from fillwright.adapters.entrypoints.guarding import group_name
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
+from fillwright.adapters.supervision.changing import Changes
 from fillwright.domain import events as e
 from fillwright.domain import ops
 from fillwright.domain.errors import StoreError

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillwright.adapters.permissions import admit_engine
 from fillwright.adapters.storage.log import Log
-from fillwright.adapters.supervising import Caller, Supervisor
+from fillwright.adapters.supervision.permissions import admit_engine
+from fillwright.adapters.supervision.supervising import Caller, Supervisor
 from fillwright.domain import events as e
 from fillwright.domain.limits import Limits
 from fillwright.domain.ports import NANOS

@@ -18,7 +18,7 @@ from fillwright.adapters.permits.live_strategies import LiveStrategies
 from fillwright.adapters.permits.run_permission import RunPermission
 from fillwright.adapters.storage.location import is_postgres
 from fillwright.adapters.storage.log import Log
-from fillwright.adapters.supervising import Caller
+from fillwright.adapters.supervision.supervising import Caller
 from fillwright.adapters.timekeeping.clocks import SystemClock
 from fillwright.domain.executor import Outcome
 from fillwright.domain.plan import StrategyParameters

@@ -20,18 +20,18 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from ..domain.errors import FillwrightError, StoreDamaged, StoreError
-from ..domain.events import upcasting
-from ..projections.all_views import AllViews, Keep, keep_none
-from ..projections.instruction_events import ACCOUNT_EVENTS
-from ..projections.parts import PARTS_MAX, Folded, Part, Whole, part_of
-from ..projections.runner import History, ProjectionStopped
-from .collector import without_collector
-from .lean_reading import checked_events, lean_decoder
-from .storage.chain import GENESIS, link
-from .storage.location import is_postgres
-from .storage.log import Log
-from .storage.records import RawRecorded, Recorded
+from ...domain.errors import FillwrightError, StoreDamaged, StoreError
+from ...domain.events import upcasting
+from ...projections.all_views import AllViews, Keep, keep_none
+from ...projections.instruction_events import ACCOUNT_EVENTS
+from ...projections.parts import PARTS_MAX, Folded, Part, Whole, part_of
+from ...projections.runner import History, ProjectionStopped
+from ..collector import without_collector
+from ..storage.chain import GENESIS, link
+from ..storage.lean_reading import checked_events, lean_decoder
+from ..storage.location import is_postgres
+from ..storage.log import Log
+from ..storage.records import RawRecorded, Recorded
 
 PARALLEL_FROM_EVENTS: Final = 250_000
 """Below this, starting processes costs more than they save."""

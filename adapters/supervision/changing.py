@@ -8,25 +8,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..domain import events as e
-from ..domain.account import TradingAccount
-from ..domain.errors import InvalidInput, StoreError
-from ..domain.ids import account_stream_id
-from ..domain.limits import Limits
-from ..domain.ops.base import OpsRecord
-from ..domain.ops.control import ChangeKind, ChangeProposed
-from ..domain.overtaken import limits_latch
-from ..domain.plan import StrategyParameters
-from ..domain.ports import NANOS
-from ..domain.principals import Principal
-from ..domain.reservations import CounterUpdate
-from ..domain.supervision import Change, ChangeTerms, Moment, Supervision
-from ..domain.supervision.effects import RECORDED, principals_content, take_effect
-from ..domain.supervision.inventory import in_use
-from ..domain.supervision.limit_changes import LIMIT_KINDS, limit_change, limits_after
-from .standing import account_of
-from .storage.log import Log
-from .storage.records import Conflict
+from ...domain import events as e
+from ...domain.account import TradingAccount
+from ...domain.errors import InvalidInput, StoreError
+from ...domain.ids import account_stream_id
+from ...domain.limits import Limits
+from ...domain.ops.base import OpsRecord
+from ...domain.ops.control import ChangeKind, ChangeProposed
+from ...domain.overtaken import limits_latch
+from ...domain.plan import StrategyParameters
+from ...domain.ports import NANOS
+from ...domain.principals import Principal
+from ...domain.reservations import CounterUpdate
+from ...domain.supervision import Change, ChangeTerms, Moment, Supervision
+from ...domain.supervision.effects import RECORDED, principals_content, take_effect
+from ...domain.supervision.inventory import in_use
+from ...domain.supervision.limit_changes import LIMIT_KINDS, limit_change, limits_after
+from ..account_record import account_of
+from ..storage.log import Log
+from ..storage.records import Conflict
 from .supervising import Supervisor, cause_of
 
 RECORD_TRIES_MAX: Final = 100

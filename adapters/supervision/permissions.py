@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ..domain.errors import StoreError
-from ..domain.ops.control import ChangeKind
-from ..domain.principals import AccessDenied, Channel, Submitter
+from ...domain.errors import StoreError
+from ...domain.ops.control import ChangeKind
+from ...domain.principals import AccessDenied, Channel, Submitter
 from .supervising import Caller, cause_of, supervisor_of
 
 LIVE_SCOPE: Final = "account"

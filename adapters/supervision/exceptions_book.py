@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ..domain.account import TradingAccount
-from ..domain.ops.base import OpsRecord
-from ..domain.ops.exceptions import ExceptionKind
-from ..domain.principals import Principal
-from ..domain.reasons import Disposition
-from ..domain.supervision import Moment, Supervision
-from ..domain.supervision.exceptions import HOUR_NS, ExceptionBook, Held, Raised
-from ..projections.raised import RaisedExceptions, raised_by_findings, raised_by_records
-from ..projections.reconciliation import SETTLED_BY_A_PERSON, Reconciliation
-from ..projections.runner import follow
-from ..projections.surveillance import Surveillance
-from .account_record import AccountRecord
-from .storage.log import Log
-from .storage.ops_log import OpsLog
+from ...domain.account import TradingAccount
+from ...domain.ops.base import OpsRecord
+from ...domain.ops.exceptions import ExceptionKind
+from ...domain.principals import Principal
+from ...domain.reasons import Disposition
+from ...domain.supervision import Moment, Supervision
+from ...domain.supervision.exceptions import HOUR_NS, ExceptionBook, Held, Raised
+from ...projections.raised import RaisedExceptions, raised_by_findings, raised_by_records
+from ...projections.reconciliation import SETTLED_BY_A_PERSON, Reconciliation
+from ...projections.runner import follow
+from ...projections.surveillance import Surveillance
+from ..account_record import AccountRecord
+from ..storage.log import Log
+from ..storage.ops_log import OpsLog
 from .supervising import Supervisor
 
 

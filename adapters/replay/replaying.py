@@ -16,27 +16,27 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from ..projections.account_books import AccountBooks
-from ..projections.all_views import MAY_END, Keep, keep_none, may_go
-from ..projections.blotter import Blotter
-from ..projections.daily_limits import DailyLimits
-from ..projections.execution_quality import ExecutionQuality
-from ..projections.reconciliation import Reconciliation
-from ..projections.runner import (
+from ...projections.account_books import AccountBooks
+from ...projections.all_views import MAY_END, Keep, keep_none, may_go
+from ...projections.blotter import Blotter
+from ...projections.daily_limits import DailyLimits
+from ...projections.execution_quality import ExecutionQuality
+from ...projections.reconciliation import Reconciliation
+from ...projections.runner import (
     Difference,
     History,
     compare,
     compare_values,
     follow,
 )
-from ..projections.sealed import Sealed, bucket_of
-from .engine.keeping import Kept
-from .engine.known import KnownInstructions, Moved, is_over
-from .engine.start_cache import read_all
+from ...projections.sealed import Sealed, bucket_of
+from ..engine.keeping import Kept
+from ..engine.known import KnownInstructions, Moved, is_over
+from ..engine.start_cache import read_all
+from ..storage.log import Log
+from ..storage.records import Recorded
+from .deciding_again import Decided, decide_again
 from .rebuilding import history_upto, rebuild
-from .replay.deciding_again import Decided, decide_again
-from .storage.log import Log
-from .storage.records import Recorded
 
 PIECES: Final = (1, 7, 64, 1_000)
 """How many events an incrementally fed projection gets at a time, in turn."""

@@ -8,16 +8,16 @@ from typing import Final
 
 import structlog
 
-from .. import __version__
-from ..domain.errors import StoreError
-from ..domain.ops.exceptions import ExceptionEscalated
-from ..domain.supervision import Moment, Supervision
-from ..domain.supervision.exceptions import ExceptionBook
-from .closing import Closing
+from ... import __version__
+from ...domain.errors import StoreError
+from ...domain.ops.exceptions import ExceptionEscalated
+from ...domain.supervision import Moment, Supervision
+from ...domain.supervision.exceptions import ExceptionBook
+from ..closing import Closing
+from ..storage.log import Log
+from ..storage.ops_log import OpsLog
+from ..storage.records import Conflict
 from .exceptions_book import BookView
-from .storage.log import Log
-from .storage.ops_log import OpsLog
-from .storage.records import Conflict
 
 ACTOR: Final = f"engine/{__version__}"
 EVERY_SECONDS: Final = 10.0

@@ -18,14 +18,14 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
-from ..domain import events as e
-from ..domain.decision import ExecutionStrategy, ExecutionUrgency, Style
-from ..domain.errors import StoreDamaged
-from ..domain.market import TradingStatus
-from ..domain.ports import Side
-from ..projections.instruction_events import INSTRUCTION_EVENTS
-from .storage.chain import GENESIS, link
-from .storage.records import RawRecorded, Recorded
+from ...domain import events as e
+from ...domain.decision import ExecutionStrategy, ExecutionUrgency, Style
+from ...domain.errors import StoreDamaged
+from ...domain.market import TradingStatus
+from ...domain.ports import Side
+from ...projections.instruction_events import INSTRUCTION_EVENTS
+from .chain import GENESIS, link
+from .records import RawRecorded, Recorded
 
 Validate = Callable[[bytes], e.DomainEvent]
 Decode = Callable[[RawRecorded], e.DomainEvent]

@@ -11,20 +11,20 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, NoReturn, TypeVar
 
-from .. import __version__
-from ..domain.errors import InvalidInput, StoreError
-from ..domain.ops.base import OpsRecord
-from ..domain.ops.control import ChangeKind
-from ..domain.ports import Clock
-from ..domain.principals import REMOTE, AccessDenied, Channel, Principal, Role
-from ..domain.supervision import Moment, Supervision
-from ..domain.supervision.changes import Change
-from .closing import Closing
-from .storage.location import is_missing
-from .storage.log import Log
-from .storage.ops_log import OpsLog
-from .storage.records import Conflict
-from .timekeeping.clocks import SystemClock
+from ... import __version__
+from ...domain.errors import InvalidInput, StoreError
+from ...domain.ops.base import OpsRecord
+from ...domain.ops.control import ChangeKind
+from ...domain.ports import Clock
+from ...domain.principals import REMOTE, AccessDenied, Channel, Principal, Role
+from ...domain.supervision import Moment, Supervision
+from ...domain.supervision.changes import Change
+from ..closing import Closing
+from ..storage.location import is_missing
+from ..storage.log import Log
+from ..storage.ops_log import OpsLog
+from ..storage.records import Conflict
+from ..timekeeping.clocks import SystemClock
 
 TOKEN_VARIABLE: Final = "FILLWRIGHT_TOKEN"
 TOKEN_CHARACTERS_MIN: Final = 20

@@ -1,0 +1,1 @@
+"""Who may do what in this store: changes under four eyes, and exceptions with their owners."""
