@@ -15,7 +15,8 @@ from ..projections.averages import Judged
 from ..projections.best_execution.reporter import OWN_FLOW, Reporter
 from ..projections.blotter import BlotterRow
 from ..projections.canonical import to_json
-from ..projections.execution_quality import ExecutionSummary, summarise
+from ..projections.execution_quality import summarise
+from ..projections.outcomes import ExecutionSummary
 from ..projections.recent_views import Outcomes, RecentViews, RunningQuality
 from ..projections.reconciliation import ToldSession, told_sessions
 from ..projections.reports import (

@@ -27,6 +27,12 @@ class Average:
             self._weight += weight
             self._sum += value * weight
 
+    def merge(self, other: Average) -> None:
+        """Count what another has counted."""
+        self._known += other._known
+        self._weight += other._weight
+        self._sum += other._sum
+
     @property
     def count(self) -> int:
         """How many values are known."""

@@ -18,14 +18,9 @@ from ..domain.money import ZERO
 from .all_views import AllViews, may_go
 from .averages import BPS_GRID, Judged, on_grid, ratio
 from .blotter import Blotter
-from .execution_quality import (
-    ExecutionSummary,
-    Outcome,
-    outcome_of,
-    quality_of_outcome,
-    summarise_outcomes,
-)
+from .execution_quality import outcome_of
 from .instruction_book import Followed
+from .outcomes import ExecutionSummary, Outcome, quality_of_outcome, summarise_outcomes
 from .runner import History, RecordedEvent
 from .sealed import Sealed
 

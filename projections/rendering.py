@@ -25,7 +25,7 @@ from ..domain.result import ResultStatus
 from .alerts import Alert, Severity
 from .audit_trail import EXCHANGE_ZONE
 from .blotter import BlotterRow
-from .execution_quality import ExecutionSummary, QualitySummary
+from .outcomes import ExecutionSummary, QualitySummary
 from .reconciliation import ToldSession, standing_note
 from .reports import LimitUse, RefusedDecision, SessionLimits
 

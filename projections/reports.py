@@ -17,8 +17,9 @@ from ..domain.states import InstructionState
 from .alerts import DEFAULT_THRESHOLDS, Alert, AlertThresholds, current_alerts
 from .blotter import Blotter
 from .daily_limits import DailyLimits
-from .execution_quality import NO_FACTS, EndFacts, ExecutionSummary, summarise
+from .execution_quality import NO_FACTS, EndFacts, summarise
 from .instruction_book import Followed, InstructionBook
+from .outcomes import ExecutionSummary
 from .over_caps import OverCap
 from .reconciliation import Reconciliation, ToldSession, told_sessions
 from .runner import RecordedEvent, follow

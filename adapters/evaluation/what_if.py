@@ -22,16 +22,15 @@ from ...domain.money import BPS, ZERO
 from ...domain.plan import PlanTerms
 from ...domain.planning.facts import DEFAULT_RULES
 from ...domain.ports import NANOS
-from ...projections.execution_quality import (
-    EndFacts,
+from ...projections.execution_quality import EndFacts, outcome_of
+from ...projections.instruction_book import Followed, InstructionBook
+from ...projections.outcomes import (
     InstructionQuality,
     Outcome,
     QualitySummary,
-    outcome_of,
     quality_of_outcome,
     summarise_outcomes,
 )
-from ...projections.instruction_book import Followed, InstructionBook
 from ...projections.runner import Recorded
 from ..end_facts import Captured, end_facts
 from ..engine.messages import MessageBudget

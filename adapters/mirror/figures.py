@@ -15,13 +15,8 @@ from uuid import UUID
 from ...domain.money import ZERO
 from ...domain.ports import Side
 from ...domain.states import InstructionState
-from ...projections.execution_quality import (
-    ExecutionSummary,
-    Outcome,
-    end_mid_of,
-    summarise_outcomes,
-    volume_of,
-)
+from ...projections.execution_quality import end_mid_of, volume_of
+from ...projections.outcomes import ExecutionSummary, Outcome, summarise_outcomes
 from ...projections.reports import Totals
 from ..collector import without_collector
 from .effects import counter_key

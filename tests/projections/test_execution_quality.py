@@ -11,12 +11,8 @@ from fillwright.domain.decision import ExecutionStrategy, TradeAction
 from fillwright.domain.instruction import Instruction
 from fillwright.domain.ports import NANOS
 from fillwright.domain.reasons import Reason, Refusal
-from fillwright.projections.execution_quality import (
-    EndFacts,
-    ExecutionQuality,
-    InstructionQuality,
-    QualitySummary,
-)
+from fillwright.projections.execution_quality import EndFacts, ExecutionQuality
+from fillwright.projections.outcomes import InstructionQuality, QualitySummary
 from tests.projections.story import D, Story
 
 
