@@ -127,3 +127,58 @@ def test_inside_the_last_ten_minutes_urgency_decides_at_the_paper_server_too(
     assert {order.time_in_force for order in orders} == {TimeInForce.IOC}
     assert all(order.limit_price is not None for order in orders), "a marketable limit order"
     assert Decimal(rows["hurried"]["executed"]) > 0, rows
+
+
+def test_before_the_cut_off_a_late_decision_is_a_limit_order_on_close_at_the_paper_server(
+    tmp_path: Path,
+) -> None:
+    """Decisions count as late from 25 minutes before the close on, the cut-off is at 15:50."""
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
+    late = {
+        "FILLWRIGHT_EXECUTION__LATE": "auction",
+        "FILLWRIGHT_TIMING__AVOID_CLOSE_MINUTES": "25",
+    }
+    wanted = decision(decision_id="late", strategy="twap", max_slippage=200)
+    with running(speed=60, start="15:40", account=account) as server:
+        fillwright = Fillwright(server, tmp_path)
+        ran = fillwright.run([wanted], "--json", **late)
+        assert ran.returncode == 0, ran.stderr
+        (row,) = json.loads(ran.stdout)["blotter"]
+    events = fillwright.events()
+    (order,) = [event for event in events if isinstance(event, e.OrderIntended)]
+    assert (order.symbol, order.time_in_force) == ("KO", TimeInForce.CLS)
+    assert order.limit_price is not None
+    closes = next(event.close for event in events if isinstance(event, e.SessionOpened))
+    assert order.record_time < closes - 600 * NANOS, "before the cut-off"
+    assert row["state"] == "filled", row
+    (fill,) = [event for event in events if isinstance(event, e.OrderFilled)]
+    assert fill.report.market_time >= closes
+
+
+def test_vwap_gives_the_close_its_part_at_the_paper_server(tmp_path: Path) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
+    wanted = decision(decision_id="vwap", strategy="vwap", auction="close", max_slippage=200)
+    with running(speed=60, start="15:36", account=account) as server:
+        fillwright = Fillwright(server, tmp_path)
+        ran = fillwright.run([wanted], "--json")
+        assert ran.returncode == 0, ran.stderr
+        (row,) = json.loads(ran.stdout)["blotter"]
+    events = fillwright.events()
+    (plan,) = [event.plan for event in events if isinstance(event, e.InstructionPlanned)]
+    assert plan.auction is not None
+    assert 0 < plan.auction.quantity < plan.quantity
+    orders = [event for event in events if isinstance(event, e.OrderIntended)]
+    at_close = [order for order in orders if order.time_in_force is TimeInForce.CLS]
+    assert [order.quantity for order in at_close] == [plan.auction.quantity]
+    assert len(orders) > len(at_close), "the rest is worked before"
+    assert row["state"] == "filled", row
+    closes = next(event.close for event in events if isinstance(event, e.SessionOpened))
+    last = [x.report for x in events if isinstance(x, e.OrderFilled)]
+    auctioned = [x for x in last if x.client_order_id == at_close[0].client_order_id]
+    assert auctioned
+    assert all(report.market_time >= closes for report in auctioned)
+    before = [x for x in last if x.client_order_id != at_close[0].client_order_id]
+    assert before
+    assert all(report.market_time < closes for report in before)

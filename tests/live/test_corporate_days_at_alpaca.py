@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 from fillwright.domain import events as e
 from fillwright.domain.corporate import ActionKind
 from fillwright.domain.decision import ExecutionStrategy
-from tests.live.test_run_at_alpaca import SPEED, Fillwright
-from tests.paper.servers import PaperServer, running
+from fillwright.domain.reasons import EndReason
+from tests.live.test_run_at_alpaca import AT_ALPACA, CLI, SPEED, Fillwright
+from tests.paper.servers import PaperServer, eventually, running
 
 DAYS = ("20240612", "20240613")
 EX_DATE = "2024-06-13"
@@ -120,3 +123,33 @@ def test_a_position_that_nothing_explains_is_only_reduced(tmp_path: Path) -> Non
     assert (rows["less"]["state"], rows["other"]["state"]) == ("filled", "filled"), rows
     unexplained = [x for x in day.events() if isinstance(x, e.PositionUnexplained)]
     assert {x.symbol for x in unexplained} == {"KO"}
+
+
+def read(day: Fillwright) -> list[e.DomainEvent]:
+    return day.events() if day.store.exists() else []
+
+
+@pytest.mark.timeout(240)
+def test_nothing_is_carried_over_an_ex_date(tmp_path: Path) -> None:
+    """A decision of the last minutes waits for a day on which a share is another one."""
+    file, account = tmp_path / "actions.json", tmp_path / "account.json"
+    file.write_text(json.dumps({"corporate_actions": ACTIONS}))
+    account.write_text(json.dumps({"cash": 1_000_000}))
+    started = {"speed": SPEED, "account": account, "actions": file}
+    with running(session=DAYS[0], start="15:52", **started) as server:
+        day = Fillwright(server, tmp_path)
+        file_of = tmp_path / "late.json"
+        file_of.write_text(json.dumps([buy("late", "KO", strategy="twap")]))
+        command = [*CLI, "run", str(file_of), *AT_ALPACA, "--store", str(day.store)]
+        with subprocess.Popen(command, env=day.environment, stdout=subprocess.DEVNULL) as engine:
+            eventually(lambda: [x for x in read(day) if isinstance(x, e.InstructionPlanned)])
+            engine.send_signal(signal.SIGTERM)  # the next session is not waited for
+            assert engine.wait(timeout=60) == 0
+        assert held(server) == {}
+    with running(session=DAYS[1], start="10:00", **started) as server:
+        day = Fillwright(server, tmp_path)
+        rows = traded(day, [buy("new", "KO")])
+        assert held(server) == {"KO": 40}, "the new decision alone"
+    (ended,) = [x for x in day.events() if isinstance(x, e.InstructionCancelled)]
+    assert (ended.reason, ended.executed) == (EndReason.CORPORATE_ACTION, 0)
+    assert rows["new"]["state"] == "filled", rows
