@@ -15,6 +15,7 @@ from ...domain.money import ZERO
 from ...domain.planning.facts import Deferred, Facts, Noted, Nothing, Planned, Refused, Timing
 from ...domain.planning.inputs import inputs_of, is_recordable
 from ...domain.planning.planner import plan_decision
+from ...domain.planning.release import RULE, Replanned, at_release
 from ...domain.planning.sizing import Sized, size_decision
 from ...domain.ports import NANOS, Side
 from ...domain.principals import Submitter
@@ -72,10 +73,8 @@ class Admission:
         read = read_arrival(arrival, desk)
         if isinstance(read, tuple):
             return self._unreadable(arrival, read)
-        decision_id = read.decision_id or arrival.file_id
         content = read.decision.content_hash()
-        if decision_id is None:
-            decision_id = self._same_content(content) or f"content:{content}:{desk.now}"
+        decision_id = self._name_of(arrival, read)
         id = ids.instruction_id(desk.name, decision_id)
         known = desk.instructions.get(id)
         if known is not None:
@@ -114,12 +113,10 @@ class Admission:
         stamp = desk.stamp(str(instruction.id), "deferral")
         self._assess(instruction, decision, facts)
         outcome = permitted(plan_decision(decision, facts, instruction.id), desk.not_permitted)
-        planned = outcome.planned if isinstance(outcome, Deferred) else outcome
-        if isinstance(planned, Planned) and instruction.plan is not None:
-            quantity = min(planned.terms.quantity, instruction.plan.quantity)
-            terms = planned.terms.model_copy(update={"quantity": quantity})
-            volume = facts.market.volume
-            instruction.replan(stamp, terms, "released_after_deferral", planned.checks, volume)
+        planned = at_release(outcome, instruction.plan)
+        if isinstance(planned, Replanned):
+            terms, volume = planned.terms, facts.market.volume
+            instruction.replan(stamp, terms, RULE, planned.checks, volume)
             desk.wake(instruction, max(terms.start_at, desk.now))
         elif isinstance(planned, Nothing):
             instruction.do_nothing(stamp, planned.reason, planned.note, planned.checks)
@@ -328,6 +325,14 @@ class Admission:
         if not instruction.is_done:
             starts = instruction.plan.start_at if instruction.plan else desk.now
             desk.wake(instruction, max(instruction.release_at or starts, desk.now))
+
+    def _name_of(self, arrival: Arrival, read: Intake) -> str:
+        """The decision's own id, its file's, or one from its content (ruling 9)."""
+        given = read.decision_id or arrival.file_id
+        if given:
+            return given
+        content = read.decision.content_hash()
+        return self._same_content(content) or f"content:{content}:{arrival.taken_at}"
 
     def _same_content(self, content: str) -> str | None:
         """The id of an equal decision within the duplicate window (ruling 9), or None."""

@@ -212,7 +212,7 @@ class BatchAdmission(Admission):
         if read is None or self._is_known(read, arrival):
             return await self.admit(arrival)  # needs no broker
         content = read.decision.content_hash()
-        decision_id = read.decision_id or arrival.file_id or f"content:{content}:{desk.now}"
+        decision_id = self._name_of(arrival, read)
         instruction = Instruction(ids.instruction_id(desk.name, decision_id))
         session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
         record_received(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -63,7 +64,8 @@ class Callers:
         """Take the decisions that have come by ``now``, in order."""
         taken = []
         while self._coming and self._coming[0][0] <= now:
-            taken.append(heapq.heappop(self._coming)[2])
+            arrival, future = heapq.heappop(self._coming)[2]
+            taken.append(Coming(replace(arrival, taken_at=now), future))
         return taken
 
     def withdraw(self) -> int:

@@ -139,7 +139,7 @@ class Engine:
         group = self._callers.next_number()
         advised = [*strategies, *[None] * (len(raws) - len(strategies))]
         pairs = zip(raws, advised, strict=True)
-        arrivals = [AdvisedArrival(raw, None, by, one, group) for raw, one in pairs]
+        arrivals = [AdvisedArrival(raw, by=by, strategy=one, group=group) for raw, one in pairs]
         return await all_of([self.schedule(arrival) for arrival in arrivals])
 
     def finished(self, instruction: Instruction) -> asyncio.Future[Instruction]:

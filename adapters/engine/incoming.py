@@ -16,11 +16,16 @@ from .desk import Desk
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A decision as it came: its raw fields or bytes, an id that a file gave it, and by whom."""
+    """A decision as it came: its raw fields or bytes, an id that a file gave it, and by whom.
+
+    ``taken_at`` is when it was first looked at (ns UTC): what has no id is named by it, so that it
+    has the same name when it is looked at again.
+    """
 
     raw: Mapping[str, object] | bytes
     file_id: str | None = None
     by: Submitter | None = None
+    taken_at: int = 0
 
 
 def read_arrival(arrival: Arrival, desk: Desk) -> Intake | tuple[Refusal, ...]:

@@ -18,6 +18,7 @@ from ...domain.market import MarketState
 from ...domain.planning.facts import Deferred, Nothing, Outcome, Planned, Refused
 from ...domain.planning.inputs import PlanningInputs
 from ...domain.planning.planner import plan_decision
+from ...domain.planning.release import RULE, Replanned, at_release
 from ...domain.reasons import EndReason, Reason
 from ...domain.switching import Progressed, Switch, reassess
 from ...projections.runner import compare_values
@@ -131,9 +132,7 @@ def _by_name(fields: Fields) -> Fields:
 def _fields_of(outcome: Outcome, instruction: Instruction, inputs: PlanningInputs) -> Fields:
     """The event that an outcome is recorded as, as the engine's admission does it."""
     if inputs.admitted:
-        again = _fields_at_release(outcome, instruction, inputs)
-        if again is not None:
-            return again
+        return _fields_at_release(outcome, instruction, inputs)
     match outcome:
         case Planned():
             return _planned(outcome, inputs, None)
@@ -145,41 +144,38 @@ def _fields_of(outcome: Outcome, instruction: Instruction, inputs: PlanningInput
                 "release_at": outcome.release_at,
                 "rule": outcome.rule,
             }
-        case Refused():
-            return {
-                "outcome": e.InstructionRejected.TOPIC,
-                "refusals": outcome.refusals,
-                CHECKS: outcome.checks,
-            }
-        case Nothing():
-            return {
-                "outcome": e.NothingToDo.TOPIC,
-                "reason": outcome.reason,
-                "note": outcome.note,
-                CHECKS: outcome.checks,
-            }
+        case Nothing() | Refused():
+            return _ended_unplanned(outcome)
+
+
+def _ended_unplanned(outcome: Nothing | Refused) -> Fields:
+    if isinstance(outcome, Refused):
+        said: Fields = {"outcome": e.InstructionRejected.TOPIC, "refusals": outcome.refusals}
+    else:
+        said = {"outcome": e.NothingToDo.TOPIC, "reason": outcome.reason, "note": outcome.note}
+    return {**said, CHECKS: outcome.checks}
 
 
 def _fields_at_release(
     outcome: Outcome, instruction: Instruction, inputs: PlanningInputs
-) -> Fields | None:
-    """What is recorded when a deferred decision is looked at again; None where it is as else."""
-    planned = outcome.planned if isinstance(outcome, Deferred) else outcome
-    current = instruction.plan
-    if isinstance(planned, Planned) and current is not None:
-        quantity = min(planned.terms.quantity, current.quantity)
-        return {
-            "outcome": e.InstructionReplanned.TOPIC,
-            "plan": planned.terms.model_copy(update={"quantity": quantity}),
-            "rule": "released_after_deferral",
-            CHECKS: planned.checks,
-            "volume": inputs.market.volume,
-        }
-    if planned is None:
-        return {"outcome": e.InstructionCancelled.TOPIC, "reason": EndReason.SESSION_END}
-    if isinstance(planned, Planned):
-        return _planned(planned, inputs, None)
-    return None
+) -> Fields:
+    """The same when a deferred decision is looked at again."""
+    planned = at_release(outcome, instruction.plan)
+    match planned:
+        case Replanned():
+            return {
+                "outcome": e.InstructionReplanned.TOPIC,
+                "plan": planned.terms,
+                "rule": RULE,
+                CHECKS: planned.checks,
+                "volume": inputs.market.volume,
+            }
+        case None:
+            return {"outcome": e.InstructionCancelled.TOPIC, "reason": EndReason.SESSION_END}
+        case Planned():
+            return _planned(planned, inputs, None)
+        case Nothing() | Refused():
+            return _ended_unplanned(planned)
 
 
 def _planned(planned: Planned, inputs: PlanningInputs, release_at: int | None) -> Fields:

@@ -14,13 +14,18 @@ from typing import Any
 
 import pytest
 
+from fillwright.adapters.brokers.simulated import SimulatedBroker
 from fillwright.adapters.engine import Arrival
 from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.adapters.storage.log import Log
+from fillwright.adapters.storage.records import CounterExceeded, Job
+from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain import events as e
 from fillwright.domain.errors import StoreBusy
 from fillwright.domain.limits import Limits
+from fillwright.domain.ports import NANOS
 from fillwright.domain.reasons import Anomalous, Reason
+from fillwright.domain.reservations import CounterUpdate
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
     START_S,
@@ -242,9 +247,6 @@ def test_a_second_engine_on_the_same_store_is_refused_clearly(tmp_path: Path) ->
 
 def test_writers_beside_the_engine_cannot_pass_a_cap_together(tmp_path: Path) -> None:
     """Many threads take from one counter in transactions of their own: never one too many."""
-    from fillwright.adapters.storage.records import CounterExceeded, Job
-    from fillwright.domain.reservations import CounterUpdate
-
     store, cap = tmp_path / "a.db", 50
     passed: list[int] = []
     with Log.open(store) as log:
@@ -263,3 +265,58 @@ def test_writers_beside_the_engine_cannot_pass_a_cap_together(tmp_path: Path) ->
             thread.join()
         assert log.counters()["trades:race"] == cap * 1_000_000
     assert len(passed) == cap
+
+
+class TakesATradeMeanwhile:
+    """A broker during whose answer somebody else takes a trade of the counter, and gives it back
+    once more is on record; each of the two takes a second."""
+
+    def __init__(self, inner: SimulatedBroker) -> None:
+        self._inner = inner
+        self.log: Log | None = None
+        self.amounts = [1_000_000, -1_000_000]
+        self._seen = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    async def account(self) -> object:
+        if self.amounts and self.log is not None and self._received() > self._seen:
+            self._seen = self._received()
+            key = next(key for key in self.log.counters() if key.startswith("trades:"))
+            self.log.append_jobs([Job([], [CounterUpdate(key, self.amounts.pop(0), None)])])
+            clock = self._inner.clock
+            assert isinstance(clock, VirtualClock)
+            clock.set(clock.now() + NANOS)
+        return await self._inner.account()
+
+    def _received(self) -> int:
+        assert self.log is not None
+        return len(of_kind([one.event for one in self.log.events()], e.DecisionReceived))
+
+
+def test_decisions_without_an_id_are_admitted_once_when_another_writer_was_faster(
+    tmp_path: Path,
+) -> None:
+    """One is on record when the other is found to be too many, and both are taken anew."""
+    nameless = [{**asks(number), "order_size": str(10 + number)} for number in range(3)]
+    for fields in nameless:
+        del fields["decision_id"]
+    terms = limits(trades_max_per_day=3, duplicate_window_seconds=0)
+    scene = Scene(limits=terms, broker=TakesATradeMeanwhile)
+
+    async def play(simulation: Simulation) -> None:
+        engine, broker = simulation.engine, simulation.engine.desk.broker
+        await engine.submit(nameless[0])
+        broker.log = simulation.log  # type: ignore[attr-defined]
+        await engine.submit_batch(nameless[1:])
+        await engine.run()
+        await engine.close_session()
+        assert broker.amounts == []  # type: ignore[attr-defined]
+
+    with build(scene, tmp_path / "a.db") as simulation:
+        asyncio.run(play(simulation))
+        check_books(simulation)
+    received = of_kind(logged(simulation), e.DecisionReceived)
+    assert len(received) == 3
+    assert len(admitted(simulation)) == 3

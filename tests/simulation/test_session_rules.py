@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fillwright.adapters.brokers.simulated import SimulatedBroker
+from fillwright.adapters.simulation import VenueTerms
 from fillwright.domain import events as e
 from fillwright.domain.errors import BrokerUnavailable
-from fillwright.domain.ports import NANOS
-from fillwright.domain.reasons import EndReason, Reason
+from fillwright.domain.ports import NANOS, Position, Side
+from fillwright.domain.reasons import EndReason, NothingReason, Reason
 from fillwright.domain.states import InstructionState
 from tests.simulation.test_crash_points import Boundaries, crash
 from tests.simulation.world import (
@@ -273,3 +277,39 @@ def test_what_the_budget_holds_back_is_sent_when_it_allows(tmp_path: Path) -> No
     first = [x.record_time for x in of_kind(logged(ran), e.OrderIntended)]
     assert first
     assert len([x for x in first if x < at(START_S + 59)]) <= 23
+
+
+class TurnsOver:
+    """A broker whose position in AAPL is on the other side some time after the open."""
+
+    def __init__(self, inner: SimulatedBroker) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    async def positions(self) -> Mapping[str, Position]:
+        found = await self._inner.positions()
+        if self._inner.clock.now() < at(200):
+            return found
+        return {
+            symbol: replace(one, quantity=-one.quantity, market_value=-one.market_value)
+            for symbol, one in found.items()
+        }
+
+
+def test_a_deferred_decision_is_not_worked_on_the_side_that_it_has_not_reserved(
+    tmp_path: Path,
+) -> None:
+    close = decision("market", action="CLOSE", target_weight=None)
+    held = VenueTerms(positions={"AAPL": D(40)})
+    ran = run(Scene([close], arrive_s=30, venue=held, broker=TurnsOver), tmp_path / "a.db")
+    made, events = only(ran), logged(ran)
+    (planned,) = of_kind(events, e.InstructionPlanned)
+    assert (planned.plan.side, planned.release_at) == (Side.SELL, at(300))
+    assert of_kind(events, e.OrderIntended) == []
+    assert made.state is InstructionState.NO_CHANGE
+    (ended,) = of_kind(events, e.NothingToDo)
+    assert ended.reason is NothingReason.OPPOSITE_OF_ACTION
+    assert "new decision" in ended.note
+    assert {key: used for key, used in ran.engine.desk.usage.counters().items() if used} == {}
