@@ -153,6 +153,7 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "strategies propose": DESK,
     "chains": _READ,
     "check": _READ,
+    "config": _READ,
     "doctor": _READ,
     "events": _READ,
     "explain": _READ,

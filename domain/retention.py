@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from .market import Record
 
@@ -12,6 +12,24 @@ NS_PER_DAY: Final = 86_400 * 1_000_000_000
 EVERYTHING: Final = "*"
 SIX_YEARS_DAYS: Final = 2_192
 """The longest of SEC rule 17a-4's periods for trading records, leap days included."""
+DAYS_MAX: Final = 36_525
+HOLDS_MAX: Final = 200
+HOLD_WORDS: Final = "* for everything, account:NAME, symbol:NAME or decision:ID"
+_SYMBOL: Final = "symbol:"
+
+
+def _spelled(hold: str) -> str:
+    """A hold as it is compared: symbols are upper case, however they were written."""
+    return f"{_SYMBOL}{hold[len(_SYMBOL) :].upper()}" if hold.startswith(_SYMBOL) else hold
+
+
+Days = Annotated[int, Field(ge=0, le=DAYS_MAX)]
+LegalHold = Annotated[
+    str,
+    Field(max_length=300, pattern=r"^(\*|(account|symbol|decision):.+)$"),
+    AfterValidator(_spelled),
+]
+LegalHolds = Annotated[tuple[LegalHold, ...], Field(max_length=HOLDS_MAX)]
 
 
 class RetentionRules(Record):
@@ -22,10 +40,8 @@ class RetentionRules(Record):
     ``account:NAME``, ``symbol:NAME`` or ``decision:ID``.
     """
 
-    days: Annotated[int, Field(ge=0, le=36_525)] = SIX_YEARS_DAYS
-    legal_holds: tuple[
-        Annotated[str, Field(max_length=300, pattern=r"^(\*|(account|symbol|decision):.+)$")], ...
-    ] = ()
+    days: Days = SIX_YEARS_DAYS
+    legal_holds: LegalHolds = ()
 
     def held_by(self, account: str, decision_id: str, symbol: str | None) -> str | None:
         """The first legal hold that a decision is under, None when it is under none."""
@@ -37,3 +53,11 @@ class RetentionRules(Record):
     def kept_until(self, recorded_at: int) -> int:
         """When the retention of what was recorded at ``recorded_at`` ends; both ns UTC."""
         return recorded_at + self.days * NS_PER_DAY
+
+
+def stricter(one: RetentionRules, other: RetentionRules) -> RetentionRules:
+    """What keeps everything that either keeps: the longer period, and the holds of both."""
+    return RetentionRules.model_construct(
+        days=max(one.days, other.days),
+        legal_holds=tuple(sorted({*one.legal_holds, *other.legal_holds})),
+    )

@@ -108,6 +108,7 @@ class PackTables:
         return {
             "limits": kept["limits"],
             "rules": kept["rules"],
+            "retention": _of(records, (ops.RetentionInForce,)),
             "permissions": _permissions(records),
             "overrides": [*kept["asked"], *_overrides(records, self._period)],
             "kills": kept["kills"],

@@ -49,6 +49,9 @@ def _control() -> list[ops.OpsRecord]:
         ops.ChangeApproved(**_head(), change=DIGEST, person="ada", reason="seen the list"),
         ops.ChangeRejected(**_head(), change=DIGEST, person="ada", reason="not today"),
         ops.ChangeApplied(**_head(), change=DIGEST, command="put in force"),
+        ops.RetentionInForce(
+            **_head(), days=2_192, legal_holds=("account:paper-1", "symbol:KO"), change=DIGEST
+        ),
         ops.StrategyApproved(
             **_head(),
             strategy="vwap",

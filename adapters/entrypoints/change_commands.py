@@ -17,7 +17,7 @@ VALID_HOURS_MAX: Final = 92 * 24
 
 changes_app = typer.Typer(
     name="changes",
-    help="Changes that take two persons: limits, live, short, restricted names, a kill's release.",
+    help="Changes that take two persons: limits, live, short, a kill's release, retention.",
     no_args_is_help=True,
 )
 
@@ -37,13 +37,18 @@ class Asked(StrEnum):
     LIVE = "live"
     RELEASE = "release"
     BREAK = "break"
+    RETENTION = "retention"
 
 
 @changes_app.command()
 def propose(
     what: Annotated[
         Asked,
-        typer.Argument(metavar="WHAT", help="limits, live, release or break.", show_default=False),
+        typer.Argument(
+            metavar="WHAT",
+            help="limits, live, release, break or retention.",
+            show_default=False,
+        ),
     ],
     reason: ReasonOption,
     limit: Annotated[
@@ -64,6 +69,23 @@ def propose(
             help="release: account, symbol:X or strategy:x. break: the id of its exception.",
         ),
     ] = "account",
+    days: Annotated[
+        int | None,
+        typer.Option("--days", metavar="N", help="retention: days that records are kept."),
+    ] = None,
+    hold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold",
+            metavar="SCOPE",
+            help="retention: put a legal hold on account:NAME, symbol:NAME, decision:ID or *; may "
+            "be repeated.",
+        ),
+    ] = None,
+    lift: Annotated[
+        list[str] | None,
+        typer.Option("--lift", metavar="SCOPE", help="retention: lift a hold; may be repeated."),
+    ] = None,
     valid_hours: Annotated[
         float,
         typer.Option(
@@ -82,9 +104,9 @@ def propose(
 ) -> None:
     """Propose a change; one that only tightens is in force at once.
 
-    Loosening a limit, enabling live or short, removing a restricted name, releasing a kill and
-    closing a break by hand take another person with the role, who sees exactly what was proposed:
-    `fillwright changes approve`.
+    Loosening a limit, enabling live or short, removing a restricted name, releasing a kill, closing
+    a break by hand, shortening retention and lifting a legal hold take another person with the
+    role, who sees exactly what was proposed: `fillwright changes approve`.
     """
     from ...domain.killing import read_scope
     from ...domain.ops.control import ChangeKind
@@ -98,6 +120,8 @@ def propose(
         changes = Changes(supervisor, account)
         if what is Asked.LIMITS:
             change = changes.propose_limits(_limits(limit or []), reason, valid)
+        elif what is Asked.RETENTION:
+            change = changes.propose_retention(days, hold or [], lift or [], reason, valid)
         elif what is Asked.LIVE:
             change = changes.propose(ChangeKind.LIVE, "account", reason, valid)
         elif what is Asked.RELEASE:
@@ -116,8 +140,8 @@ def approve(
 ) -> None:
     """Approve what another person proposed, as it is and for its time only.
 
-    Limits, principals and strategies are in force when this returns; a release and a closed break
-    wait for their commands.
+    Limits, retention, principals and strategies are in force when this returns; a release and a
+    closed break wait for their commands.
     """
     from ..supervision.changing import Changes
     from ..supervision.supervising import Supervisor

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from pydantic import SecretStr
 from rich.console import Group, RenderableType
@@ -13,14 +15,32 @@ from ...projections.canonical import Json, canonical_bytes, to_json
 from ..settings import KEYS, Settings
 from ..settings_reading import SECRET_SHOWN, Key
 
+IN_FORCE: Final = "retention in force"
+
 
 def settings_json(settings: Settings) -> dict[str, Json]:
     """Every key with its value."""
     return {name: _value(settings, key) for name, key in KEYS.items()}
 
 
-def settings_view(settings: Settings) -> RenderableType:
-    """Every key with its value; what differs from the default is marked."""
+def retention_json(store: str, settings: Settings) -> dict[str, Json]:
+    """How long the records of a store are kept, by its record and configuration together.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    from ..storage.log import Log
+    from ..supervision.supervising import retention_of
+
+    with Log.open(store, writer=False) as log:
+        return {IN_FORCE: to_json(retention_of(log, settings.retention))}
+
+
+def settings_view(settings: Settings, in_force: Mapping[str, Json] | None = None) -> RenderableType:
+    """Every key with its value; what differs from the default is marked.
+
+    ``in_force`` is what a store's record makes of some of them.
+    """
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("key", no_wrap=True)
     table.add_column("value", overflow="fold")
@@ -28,6 +48,8 @@ def settings_view(settings: Settings) -> RenderableType:
         changed = _read(settings, key) != key.default
         shown = _text(_value(settings, key))
         table.add_row(name, Text(shown, style="bold green" if changed else ""))
+    for name, value in (in_force or {}).items():
+        table.add_row(name, Text(_text(value), style="bold green"))
     hint = Text("What is not the default is bold; a file or FILLWRIGHT_… sets it.", style="dim")
     return Group(table, hint)
 

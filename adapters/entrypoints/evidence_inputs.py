@@ -187,7 +187,7 @@ def check_document(
             if whole.analysis_agrees
             else "its analysis was made by another version of fillwright",
         ]
-    elif format in (audit_pack.FORMAT, audit_pack.FORMER):
+    elif format == audit_pack.FORMAT or format in audit_pack.FORMER:
         pack = audit_pack.check_pack(path.parent, document, public, anchored, on_progress)
         told, outside = asdict(pack), pack.anchored
         # Whoever signs may say any version: what was not compared nobody vouches for.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import typer
 
-UNREADABLE_GOES_ON: Final = frozenset({"doctor", "kill", "verify", "store migrate"})
+UNREADABLE_GOES_ON: Final = frozenset({"config", "doctor", "kill", "verify", "store migrate"})
 """Commands that go on where it cannot be read who may: to block is never denied for that, a check
 says what is wrong, and a store without tables has nobody."""
 

@@ -18,7 +18,12 @@ def redact(
     ],
     by: Annotated[
         str,
-        typer.Option("--by", metavar="PERSON", help="Who asks for it.", show_default=False),
+        typer.Option(
+            "--by",
+            metavar="PERSON",
+            help="Who asks for it; where principals are set up, the caller's own name counts.",
+            show_default=False,
+        ),
     ],
     store: StoreOption = None,
     config: ConfigOption = None,
@@ -26,9 +31,10 @@ def redact(
 ) -> None:
     """Destroy the key of a decision's personal text; the log shows [redacted] and verifies still.
 
-    Refused (exit 2) within retention.days of the decision, under one of retention.legal_holds, and
-    while the instruction is being worked. That it was done, by whom and why, is an event. Copies of
-    the keystore made earlier still hold the key.
+    Refused (exit 2) within the retention period of the decision, under a legal hold, and while the
+    instruction is being worked. Period and holds are those on the store's record (`fillwright
+    changes propose retention`), to which configuration may only add. That it was done, by whom and
+    why, is an event. Copies of the keystore made earlier still hold the key.
     """
     import time
 
@@ -36,6 +42,7 @@ def redact(
     from ..handover.redaction import redact as destroy
     from ..settings import Settings
     from ..storage.log import Log
+    from ..supervision.permissions import name_of
     from . import output
     from .views import read_views
 
@@ -51,9 +58,9 @@ def redact(
         done = destroy(
             log,
             row.instruction_id,
-            rules=settings.retention,
+            configured=settings.retention,
             reason=reason.strip(),
-            person=by.strip(),
+            person=name_of(where) or by.strip(),
             now=time.time_ns(),
             is_active=row.ended_at is None,
         )

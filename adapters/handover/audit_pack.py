@@ -30,9 +30,10 @@ from ..storage.records import Head, RawRecorded
 from . import ranges
 from .pack_documents import PackDocuments, PackRecords
 
-FORMAT: Final = "fillwright audit pack 2"
-FORMER: Final = "fillwright audit pack 1"
-"""Its comparisons with the broker left out statements; everything else is checked as ever."""
+FORMAT: Final = "fillwright audit pack 3"
+FORMER: Final = frozenset({"fillwright audit pack 1", "fillwright audit pack 2"})
+"""The first left statements out of comparisons, both have no document of retention and not every
+record bound to the checkpoint; everything else is checked as ever."""
 EVENTS: Final = "events"
 RECORDS: Final = "records.jsonl"
 README: Final = "README.txt"
@@ -44,7 +45,7 @@ manifest.json      every file with its SHA-256; signed; what verification found
 events/            the log from its first event to {last}, with hashes and a signed checkpoint
 records.jsonl      the second stream: permissions, approvals, exceptions, reports, checks
 orders.json        every order, refused and cancelled ones included, with authority and times
-limits.json rules.json permissions.json overrides.json kills.json exceptions.json
+limits.json rules.json retention.json permissions.json overrides.json kills.json exceptions.json
 reconciliations.json strategies.json clock.json checks.json reports.json
 
 Times are nanoseconds since 1970, UTC. To check it, with the public key from another source:
@@ -198,13 +199,15 @@ def _check_documents(folder: Path, manifest: Mapping[str, Any], told: PackDocume
         raise ProofError(f"its events cannot be read: {error}") from error
     if not differing:
         return True
-    if manifest["code_version"] != __version__ or manifest["format"] == FORMER:
+    if manifest["code_version"] != __version__ or manifest["format"] in FORMER:
         return None
     raise ProofError(f"not what its events and records tell: {', '.join(differing)}")
 
 
 def _is_file_of(path: Path, pieces: Iterator[bytes]) -> bool:
     """Whether a file is exactly these pieces; all of them are taken in any case."""
+    if not path.exists():
+        return not list(pieces)
     with path.open("rb") as file:
         same = [file.read(len(piece)) == piece for piece in pieces]
         return all(same) and not file.read(1)

@@ -20,6 +20,7 @@ from ...domain.retention import RetentionRules
 from ..storage.keystore import Keystore
 from ..storage.log import Log
 from ..storage.records import Conflict, Recorded
+from ..supervision.supervising import retention_of
 
 KEYS_SUFFIX: Final = ".keys"
 """What the keystore is called, after the store's file."""
@@ -85,7 +86,7 @@ def redact(
     log: Log,
     instruction: UUID,
     *,
-    rules: RetentionRules,
+    configured: RetentionRules,
     reason: str,
     person: str,
     now: int,
@@ -95,6 +96,7 @@ def redact(
 
     Args:
         log: open for writing, shared (``exclusive=False``) beside an engine.
+        configured: may only keep more than what is on the store's record.
         now: wall time in ns UTC, what retention is measured by.
         is_active: whether the instruction is still being worked.
 
@@ -105,6 +107,7 @@ def redact(
     received = _received(log, instruction)
     event = received.event
     assert isinstance(event, e.DecisionReceived)
+    rules = retention_of(log, configured)
     symbol = event.decision.symbol if event.decision is not None else None
     hold = rules.held_by(event.account, event.decision_id, symbol)
     if hold is not None:

@@ -20,10 +20,12 @@ from ...domain.plan import StrategyParameters
 from ...domain.ports import NANOS
 from ...domain.principals import Principal
 from ...domain.reservations import CounterUpdate
+from ...domain.retention import RetentionRules
 from ...domain.supervision import Change, ChangeTerms, Moment, Supervision
 from ...domain.supervision.effects import RECORDED, principals_content, take_effect
 from ...domain.supervision.inventory import in_use
 from ...domain.supervision.limit_changes import LIMIT_KINDS, limit_change, limits_after
+from ...domain.supervision.retention_changes import retention_change
 from ..account_record import account_of
 from ..storage.log import Log
 from ..storage.records import Conflict
@@ -85,6 +87,32 @@ class Changes:
             reason,
             valid_ns,
             is_tightening=takes_away,
+        )
+
+    def propose_retention(
+        self,
+        days: int | None,
+        hold: Sequence[str],
+        lift: Sequence[str],
+        reason: str,
+        valid_ns: int,
+    ) -> Change:
+        """Propose how long records are kept and what is held; what only keeps more is in force
+        when this returns.
+
+        Raises:
+            AccessDenied: the caller has not the role.
+            InvalidInput: a value out of its range, or a hold that is none.
+        """
+        in_force = self._supervisor.state.retention or RetentionRules()
+        found = retention_change(in_force, days, hold, lift)
+        return self._proposed(
+            ChangeKind.RETENTION,
+            found.scope,
+            found.content,
+            reason,
+            valid_ns,
+            is_tightening=found.is_tightening,
         )
 
     def propose_strategy(

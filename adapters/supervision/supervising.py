@@ -17,6 +17,7 @@ from ...domain.ops.base import OpsRecord
 from ...domain.ops.control import ChangeKind
 from ...domain.ports import Clock
 from ...domain.principals import REMOTE, AccessDenied, Channel, Principal, Role
+from ...domain.retention import RetentionRules
 from ...domain.supervision import Moment, Supervision
 from ...domain.supervision.changes import Change
 from ..closing import Closing
@@ -39,6 +40,7 @@ TOPICS: Final = frozenset(
         "ChangeRejected",
         "ChangeApplied",
         "StrategyApproved",
+        "RetentionInForce",
         "ExceptionAssigned",
         "ExceptionClosed",
         "ExceptionEscalated",
@@ -95,6 +97,17 @@ def is_supervised(log: Log) -> bool:
     """Whether principals are set up in the store of an open log."""
     with OpsLog.of(log) as ops:
         return ops.has("PrincipalsInForce")
+
+
+def retention_of(log: Log, configured: RetentionRules) -> RetentionRules:
+    """How long the records of an open log are kept: the stricter of its record and configuration.
+
+    Raises:
+        StoreError: the record cannot be read.
+    """
+    with OpsLog.of(log) as ops:
+        records = ops.records(0, ops.head().position, TOPICS)
+        return Supervision.of(one.record for one in records).kept_by(configured)
 
 
 class Supervisor(Closing):

@@ -20,6 +20,7 @@ from .control import (
     ChangeProposed,
     ChangeRejected,
     PrincipalsInForce,
+    RetentionInForce,
     StrategyApproved,
 )
 from .exceptions import ExceptionAssigned, ExceptionClosed, ExceptionEscalated, ExceptionKind
@@ -54,6 +55,7 @@ __all__ = [
     "OpsRecord",
     "PrincipalsInForce",
     "ReportIssued",
+    "RetentionInForce",
     "ReviewRecorded",
     "StopRequested",
     "StrategyApproved",

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from ..principals import Name, Principal
-from .base import OpsRecord, Sha256Hex
+from ..retention import Days, LegalHolds
+from .base import OPS_UPCASTERS, OpsRecord, Sha256Hex
 
 TEXT_MAX = 500
 CONTENT_MAX = 200_000
@@ -31,6 +32,7 @@ class ChangeKind(StrEnum):
     CLOSE_BREAK = "close_break"
     STRATEGY = "strategy"
     PRINCIPALS = "principals"
+    RETENTION = "retention"
 
 
 class PrincipalsInForce(OpsRecord):
@@ -73,6 +75,7 @@ class ChangeProposed(OpsRecord):
     """
 
     TOPIC: ClassVar[str] = "ChangeProposed"
+    VERSION: ClassVar[int] = 2
 
     change: Sha256Hex
     kind: ChangeKind
@@ -138,3 +141,20 @@ class StrategyApproved(OpsRecord):
     change: Sha256Hex
     proposer: Name
     approver: Name
+
+
+class RetentionInForce(OpsRecord):
+    """How long records are kept and what is held beyond that from here on, by a ``change``.
+
+    ``days`` and ``legal_holds`` are the whole of it; configuration may only keep more.
+    """
+
+    TOPIC: ClassVar[str] = "RetentionInForce"
+
+    days: Days
+    legal_holds: LegalHolds
+    change: Sha256Hex
+
+
+OPS_UPCASTERS["ChangeProposed", 1] = dict
+"""Version 2 knows retention as a kind; the fields are the same."""

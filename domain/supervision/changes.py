@@ -29,6 +29,7 @@ APPROVERS: Final[Mapping[ChangeKind, tuple[Role, ...]]] = {
     ChangeKind.CLOSE_BREAK: (Role.COMPLIANCE,),
     ChangeKind.STRATEGY: (Role.RISK,),
     ChangeKind.PRINCIPALS: (Role.ADMIN,),
+    ChangeKind.RETENTION: (Role.COMPLIANCE,),
 }
 """By kind, the roles of which the approver has one."""
 PROPOSERS: Final[Mapping[ChangeKind, tuple[Role, ...]]] = {

@@ -10,19 +10,21 @@ from pydantic import ValidationError
 
 from ..errors import InvalidInput
 from ..ops.base import OpsRecord
-from ..ops.control import ChangeKind, PrincipalsInForce, StrategyApproved
+from ..ops.control import ChangeKind, PrincipalsInForce, RetentionInForce, StrategyApproved
 from ..principals import Principal, check_principals, is_tightening
+from ..retention import RetentionRules
 from .changes import Change
 from .registry import Moment, Supervision, head_of
+from .retention_changes import retention_after
 
-RECORDED: Final = frozenset({ChangeKind.PRINCIPALS, ChangeKind.STRATEGY})
+RECORDED: Final = frozenset({ChangeKind.PRINCIPALS, ChangeKind.STRATEGY, ChangeKind.RETENTION})
 """Changes that end in a record of the second stream."""
 
 
 def take_effect(
     state: Supervision, by: Principal, change: Change, command: str, when: Moment
 ) -> tuple[OpsRecord, ...]:
-    """Use an approved change of principals or of a strategy, and record what it makes.
+    """Use an approved change of principals, retention or a strategy, and record what it makes.
 
     Raises:
         AccessDenied: it cannot be used.
@@ -35,6 +37,9 @@ def take_effect(
         principals = read_principals(content)
         _check_base(state, content)
         return applied, PrincipalsInForce(**head, principals=principals, change=change.id)
+    if change.proposed.kind is ChangeKind.RETENTION:
+        kept = retention_after(state.retention or RetentionRules(), change.proposed)
+        return applied, RetentionInForce(**head, **dict(kept), change=change.id)
     approved = change.approved.actor if change.approved is not None else by.name
     content["go_live_at"] = max(content["go_live_at"], when.at)
     return applied, StrategyApproved(

@@ -22,6 +22,7 @@ from ..ops.control import (
     ChangeProposed,
     ChangeRejected,
     PrincipalsInForce,
+    RetentionInForce,
     StrategyApproved,
 )
 from ..ops.exceptions import ExceptionAssigned, ExceptionClosed, ExceptionEscalated
@@ -35,6 +36,7 @@ from ..principals import (
     check_principals,
     why_not,
 )
+from ..retention import RetentionRules, stricter
 from .changes import (
     APPROVERS,
     EXPIRY_NS_MAX,
@@ -80,6 +82,7 @@ class Supervision:
         self.principals: dict[str, Principal] = {}
         self.changes: dict[str, Change] = {}
         self.strategies: list[StrategyApproved] = []
+        self.retention: RetentionRules | None = None
         self._persons: dict[str, str] = {}
         self._latest = 0
 
@@ -99,6 +102,17 @@ class Supervision:
     def moment(self, now: int, log_position: int, log_hash: str) -> Moment:
         """A moment not before the last record: a clock set back revives no approval."""
         return Moment(max(now, self._latest), log_position, log_hash)
+
+    def kept_by(self, configured: RetentionRules) -> RetentionRules:
+        """How long records are kept: what is on record, and configuration may only keep more.
+
+        A default is nobody's wish: what configuration does not name keeps no more than the record.
+        While nothing is on record, which is before principals are set up, it is as configured.
+        """
+        if self.retention is None:
+            return configured
+        named = configured.model_dump(include=configured.model_fields_set)
+        return stricter(self.retention, RetentionRules(**{"days": 0, **named}))
 
     # -- who -----------------------------------------------------------------------------------
 
@@ -308,6 +322,8 @@ class Supervision:
     def apply(self, record: OpsRecord) -> None:
         """Bring the state forward by one record; one that is not of control changes nothing."""
         if isinstance(record, PrincipalsInForce):
+            if not self.is_set_up:  # what a single owner shortened ends with its being single
+                self.retention = stricter(self.retention or RetentionRules(), RetentionRules())
             self.principals = {one.name: one for one in record.principals}
             self._persons |= {one.name: one.person for one in record.principals}
         elif isinstance(record, ChangeProposed):
@@ -321,6 +337,8 @@ class Supervision:
             self.changes[record.change].applied_at = record.record_time
         elif isinstance(record, StrategyApproved):
             self.strategies.append(record)
+        elif isinstance(record, RetentionInForce):
+            self.retention = RetentionRules(days=record.days, legal_holds=record.legal_holds)
         elif not isinstance(record, TIMED):
             return
         self._latest = max(self._latest, record.record_time)

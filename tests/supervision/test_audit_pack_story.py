@@ -319,7 +319,7 @@ def test_to_say_another_version_made_it_does_not_get_a_document_believed(
 ) -> None:
     copy, _, out = pack
     (out / "kills.json").write_bytes(b"[]\n")
-    for other in ({"code_version": "0.0.1"}, {"format": "fillwright audit pack 1"}):
+    for other in ({"code_version": "0.0.1"}, {"format": "fillwright audit pack 2"}):
         sign_again(out, copy, **other)
         done = cli("check", out, "--key", copy.keys / "verifier.pub")
         assert done.code == NOT_ANCHORED

@@ -6,6 +6,7 @@ would be one that no test holds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from fillwright.domain import principals
 from fillwright.domain.ops.control import ChangeKind
 from fillwright.domain.principals import Principal, PrincipalKind, Role
+from fillwright.domain.retention import RetentionRules
 from fillwright.domain.supervision import effects, exceptions, limit_changes, registry
 from fillwright.domain.supervision.changes import Change, ChangeState
 from fillwright.domain.supervision.registry import Moment, Supervision
@@ -122,11 +124,26 @@ def tighten_as_proposed_from(set: Set) -> None:
     real = limit_changes.with_changes
 
     def after(in_force: Any, change: Any) -> Any:
-        import json
-
         return real(in_force, json.loads(change.content)["set"])
 
     set(machine, "limits_after", after)
+
+
+def retention_tightens(set: Set) -> None:
+    real = machine.retention_change
+    set(
+        machine,
+        "retention_change",
+        lambda *given: real(*given)._replace(is_tightening=True),
+    )
+
+
+def retention_whatever_is_in_force(in_force: RetentionRules, change: Any) -> RetentionRules:
+    """Retention that was proposed from another is put in force all the same."""
+    content = json.loads(change.content)
+    holds = {*in_force.legal_holds, *content.get("hold", ())} - {*content.get("lift", ())}
+    days = content.get("days", {"to": in_force.days})["to"]
+    return RetentionRules(days=days, legal_holds=tuple(sorted(holds)))
 
 
 def first_principals_twice(set: Set) -> None:
@@ -179,6 +196,11 @@ MUTANTS: Final = (
     ),
     Mutant("limits that loosen take two", everything_tightens(limit_changes, "limit_change")),
     Mutant("principals that widen take two", everything_tightens(effects, "principals_content")),
+    Mutant("keeping less takes two", retention_tightens),
+    Mutant(
+        "retention is changed from what was seen",
+        lambda set: set(effects, "retention_after", retention_whatever_is_in_force),
+    ),
     Mutant("limits are changed from what was seen", tighten_as_proposed_from),
     Mutant(
         "principals are changed from what was seen",

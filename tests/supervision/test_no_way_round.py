@@ -43,11 +43,13 @@ from fillwright.domain.principals import (
     is_tightening,
 )
 from fillwright.domain.reasons import Disposition
+from fillwright.domain.retention import RetentionRules, stricter
 from fillwright.domain.supervision import ChangeTerms, Moment, Supervision
 from fillwright.domain.supervision.changes import APPROVERS, PROPOSERS, TIGHTENERS, WITHDRAWERS
 from fillwright.domain.supervision.effects import principals_content, take_effect
 from fillwright.domain.supervision.exceptions import ExceptionBook, Raised, Urgency
 from fillwright.domain.supervision.limit_changes import limit_change, limits_after
+from fillwright.domain.supervision.retention_changes import retention_change
 from fillwright.domain.tightening import loosened
 from tests.domain.planning_cases import INSTRUCTION, a_decision, some_facts
 
@@ -204,6 +206,28 @@ class NoWayRound(RuleBasedStateMachine):
             by, ChangeTerms(kind, "main", "principals", content, "r", self.ends(hours), narrower)
         )
 
+    @rule(
+        target=changes,
+        by=names,
+        days=st.sampled_from([None, 1, 9_999]),
+        holds=st.tuples(st.booleans(), st.booleans()),
+        hours=st.integers(1, 24),
+    )
+    def propose_retention(
+        self, by: str, days: int | None, holds: tuple[bool, bool], hours: int
+    ) -> str:
+        in_force = self.state.retention or RetentionRules()
+        hold, lift = (["symbol:KO"] if asked else [] for asked in holds)
+        try:
+            found = retention_change(in_force, days, hold, lift)
+        except InvalidInput:
+            return ""
+        kind, ends = ChangeKind.RETENTION, self.ends(hours)
+        return self.try_propose(
+            by,
+            ChangeTerms(kind, "main", found.scope, found.content, "r", ends, found.is_tightening),
+        )
+
     @rule(by=names, change=changes)
     def approve(self, by: str, change: str) -> None:
         def make() -> OpsRecord:
@@ -226,7 +250,18 @@ class NoWayRound(RuleBasedStateMachine):
         asked = self.known[change]
         is_allowed = self.is_allowed(asked, self.when.at)
         held = self.state.change(change)
-        if asked.kind is ChangeKind.PRINCIPALS:
+        if asked.kind is ChangeKind.RETENTION:
+            kept, seen = self.state.retention or RetentionRules(), json.loads(asked.content)
+            made = self.attempt_all(
+                lambda: take_effect(self.state, self.me(by), held, "use", self.when)
+            )
+            if made:
+                after = self.state.retention
+                assert after is not None
+                assert after == stricter(after, kept) or not asked.alone
+                assert seen.get("days", {"from": kept.days})["from"] == kept.days
+                assert set(kept.legal_holds) - set(after.legal_holds) == set(seen.get("lift", ()))
+        elif asked.kind is ChangeKind.PRINCIPALS:
             before = list(self.state.principals.values())
             made = self.attempt_all(
                 lambda: take_effect(self.state, self.me(by), held, "use", self.when)
