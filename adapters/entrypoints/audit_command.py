@@ -46,8 +46,10 @@ def audit_pack(
     All orders (refused and cancelled ones too) with authority and times, the history of limits and
     permissions, overrides, kills, exceptions with their disposition, reconciliations, strategies,
     clock records, what verification found, the log with its proof, and a signed manifest. Every
-    document is told again when it is checked. The same store, checkpoint, key and period give the
-    same bytes.
+    document is told again when it is checked. Each event and record in it is bound to a signed
+    checkpoint: where the newest does not cover all, one is made and left at the anchor, which takes
+    a role that may run `checkpoint`; without it this is refused (exit 2) until somebody has made
+    one. The same store, checkpoint, key and period give the same bytes.
     """
     from ..as_of import parse_as_of
     from ..handover.audit_pack import make_pack
@@ -56,7 +58,7 @@ def audit_pack(
     from ..storage.log import Log
     from ..storage.ops_log import OpsLog
     from . import output
-    from .evidence_inputs import covering, signer_of, with_given
+    from .evidence_inputs import binding, signer_of, with_given
     from .progress_bar import bar
 
     output.log_to_stderr()
@@ -71,7 +73,7 @@ def audit_pack(
         bar(progress, "packing") as advance,
     ):
         first, last = positions_between(log, *between)
-        mark = covering(None, None, terms, last)
+        mark = binding(where, log, terms, last, advance)
         made = make_pack(log, ops, first, last, out, mark, signer, advance)
     told = {"folder": str(out), "from": first, "to": last, "checkpoint": mark.size}
     told |= {"records": made["records"], "files": len(made["files"])}

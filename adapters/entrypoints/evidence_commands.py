@@ -89,31 +89,21 @@ def checkpoint(
 
     `run` does the same every so many events or seconds when integrity.signing_key is set.
     """
-    from ..integrity.checkpointing import Checkpointer, check_place
     from ..settings import Settings
-    from ..storage.location import parse_location
     from ..storage.log import Log
-    from ..storage.ops_log import OpsLog
     from . import output
-    from .evidence_inputs import signer_of, with_given
+    from .evidence_inputs import checkpoint_now, with_given
     from .progress_bar import bar
 
     output.log_to_stderr()
     settings = Settings.read(file=config)
     where = store_of(store, settings)
     terms = with_given(settings.integrity, signing_key, None, anchor)
-    # Where there is a key, there is an anchor.
-    key, place = signer_of(terms), str(terms.anchor_or_default)
-    path = parse_location(where)
-    if path is not None:
-        check_place(terms, path)
-    with Log.open(where, writer=False) as log, OpsLog.open(where) as ops:
-        maker = Checkpointer(log, ops, key, place, time_stamp_url=terms.time_stamp_url)
-        with bar(progress, "hashing") as advance:
-            maker.begin()
-            made = maker.make(advance)
+    with Log.open(where, writer=False) as log, bar(progress, "hashing") as advance:
+        made = checkpoint_now(where, log, terms, advance)
     if json_output:
-        output.print_json({**_fields(made), "anchor": place, "note": made.text})
+        anchor = terms.anchor_or_default
+        output.print_json({**_fields(made), "anchor": anchor, "note": made.text})
     else:
         output.write_bytes(made.text.encode())
 

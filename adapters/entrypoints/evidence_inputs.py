@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..integrity.notes import SignerKey, VerifierKey
     from ..integrity.terms import IntegritySettings
     from ..integrity.tree import OnProgress
+    from ..storage.log import Log
 
 DOCUMENT_BYTES_MAX: Final = 1 << 30
 
@@ -91,6 +92,68 @@ def covering(
             f"a position up to {size}, the newest checkpoint (`fillwright checkpoint` makes one)",
         )
     return largest
+
+
+def binding(
+    store: str, log: Log, settings: IntegritySettings, position: int, advance: OnProgress | None
+) -> SignedCheckpoint:
+    """The newest checkpoint of the private key, made now unless it covers every record there is.
+
+    Raises:
+        InvalidInput: one is needed that the caller may not make, or the anchor cannot be read.
+        AnchorError: the one that was made could not be left there.
+        StoreError: that it was made could not be recorded.
+    """
+    from ..integrity.second_stream import unbound
+    from ..storage.ops_log import OpsLog
+
+    signer = signer_of(settings)
+    marks = anchored_checkpoints(None, settings) or []
+    marks = [mark for mark in marks if mark.note.signed_by(signer.verifier)]
+    newest = max(marks, key=lambda mark: (mark.size, mark.checkpoint.time), default=None)
+    with OpsLog.of(log) as ops:
+        left = unbound(ops, newest) if newest is not None else ops.head().position
+    if newest is not None and newest.size >= position and not left:
+        return newest
+    _check_may_checkpoint(store, f"{left} records are not bound to the newest checkpoint")
+    return checkpoint_now(store, log, settings, advance)
+
+
+def _check_may_checkpoint(store: str, why: str) -> None:
+    from ...domain.principals import why_not
+    from ..supervision.supervising import supervisor_of
+
+    supervisor = supervisor_of(store)
+    if supervisor is None:
+        return
+    with supervisor:
+        denied = why_not(supervisor.me, "checkpoint")
+    if denied is not None:
+        allowed = f"one that covers all there is; for `fillwright checkpoint` {denied}"
+        raise InvalidInput("checkpoint", why, allowed)
+
+
+def checkpoint_now(
+    store: str, log: Log, settings: IntegritySettings, advance: OnProgress | None
+) -> SignedCheckpoint:
+    """Sign the log's state of now and leave it at the anchor.
+
+    Raises:
+        InvalidInput: there is no key, or key or anchor lie with the store.
+        AnchorError: it could not be left there.
+        StoreDamaged: the log no longer holds what was checkpointed.
+    """
+    from ..integrity.checkpointing import Checkpointer, check_place
+    from ..storage.location import parse_location
+    from ..storage.ops_log import OpsLog
+
+    path, url = parse_location(store), settings.time_stamp_url
+    if path is not None:
+        check_place(settings, path)
+    # Where there is a key, there is an anchor.
+    key, place = signer_of(settings), str(settings.anchor_or_default)
+    with OpsLog.open(store) as ops:
+        return Checkpointer(log, ops, key, place, time_stamp_url=url).make(advance)
 
 
 def note_from(path: Path) -> SignedCheckpoint:

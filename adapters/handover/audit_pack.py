@@ -61,7 +61,7 @@ class PackResult:
     """What a checked pack is of, and by whose word.
 
     Of the ``records`` the first ``records_bound`` are vouched for by the checkpoint as the events
-    are, and so by whatever keeps it outside; the rest, made since, by the pack's signature alone.
+    are, and so by whatever keeps it outside. Those are all of them, but in packs of former forms.
     ``documents_agree`` is None where another version of the code made the documents.
     """
 
@@ -90,18 +90,25 @@ def make_pack(
 ) -> dict[str, Any]:
     """Write the pack of positions ``first`` to ``last``; returns its manifest.
 
+    Of the second stream it holds what the checkpoint vouches for, and nothing else.
+
     Raises:
-        InvalidInput: the range is empty or beyond the checkpoint, or the folder is not empty.
+        InvalidInput: the range is empty or beyond the checkpoint, the folder is not empty, or the
+            checkpoint says nothing of the second stream.
         ProofError: a stream is not what was recorded; what is wrong is named.
     """
     if not 1 <= first <= last:
         raise InvalidInput("range", f"{first} to {last}", "positions from 1 on")
     if folder.exists() and any(folder.iterdir()):
         raise InvalidInput("out", folder, "a folder that is empty or does not exist")
+    head = checkpoint.checkpoint.records
+    if head is None:
+        raise InvalidInput(
+            "checkpoint", checkpoint.size, "one that says how many records there are"
+        )
     made = ranges.export_range(
         log, 1, last, ranges.Format.JSONL, folder / EVENTS, checkpoint, on_progress
     )
-    head = ops.head()
     _write_records(folder / RECORDS, ops, head, checkpoint)
     events = folder / EVENTS / made["file"]
     for name, pieces in PackDocuments(events, folder / RECORDS, Period(first, last), on_progress):
@@ -159,6 +166,9 @@ def check_pack(
         chain = _checked(PackRecords(folder / RECORDS).raws(), mark)
         if (chain.count, chain.head.hex()) != (manifest["records"], manifest["records_hash"]):
             raise ProofError("the second stream in it is not the one that the manifest names")
+        bound = mark.checkpoint.records.position if mark.checkpoint.records is not None else 0
+        if chain.count != bound and manifest["format"] not in FORMER:
+            raise ProofError(f"of its {chain.count} records {bound} are bound to its checkpoint")
         events = folder / EVENTS / inner["file"]
         told = PackDocuments(events, folder / RECORDS, Period(first, last), on_progress)
         agrees = _check_documents(folder, manifest, told)
@@ -172,7 +182,7 @@ def check_pack(
         found.size,
         found.origin,
         chain.count,
-        mark.checkpoint.records.position if mark.checkpoint.records is not None else 0,
+        bound,
         told.orders,
         told.exceptions,
         found.signed,

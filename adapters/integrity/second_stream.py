@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...domain.ops import Anchored
 from ..storage.chain import GENESIS, link
 from ..storage.ops_log import OPS_ORIGINATOR, OpsLog
 from ..storage.records import Head, RawRecorded
@@ -53,3 +54,16 @@ def gainsaid(ops: OpsLog, checkpoints: Iterable[SignedCheckpoint]) -> str:
         if found is not None and found.hash != hash:
             return f"has another record at position {position} than was checkpointed"
     return ""
+
+
+def unbound(ops: OpsLog, mark: SignedCheckpoint) -> int:
+    """How many records a checkpoint does not vouch for; that it was made is none of them."""
+    said = mark.checkpoint.records
+    if said is None:
+        return ops.head().position
+    later = [
+        one.record
+        for one in ops.records(said.position, min(said.position + 1, ops.head().position))
+    ]
+    is_own = any(isinstance(one, Anchored) and one.note == mark.text for one in later)
+    return max(0, ops.head().position - said.position - is_own)

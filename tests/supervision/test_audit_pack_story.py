@@ -69,6 +69,7 @@ def build(house: House, copy: Vouched, out: Path) -> None:
     house.set_up()
     change = house.propose("rob", "limits", "--limit", "trades_max_per_day=80")
     assert house.approve("kim", change).code == 0
+    house.propose("ada", "retention", "--hold", "symbol:KO")
     assert house.by("eve", "kill", "--reason", "let me").code == 6
     assert house.by("rob", "kill", "--reason", "odd prices", "--scope", "symbol:KO").code in (0, 4)
     release = house.propose("rob", "release", "--scope", "symbol:KO")
@@ -119,7 +120,8 @@ def test_a_pack_holds_what_an_auditor_asks_for(pack: tuple[Vouched, House, Path]
     permissions = document(out, "permissions")
     assert {p["name"] for p in permissions["principals"][0]["principals"]} >= {"kim", "pm-7"}
     behind = [(c["proposed"]["actor"], c["approved"]["actor"]) for c in permissions["changes"]]
-    assert behind == [("rob", "kim"), ("rob", "ada")]
+    assert behind == [("rob", "kim"), ("ada", "ada"), ("rob", "ada")]
+    assert [row["legal_holds"] for row in document(out, "retention")] == [["symbol:KO"]]
     assert [one["command"] for one in permissions["refused"]] == ["kill"]
     assert [one["event"] for one in document(out, "kills")] == [
         "KillSwitchEngaged",
@@ -273,7 +275,7 @@ def test_no_member_can_be_changed_removed_or_swapped(pack: tuple[Vouched, House,
     key = read_verifier(copy.keys / "verifier.pub")
     assert refused(out, key) == ""
     names = members(out)
-    assert len(names) == 17
+    assert len(names) == 18
     for number, name in enumerate(names):
         path, other = out / name, out / names[number - 1]
         before, others = path.read_bytes(), other.read_bytes()
@@ -384,14 +386,53 @@ def test_the_second_stream_is_bound_to_the_checkpoint_and_so_to_what_lies_outsid
     key = read_verifier(copy.keys / "verifier.pub")
     manifest = document(out, "manifest")
     found = check_pack(out, manifest, key)
-    assert found.records == manifest["records"] == found.records_bound + 1, "the checkpoint's own"
+    assert found.records == manifest["records"] == found.records_bound
     whole = (out / "records.jsonl").read_bytes().splitlines(keepends=True)
     denied = next(n for n, line in enumerate(whole) if b'"topic":"AccessRefused' in line)
-    for lines in (whole[:denied] + whole[denied + 1 :], whole[: found.records_bound - 1]):
+    for lines in (whole[:denied] + whole[denied + 1 :], whole[:-1]):
         made, head = chained(lines)
         (out / "records.jsonl").write_bytes(b"".join(made))
         sign_again(out, copy, records=len(made), records_hash=head.hex())
         assert "checkpointed" in refused(out, key)
+
+
+def test_a_pack_makes_the_checkpoint_that_binds_every_record_in_it(
+    pack: tuple[Vouched, House, Path], tmp_path: Path, cli: Cli
+) -> None:
+    """A refused command since the last checkpoint is bound as well, or there is no pack."""
+    copy, house, out = pack
+    before = document(out, "manifest")["records"]
+    assert house.by("pm-7", "kill", "--reason", "let me").code == 6
+    asked = ("audit-pack", *signing(copy), "--json", "--out")
+    for reader in ("eve", "pm-7"):
+        done = house.by(reader, *asked, tmp_path / "none")
+        assert done.code == 2
+        assert "1 records are not bound to the newest checkpoint" in done.err
+        assert "takes the role trade or compliance or admin" in done.err
+        assert not (tmp_path / "none").exists()
+    done = house.by("ada", *asked, tmp_path / "whole")
+    assert done.code == 0, done.err
+    found = check_pack(tmp_path / "whole", document(tmp_path / "whole", "manifest"))
+    assert found.records == found.records_bound == before + 2  # the refusal and a former checkpoint
+    refusals = document(tmp_path / "whole", "permissions")["refused"]
+    assert [one["actor"] for one in refusals] == ["eve", "pm-7"]
+    again = house.by("eve", *asked, tmp_path / "again")
+    assert again.code == 0, again.err
+    assert contents(tmp_path / "again") == contents(tmp_path / "whole")
+    with_key = ("--key", copy.keys / "verifier.pub", "--anchor", copy.anchor, "--json")
+    assert cli("check", tmp_path / "whole", *with_key).json["anchored"] is True
+
+
+def test_a_pack_with_a_record_that_no_checkpoint_binds_does_not_pass(
+    pack: tuple[Vouched, House, Path],
+) -> None:
+    copy, _, out = pack
+    lines = (out / "records.jsonl").read_bytes().splitlines(keepends=True)
+    made, head = chained([*lines, lines[-1]])
+    (out / "records.jsonl").write_bytes(b"".join(made))
+    sign_again(out, copy, records=len(made), records_hash=head.hex())
+    said = refused(out, read_verifier(copy.keys / "verifier.pub"))
+    assert f"of its {len(made)} records {len(lines)} are bound to its checkpoint" in said
 
 
 def test_a_store_whose_second_stream_was_written_anew_does_not_verify(
