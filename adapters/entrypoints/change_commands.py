@@ -29,6 +29,52 @@ ReasonOption = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why; it goes on the record.")
 ]
 
+LimitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=VALUE",
+        help="A limit and its new value, such as trades_max_per_day=80; may be repeated. "
+        "Symbols of restricted with commas.",
+        show_default=False,
+    ),
+]
+ScopeOption = Annotated[
+    str,
+    typer.Option(
+        "--scope",
+        metavar="SCOPE",
+        help="release: account, symbol:X or strategy:x. break: the id of its exception.",
+    ),
+]
+DaysOption = Annotated[
+    int | None,
+    typer.Option("--days", metavar="N", help="retention: days that records are kept."),
+]
+HoldOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hold",
+        metavar="SCOPE",
+        help="retention: put a legal hold on account:NAME, symbol:NAME, decision:ID or *; may "
+        "be repeated.",
+    ),
+]
+LiftOption = Annotated[
+    list[str] | None,
+    typer.Option("--lift", metavar="SCOPE", help="retention: lift a hold; may be repeated."),
+]
+ValidHoursOption = Annotated[
+    float,
+    typer.Option(
+        "--valid-hours",
+        metavar="N",
+        min=0.01,
+        max=VALID_HOURS_MAX,
+        help="Until when it can be approved and used: 168 at most, 2208 for live.",
+    ),
+]
+
 
 class Asked(StrEnum):
     """What can be proposed here; the kind of a change of limits follows from what it changes."""
@@ -51,51 +97,12 @@ def propose(
         ),
     ],
     reason: ReasonOption,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--limit",
-            metavar="NAME=VALUE",
-            help="A limit and its new value, such as trades_max_per_day=80; may be repeated. "
-            "Symbols of restricted with commas.",
-            show_default=False,
-        ),
-    ] = None,
-    scope: Annotated[
-        str,
-        typer.Option(
-            "--scope",
-            metavar="SCOPE",
-            help="release: account, symbol:X or strategy:x. break: the id of its exception.",
-        ),
-    ] = "account",
-    days: Annotated[
-        int | None,
-        typer.Option("--days", metavar="N", help="retention: days that records are kept."),
-    ] = None,
-    hold: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--hold",
-            metavar="SCOPE",
-            help="retention: put a legal hold on account:NAME, symbol:NAME, decision:ID or *; may "
-            "be repeated.",
-        ),
-    ] = None,
-    lift: Annotated[
-        list[str] | None,
-        typer.Option("--lift", metavar="SCOPE", help="retention: lift a hold; may be repeated."),
-    ] = None,
-    valid_hours: Annotated[
-        float,
-        typer.Option(
-            "--valid-hours",
-            metavar="N",
-            min=0.01,
-            max=VALID_HOURS_MAX,
-            help="Until when it can be approved and used: 168 at most, 2208 for live.",
-        ),
-    ] = VALID_HOURS,
+    limit: LimitOption = None,
+    scope: ScopeOption = "account",
+    days: DaysOption = None,
+    hold: HoldOption = None,
+    lift: LiftOption = None,
+    valid_hours: ValidHoursOption = VALID_HOURS,
     account: Annotated[
         str, typer.Option("--account", metavar="NAME", help="Where the log names none yet.")
     ] = "main",
