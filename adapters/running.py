@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from ..domain.intake import (
     unreadable_content,
 )
 from ..domain.limits import Limits
+from ..domain.moments import utc_text
 from ..domain.ports import NANOS, Session
 from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from .engine import Arrival, EngineRules
@@ -211,19 +212,14 @@ def _own_id(raw: Mapping[str, object]) -> str | None:
 
 def _check_time(at: int, session: Session, line: int) -> None:
     """Refuse a time that this session cannot have: another day, or after its close."""
-    moment = datetime.fromtimestamp(at // NANOS, UTC)
     first = datetime.fromisoformat(f"{session.date}T00:00:00+00:00")
-    if moment < first or at >= session.close:
-        opens, closes = (_utc(t) for t in (session.open, session.close))
+    if at < int(first.timestamp()) * NANOS or at >= session.close:
+        opens, closes = utc_text(session.open), utc_text(session.close)
         raise InvalidInput(
             f"decision_time (row {line})",
-            f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+            utc_text(at),
             f"a time on {session.date} before the close; the session is {opens} to {closes}",
         )
-
-
-def _utc(at: int) -> str:
-    return f"{datetime.fromtimestamp(at // NANOS, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 # -- the run -------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
+from .moments import utc_text
 from .money import ZERO
 from .orders import Executions
 from .ports import NANOS
@@ -59,10 +59,10 @@ class FillsKnown(NamedTuple):
         """The statement for a person, empty where a broker lists no fills."""
         if self.until is None:
             return f"up to when all fills are known is open: {self.note}" if self.note else ""
-        moment = datetime.fromtimestamp(self.until // NANOS, UTC)
-        at = f"{moment:%Y-%m-%dT%H:%M:%S}.{self.until % NANOS // 1_000_000:03d}Z"
         by = f", by the broker's {self.source.replace('_', ' ')}" if self.source else ""
-        return f"all fills up to {at} are on record{by}" + (f" ({self.note})" if self.note else "")
+        return f"all fills up to {utc_text(self.until, 3)} are on record{by}" + (
+            f" ({self.note})" if self.note else ""
+        )
 
 
 MS: Final = 1_000_000

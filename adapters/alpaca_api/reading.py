@@ -26,7 +26,6 @@ __all__ = [
     "part_of",
     "raw",
     "text_of",
-    "whole_second",
 ]
 
 Json = Mapping[str, Any]
@@ -65,11 +64,6 @@ def part_of(answer: Json, name: str) -> Json:
     """An object inside an answer, empty where there is none."""
     part = answer.get(name)
     return part if isinstance(part, dict) else {}
-
-
-def whole_second(at: int) -> str:
-    """A time in ns UTC as RFC 3339, cut to the second."""
-    return datetime.fromtimestamp(at // NANOS, UTC).isoformat().replace("+00:00", "Z")
 
 
 def raw(message: object) -> dict[str, object]:

@@ -247,7 +247,7 @@ def change_json(change: Change, now: int) -> dict[str, Any]:
 
 def change_line(change: Change, now: int) -> str:
     """A change for a person."""
-    from ...domain.planning.pretrade import utc_text
+    from ...domain.moments import utc_text
 
     what = change.proposed
     by = f"by {what.actor}"

@@ -187,7 +187,7 @@ def held_json(held: Held) -> dict[str, Any]:
 
 def held_line(held: Held) -> str:
     """An exception for a person."""
-    from ...domain.planning.pretrade import utc_text
+    from ...domain.moments import utc_text
 
     raised = held.raised
     if held.closed is not None:

@@ -139,7 +139,7 @@ def approval_json(one: StrategyApproved) -> dict[str, Any]:
 
 def line(one: dict[str, Any]) -> str:
     """A strategy for a person."""
-    from ...domain.planning.pretrade import utc_text
+    from ...domain.moments import utc_text
 
     told = f"{one['strategy']} version {one['version']}, parameters {one['parameters'][:12]}"
     if not one["approvals"]:

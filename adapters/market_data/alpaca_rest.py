@@ -15,9 +15,10 @@ import numpy as np
 
 from ...domain.halts import HaltBook
 from ...domain.instruments import Instrument
+from ...domain.moments import utc_text
 from ...domain.money import ZERO
 from ...domain.ports import MINUTE_NS, NANOS, Session
-from ..alpaca_api.reading import Json, nanos, number_of, part_of, whole_second
+from ..alpaca_api.reading import Json, nanos, number_of, part_of
 from ..alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Host
 from ..corporate_actions import ActionsFile
 from .alpaca_actions import NOTHING, around, fetch_actions
@@ -167,7 +168,7 @@ class RestReader:
         """Whether Rule 201 is in force by prices; only a consolidated feed knows that it is not."""
         symbol, session = tape.symbol, tape.session
         asked = {"timeframe": "1Day", "adjustment": "split", "feed": self._parameter}
-        span = {"start": whole_second(session.open - CLOSES_DAYS * 86_400 * NANOS)}
+        span = {"start": utc_text(session.open - CLOSES_DAYS * 86_400 * NANOS)}
         bars = self._data(f"/stocks/{symbol}/bars", {**asked, **span, "limit": 100}).get("bars")
         is_all = self._signs.is_consolidated
         watch = watch_of(bars or (), session, self._calendar, is_consolidated=is_all)
@@ -178,8 +179,8 @@ class RestReader:
         symbol, session = tape.symbol, tape.session
         parameters: dict[str, object] = {
             "timeframe": "1Min",
-            "start": whole_second(session.open - HISTORY_DAYS * 86_400 * NANOS),
-            "end": whole_second(self._now()),
+            "start": utc_text(session.open - HISTORY_DAYS * 86_400 * NANOS),
+            "end": utc_text(self._now()),
             "limit": PAGE_LIMIT,
             "adjustment": "split",
             "feed": self._parameter,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 from ..decision import Decision
 from ..market import TradingStatus
+from ..moments import utc_text
 from ..money import ZERO, plain
 from ..ports import NANOS
 from ..reasons import Check, Reason, Refusal
@@ -111,11 +111,6 @@ def general_checks(trial: Trial) -> Findings:
     return merged(
         [conclude(spec.name, spec.reason, spec.make(trial), version) for spec in GENERAL_CHECKS]
     )
-
-
-def utc_text(ns: int) -> str:
-    """A time in ns UTC as ISO-8601 to the second."""
-    return datetime.fromtimestamp(ns // NANOS, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _message(name: str, failure: Failure) -> str:

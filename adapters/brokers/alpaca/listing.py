@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from ....domain.errors import BrokerUnavailable
+from ....domain.moments import utc_text
 from ....domain.money import QUANTITY_MAX, ZERO
 from ....domain.ports import NANOS
 from ...alpaca_api.reading import Json, nanos, text_of
@@ -190,5 +190,4 @@ class Listing:
 
 def rfc3339(at: int) -> str:
     """A time in ns UTC as Alpaca takes it, to the microsecond."""
-    moment = datetime.fromtimestamp(at // NANOS, UTC).replace(microsecond=at % NANOS // 1_000)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return utc_text(at, 6)

@@ -8,6 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
+from ....domain.moments import utc_text
 from ....domain.money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
 from ....domain.ports import (
     Account,
@@ -20,7 +21,7 @@ from ....domain.ports import (
     ReportKind,
     Side,
 )
-from ...alpaca_api.reading import Json, nanos, number_of, raw, text_of, whole_second
+from ...alpaca_api.reading import Json, nanos, number_of, raw, text_of
 
 KINDS: Final = {
     "pending_new": ReportKind.PENDING_NEW,
@@ -82,8 +83,8 @@ def _instructions(algorithm: Algorithm) -> dict[str, object]:
     """Alpaca's ``advanced_instructions``: whole seconds, and the cap to three decimals."""
     told: dict[str, object] = {
         "algorithm": algorithm.name,
-        "start_time": whole_second(algorithm.start_at),
-        "end_time": whole_second(algorithm.end_at),
+        "start_time": utc_text(algorithm.start_at),
+        "end_time": utc_text(algorithm.end_at),
     }
     cap = algorithm.participation_max
     if cap is not None:
