@@ -116,6 +116,12 @@ class PlanTerms(Record):
     long_quantity: Shares | None = None
     short_mark: SellMark | None = None
 
+    @property
+    def completes(self) -> bool:
+        """Whether it trades all that is left when its window is over, however long that takes."""
+        waited = self.strategy is ExecutionStrategy.OPPORTUNISTIC
+        return self.must_complete or (waited and self.parameters.complete_at_deadline)
+
 
 FINAL_PHASE_FRACTION: Final = Decimal("0.05")
 FINAL_PHASE_MIN_NS: Final = 5 * NANOS

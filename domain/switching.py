@@ -142,8 +142,7 @@ def _near_close(plan: PlanTerms, market: MarketState, rules: SwitchingRules) -> 
     left = market.session_close - market.now
     if not 0 < left <= rules.close_seconds * NANOS or plan.end_at < market.session_close - END_NS:
         return None
-    completes = plan.must_complete or plan.parameters.complete_at_deadline
-    waits = plan.strategy is ExecutionStrategy.OPPORTUNISTIC and completes
+    waits = plan.strategy is ExecutionStrategy.OPPORTUNISTIC and plan.completes
     banded = plan.style is Style.SMART and plan.parameters.band_fraction > 0
     if not waits and not (plan.strategy in FOLLOWERS and banded):
         return None

@@ -320,7 +320,10 @@ class Working:
         stamp = desk.stamp(str(instruction.id), "halt")
         if stopped:
             desk.reopened.pop(instruction.id, None)
-        if stopped and now < plan.end_at:
+        # The deadline does not move: a strategy that gives up then is asked to. One that completes
+        # would trade at once, so it is held as before it.
+        last = market.session_close if plan.completes and now >= plan.end_at else plan.end_at
+        if stopped and now < last:
             state, seen = market.trading, market.quote
             instruction.suspend(
                 stamp,
@@ -332,15 +335,15 @@ class Working:
             spared = AUCTION_ORDERS if cause != DAILY_LOSS else frozenset[TimeInForce]()
             self.cancel_all(instruction, "halt", spared=spared)
             pause = LOSS_LOOK_NS if cause == DAILY_LOSS else NANOS
-            desk.wake(instruction, min(now + pause, plan.end_at))
+            desk.wake(instruction, min(now + pause, last))
             return True
         if stopped:
-            return False  # the deadline does not move: its strategy ends it, and cannot trade
+            return False
         quote = market.quote
         has_reopened = reopened(market, instruction.suspended_since or now)
         since = desk.reopened.setdefault(instruction.id, now) if has_reopened else now
-        if now < plan.end_at and now - since < desk.rules.reopen_delay_seconds * NANOS:
-            desk.wake(instruction, min(now + NANOS, plan.end_at))
+        if now < last and now - since < desk.rules.reopen_delay_seconds * NANOS:
+            desk.wake(instruction, min(now + NANOS, last))
             return True
         desk.reopened.pop(instruction.id, None)
         instruction.resume(stamp, quote.mid if quote is not None and quote.is_two_sided else None)

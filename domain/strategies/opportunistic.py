@@ -45,7 +45,7 @@ class OpportunisticStrategy:
         step = preamble(plan, view, market, now, plan.end_at)
         if step is not None:
             return step
-        complete = plan.must_complete or plan.parameters.complete_at_deadline
+        complete = plan.completes
         if now >= plan.end_at:
             return at_deadline(
                 plan,

@@ -339,6 +339,27 @@ def test_a_symbol_that_is_halted_again_is_waited_for_again(tmp_path: Path) -> No
     assert before == []
 
 
+@pytest.mark.parametrize("strategy", ["twap", "opportunistic"])
+@pytest.mark.parametrize("halted_s", [60, 125])
+def test_what_must_complete_after_its_deadline_waits_out_the_delay_too(
+    halted_s: int, strategy: str, tmp_path: Path
+) -> None:
+    """Also where it is halted again after its deadline, at 120 s, before the delay was over."""
+    start, end = at(START_S + halted_s), at(START_S + 300)
+    before = Halt("AAPL", at(START_S + 1), start - NANOS)
+    venue = VenueTerms(halts=(before, Halt("AAPL", start, end)))
+    fields = decision(strategy, window="2m", target_weight=4.9)
+    ran = run(Scene([fields], venue=venue), tmp_path / "a.db")
+    check_books(ran)
+    made, events = only(ran), logged(ran)
+    assert made.state is InstructionState.FILLED
+    sent = [x.record_time for x in of_kind(events, e.OrderIntended)]
+    assert [x for x in sent if start <= x < end + 30 * NANOS] == []
+    assert any(x >= end + 30 * NANOS for x in sent)
+    resumed = of_kind(events, e.InstructionResumed)
+    assert resumed[-1].record_time >= end + 30 * NANOS
+
+
 def test_rests_are_cancelled_in_a_halt(tmp_path: Path) -> None:
     start = at(START_S + 60)
     venue = VenueTerms(halts=(Halt("AAPL", start, start + 60 * NANOS),))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
-from fillwright.adapters.simulation import VenueTerms
+from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.domain import events as e
 from fillwright.domain.limits import Limits
-from fillwright.domain.reasons import Reason
+from fillwright.domain.ports import Account
+from fillwright.domain.reasons import EndReason, Reason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
     START_S,
@@ -81,6 +83,35 @@ def test_once_the_loss_of_the_day_is_reached_only_what_reduces_is_taken(tmp_path
     assert again["late"].state is InstructionState.FILLED, "just below the limit it is taken"
     assert again["adding"].state is InstructionState.FILLED, "and what is worked goes on"
     assert of_kind(logged(ran), e.InstructionSuspended) == []
+
+
+def test_what_must_complete_does_not_cross_at_its_deadline_while_the_loss_is_reached(
+    tmp_path: Path,
+) -> None:
+    """The deadline gives no leave to add risk: it waits till the loss is below or the day over."""
+    fields = decision(
+        "twap", symbol="KO", target_weight=None, order_size=300, window="10m", must_complete=True
+    )
+    reached = at(START_S + 120)
+
+    async def lose(simulation: Simulation) -> None:
+        venue = simulation.engine.desk.broker
+        asked = venue.account
+
+        async def poor() -> Account:
+            given = await asked()
+            return replace(given, equity=given.equity / 2)
+
+        venue.account = poor  # type: ignore[method-assign]
+
+    ran = run(Scene([fields], moments=[(reached, lose)]), tmp_path / "a.db")
+    events = logged(ran)
+    (made,) = instructions(ran)
+    (suspended,) = of_kind(events, e.InstructionSuspended)
+    assert suspended.cause == "daily_loss"
+    sent = [x.record_time for x in of_kind(events, e.OrderIntended)]
+    assert [x for x in sent if x > suspended.record_time] == []
+    assert made.end_reason is EndReason.SESSION_END
 
 
 def check_working(events: Sequence[e.DomainEvent], adding: UUID, reducing: UUID) -> None:
