@@ -24,6 +24,7 @@ from .planning.inputs import PlanningInputs
 from .ports import ExecutionReport, OrderRequest, ReportKind, SellMark, Side
 from .principals import Submitter
 from .reasons import Anomalous, Check, EndReason, NothingReason, Refusal
+from .reservations import Reservation
 from .states import InstructionState, InstructionTrigger, next_instruction_state
 from .strategies.contract import Cancel, Place
 
@@ -128,12 +129,24 @@ class Instruction(InstructionRecord, Aggregate):
         rule: str,
         checks: tuple[Check, ...] = (),
         volume: Decimal | None = None,
+        reservation: Reservation | None = None,
     ) -> None:
-        """Change the plan's terms; the quantity stays what was admitted."""
+        """Change the plan's terms within the quantity that was admitted.
+
+        Another side or price needs a ``reservation`` that covers it.
+        """
         invariant(self.plan is not None and not self.is_done, "only an open plan is changed")
         invariant(self.plan is None or plan.quantity <= self.plan.quantity, "a plan never grows")
+        held = reservation or self.reservation
+        invariant(held is None or held.side is plan.side, "what is reserved is of the plan's side")
         self._record(
-            e.InstructionReplanned, stamp, plan=plan, rule=rule, checks=checks, volume=volume
+            e.InstructionReplanned,
+            stamp,
+            plan=plan,
+            rule=rule,
+            checks=checks,
+            volume=volume,
+            reservation=reservation,
         )
 
     def switch(

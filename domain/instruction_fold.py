@@ -65,6 +65,7 @@ def _released(i: InstructionRecord, event: e.InstructionReleased) -> None:
 
 def _replanned(i: InstructionRecord, event: e.InstructionReplanned) -> None:
     i.plan = event.plan
+    i.reservation = event.reservation if event.reservation is not None else i.reservation
     i.release_at = None
     i.volume_at_start = event.volume if event.volume is not None else i.volume_at_start
     i.escalated = False

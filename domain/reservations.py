@@ -10,6 +10,7 @@ reservations rounded up and caps down, so that decimals here and integers in the
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Final, NamedTuple
@@ -52,6 +53,13 @@ class Reservation(Record):
     turnover_usd: Annotated[Money, Field(ge=0)]
     buying_power_usd: Annotated[Money, Field(ge=0)]
     exempt: bool = False
+
+    def of(self, quantity: Decimal) -> Reservation:
+        """The same for another quantity (shares)."""
+        notional = grid_up(quantity * self.price)
+        power = notional if self.buying_power_usd else ZERO
+        update = {"quantity": quantity, "turnover_usd": notional, "buying_power_usd": power}
+        return self.model_copy(update=update)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +196,23 @@ def reservation_counters(
     )
 
 
+def replacing_counters(
+    before: Reservation, updates: Iterable[CounterUpdate]
+) -> tuple[CounterUpdate, ...]:
+    """The ``updates`` of a reservation that takes the place of one that has executed nothing.
+
+    What takes no more than before is never refused; what is under another key is given back.
+    """
+    freed = dict(zip(counter_keys(before), _amounts(held(before, Progress())), strict=True))
+    changes = [(u.key, u.amount_micro - freed.pop(u.key, 0), u.cap_micro) for u in updates]
+    changes += [(key, -amount, None) for key, amount in freed.items()]
+    return tuple(
+        CounterUpdate(key, amount, cap if amount > 0 else None)
+        for key, amount, cap in changes
+        if amount
+    )
+
+
 def admit(
     usage: Usage, reservation: Reservation, limits: Limits, content_hash: str, now: int
 ) -> Usage:
@@ -206,9 +231,20 @@ def admit(
 def release(usage: Usage, reservation: Reservation) -> Usage:
     """The usage as if a reservation that has executed nothing had not been taken.
 
-    A deferred instruction is checked again against this, so that it does not meet itself.
+    A deferred instruction is checked again against this, so that it does not meet itself. What was
+    reserved in another session took nothing of this one's trades, turnover and spending.
     """
-    return _shift(usage, reservation, held(reservation, Progress()), NOTHING_HELD, ZERO)
+    freed = _shift(usage, reservation, held(reservation, Progress()), NOTHING_HELD, ZERO)
+    if reservation.session_date == usage.session_date:
+        return freed
+    return replace(
+        freed,
+        trades=usage.trades,
+        turnover_usd=usage.turnover_usd,
+        reducing_trades=usage.reducing_trades,
+        reducing_turnover_usd=usage.reducing_turnover_usd,
+        buying_power_used_usd=usage.buying_power_used_usd,
+    )
 
 
 def advance(usage: Usage, reservation: Reservation, before: Progress, after: Progress) -> Usage:

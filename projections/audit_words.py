@@ -10,6 +10,7 @@ from ..domain import events as e
 from ..domain.money import plain
 from ..domain.plan import PlanTerms
 from ..domain.reasons import Check
+from ..domain.reservations import Reservation
 from .account_words import WORDS, Observed, Told
 from .averages import PRICE_GRID, on_grid
 from .instruction_events import REPORT_EVENTS
@@ -115,7 +116,7 @@ def _received(event: e.DecisionReceived) -> Told:
 
 
 def _planned(event: e.InstructionPlanned) -> Told:
-    plan, kept = event.plan, event.reservation
+    plan = event.plan
     what = f"planned: {plan.side} {plain(plan.quantity)} {plan.symbol} by {plan.strategy.value}"
     if event.release_at is not None:
         what += f", deferred until {event.release_at} ns UTC"
@@ -124,10 +125,8 @@ def _planned(event: e.InstructionPlanned) -> Told:
         ("position", event.position),
         ("price", event.price),
         ("volume", event.volume),
-        ("reserved turnover", kept.turnover_usd),
-        ("reserved buying power", kept.buying_power_usd),
-        ("reducing reserve", kept.exempt or None),
     )
+    facts += _reserved(event.reservation)
     guess = event.estimate
     if guess is not None:
         facts += _known(
@@ -183,8 +182,17 @@ def _released(event: e.InstructionReleased) -> Told:
     return Told("work begins", event.rule, _known(("mid at release", event.release_mid)))
 
 
+def _reserved(kept: Reservation) -> Observed:
+    return _known(
+        ("reserved turnover", kept.turnover_usd),
+        ("reserved buying power", kept.buying_power_usd),
+        ("reducing reserve", kept.exempt or None),
+    )
+
+
 def _replanned(event: e.InstructionReplanned) -> Told:
-    return Told("plan changed", event.rule, (*_terms(event.plan), *_checks(event.checks)))
+    kept = _reserved(event.reservation) if event.reservation is not None else ()
+    return Told("plan changed", event.rule, (*_terms(event.plan), *kept, *_checks(event.checks)))
 
 
 def _switched(event: e.StrategySwitched) -> Told:

@@ -7,7 +7,6 @@ cache of it. It follows every fill whatever the caps say: usage over a cap is sh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Final
 from uuid import UUID
@@ -18,7 +17,7 @@ from ..domain.instruction import Instruction
 from ..domain.killing import latch_key
 from ..domain.limits import MICRO, Limits, Usage, grid_up
 from ..domain.money import ZERO
-from ..domain.reservations import Reservation, counter_keys, held, turnover_key
+from ..domain.reservations import NOTHING_HELD, Reservation, counter_keys, held, turnover_key
 from .holding import Holding
 from .instruction_events import ACCOUNT_EVENTS, FOLLOWED_EVENTS, REPORT_EVENTS
 from .over_caps import OverCap, positions_over, used_of_caps
@@ -29,7 +28,7 @@ from .session_usage import (
     AccountUse,
     Admitted,
     Change,
-    KeptAccount,
+    KeptLimits,
     LimitsInForce,
     Moved,
     Traded,
@@ -37,16 +36,6 @@ from .session_usage import (
 )
 
 RESTATING: Final = frozenset({e.FillBusted, e.FillCorrected})
-
-
-@dataclass(slots=True)
-class KeptLimits:
-    """What a :class:`DailyLimits` goes on from, apart from what single instructions hold."""
-
-    position: int
-    names: dict[UUID, str]
-    accounts: dict[UUID, KeptAccount]
-    counters: dict[str, int]
 
 
 class DailyLimits(Projection):
@@ -211,6 +200,17 @@ class DailyLimits(Projection):
             Admitted(reservation, event.equity, event.price, hash, event.record_time), holding
         )
         self._true_up(holding, reservation)
+
+    def _replanned(self, event: e.InstructionReplanned) -> None:
+        """Give back what was reserved and take what is reserved instead, if anything is."""
+        holding = self._holding_of(event)
+        before, after = holding.instruction.reservation, event.reservation
+        holding.instruction.apply(event)
+        if before is not None and after is not None:
+            freed, holding.held = change_of(holding.held, NOTHING_HELD), NOTHING_HELD
+            self.moved(Moved(before, freed, NOT_TRADED, 0, False), holding)
+            holding.keys = counter_keys(after)
+            self._true_up(holding, after)
 
     def _ended(self, event: e.DomainEvent) -> None:
         holding = self._holding_of(event)
@@ -394,6 +394,7 @@ class DailyLimits(Projection):
         e.InstructionFilled: _ended,
         e.InstructionCancelled: _ended,
         **dict.fromkeys(FOLLOWED_EVENTS, _followed),
+        e.InstructionReplanned: _replanned,
         **dict.fromkeys(REPORT_EVENTS, _reported),
     }
     IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(ACCOUNT_EVENTS) - HANDLERS.keys()

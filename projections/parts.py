@@ -85,7 +85,7 @@ class _PartLimits(DailyLimits):
         super().__init__(history, sealed)
         self._part = part
         self._told: set[str] = set()
-        self._reserved: set[UUID] = set()
+        self._reserved: dict[UUID, Reservation] = {}
 
     def named(self, account: str) -> None:
         if account not in self._told:
@@ -94,14 +94,14 @@ class _PartLimits(DailyLimits):
 
     def _reserve(self, reservation: Reservation, holding: Holding) -> int:
         id = holding.instruction.id
-        if id not in self._reserved:
-            self._reserved.add(id)
+        if self._reserved.get(id) is not reservation:
+            self._reserved[id] = reservation
             self._part.emit(RESERVED, id.int, _plain(reservation))
         return id.int
 
     def admitted(self, admitted: Admitted, holding: Holding) -> None:
         reservation, equity, price, hash, at = admitted
-        self._reserved.discard(holding.instruction.id)
+        self._reserved.pop(holding.instruction.id, None)
         id = self._reserve(reservation, holding)
         self._part.emit(ADMITTED, id, str(equity), str(price), hash, at)
 
@@ -116,7 +116,7 @@ class _PartLimits(DailyLimits):
         self._part.emit(*effect)
 
     def forget(self, id: UUID) -> None:
-        self._reserved.discard(id)
+        self._reserved.pop(id, None)
         super().forget(id)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from ..domain.limits import MICRO, Limits, SymbolUsage, Usage, grid_up
 from ..domain.money import ZERO
@@ -153,6 +154,16 @@ class KeptAccount:
     power_unshown: list[Timed]
     recent: dict[str, int]
     admitted: list[int]
+
+
+@dataclass(slots=True)
+class KeptLimits:
+    """What a ``DailyLimits`` goes on from, apart from what single instructions hold."""
+
+    position: int
+    names: dict[UUID, str]
+    accounts: dict[UUID, KeptAccount]
+    counters: dict[str, int]
 
 
 class AccountUse:

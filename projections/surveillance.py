@@ -109,6 +109,11 @@ class Surveillance(Projection):
         account, symbol, _ = self._home[event.originator_id]
         self._home[event.originator_id] = (account, symbol, event.reservation.session_date)
 
+    def _replanned(self, event: e.InstructionReplanned) -> None:
+        if event.reservation is not None:
+            account, symbol, _ = self._home[event.originator_id]
+            self._home[event.originator_id] = (account, symbol, event.reservation.session_date)
+
     def _rejected(self, event: e.InstructionRejected) -> None:
         if any(refusal.reason is Reason.SELF_CROSS for refusal in event.refusals):
             day = self._day(event)
@@ -154,6 +159,7 @@ class Surveillance(Projection):
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
         e.DecisionReceived: _received,
         e.InstructionPlanned: _planned,
+        e.InstructionReplanned: _replanned,
         e.InstructionRejected: _rejected,
         e.OrderIntended: _intended,
         e.OrderCancelRequested: _cancel_requested,

@@ -320,7 +320,12 @@ def instruction_examples() -> list[e.DomainEvent]:
         e.NothingToDo(**head(), reason=NothingReason.ALREADY_AT_TARGET, note="3.0 % held"),
         e.InstructionReleased(**head(), release_mid=D("100.00")),
         e.InstructionReplanned(
-            **head(), plan=PLAN, rule="checked_again", volume=D(1_250_000), checks=CHECKS
+            **head(),
+            plan=PLAN,
+            rule="checked_again",
+            volume=D(1_250_000),
+            checks=CHECKS,
+            reservation=PLANNED.reservation,
         ),
         e.StrategySwitched(
             **head(),

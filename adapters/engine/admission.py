@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from ...domain import ids
@@ -20,7 +21,13 @@ from ...domain.planning.sizing import Sized, size_decision
 from ...domain.ports import NANOS, Side
 from ...domain.principals import Submitter
 from ...domain.reasons import EndReason, Refusal
-from ...domain.reservations import CounterUpdate, release, reservation_counters
+from ...domain.reservations import (
+    CounterUpdate,
+    Reservation,
+    release,
+    replacing_counters,
+    reservation_counters,
+)
 from ...domain.timing.rules import assess
 from .corporate_facts import crossed_ex_date, name_facts, record_known
 from .desk import Desk
@@ -115,9 +122,8 @@ class Admission:
         outcome = permitted(plan_decision(decision, facts, instruction.id), desk.not_permitted)
         planned = at_release(outcome, instruction.plan)
         if isinstance(planned, Replanned):
-            terms, volume = planned.terms, facts.market.volume
-            instruction.replan(stamp, terms, RULE, planned.checks, volume)
-            desk.wake(instruction, max(terms.start_at, desk.now))
+            self._reserve_anew(instruction, facts, planned)
+            return
         elif isinstance(planned, Nothing):
             instruction.do_nothing(stamp, planned.reason, planned.note, planned.checks)
         elif isinstance(planned, Refused):
@@ -136,6 +142,17 @@ class Admission:
         desk.touch(instruction)
         if instruction.is_done:
             desk.retire(instruction)
+
+    def _reserve_anew(self, instruction: Instruction, facts: Facts, anew: Replanned) -> None:
+        """Record the terms of a release with the reservation that covers them, in one append.
+
+        Price and session may be others than those it was reserved with.
+        """
+        before, reservation, volume = instruction.reservation, anew.reservation, facts.market.volume
+        stamp = self._desk.stamp(str(instruction.id), "deferral")
+        instruction.replan(stamp, anew.terms, RULE, anew.checks, volume, reservation)
+        counters = _counters(facts, anew.price, reservation)
+        self._append(instruction, replacing_counters(before, counters) if before else counters)
 
     # -- the facts -----------------------------------------------------------------------------
 
@@ -279,11 +296,7 @@ class Admission:
             estimate=planned.estimate,
         )
         self._note(instruction, planned.anomalies)
-        measured = PositionFacts(facts.position, planned.price, facts.account.equity)
-        counters = reservation_counters(
-            planned.reservation, facts.limits, facts.usage, facts.account, measured
-        )
-        self._append(instruction, counters)
+        self._append(instruction, _counters(facts, planned.price, planned.reservation))
 
     def _unreadable(self, arrival: Arrival, refusals: tuple[Refusal, ...]) -> Admitted:
         """Record what could not be read as rejected, under an id from its bytes (ruling 10)."""
@@ -345,3 +358,9 @@ class Admission:
             if not is_past and instruction.content_hash == content:
                 return instruction.decision_id
         return None
+
+
+def _counters(facts: Facts, price: Decimal, reservation: Reservation) -> tuple[CounterUpdate, ...]:
+    """The updates that admit a reservation whose quantity was computed at this price."""
+    measured = PositionFacts(facts.position, price, facts.account.equity)
+    return reservation_counters(reservation, facts.limits, facts.usage, facts.account, measured)

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from ...domain.account import TradingAccount
 from ...projections.account_books import AccountBooks, KeptBooks
-from ...projections.daily_limits import DailyLimits, KeptLimits
+from ...projections.daily_limits import DailyLimits
+from ...projections.session_usage import KeptLimits
 from .desk import Desk
 from .known import Moved
 

@@ -73,9 +73,12 @@ class Overtaken:
         )
 
     def _checks(self, instruction: Instruction) -> dict[str, Check]:
-        """Those that it was admitted with, read from its stream: they are not kept in memory."""
+        """Those that it was last checked whole with, at its admission or its release.
+
+        Read from its stream: they are not kept in memory.
+        """
         checks: tuple[Check, ...] = ()
         for event in self._desk.log.stream(instruction.id):
-            if isinstance(event, e.InstructionPlanned):
+            if isinstance(event, e.InstructionPlanned | e.InstructionReplanned) and event.checks:
                 checks = event.checks
         return {check.name: check for check in checks}

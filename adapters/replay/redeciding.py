@@ -27,11 +27,12 @@ from .disagreement import Disagreement
 
 CHECKS: Final = "checks"
 ESTIMATE: Final = "estimate"
+RESERVATION: Final = "reservation"
 NOT_PLANNING: Final = frozenset({Reason.STRATEGY_APPROVAL, Reason.CLOCK})
 _PLAN_FIELDS: Final = (
     "plan",
     CHECKS,
-    "reservation",
+    RESERVATION,
     "equity",
     "position",
     "price",
@@ -45,7 +46,7 @@ _PLAN_FIELDS: Final = (
 )
 _FIELDS: Final[Mapping[type[e.DomainEvent], tuple[str, ...]]] = {
     e.InstructionPlanned: _PLAN_FIELDS,
-    e.InstructionReplanned: ("plan", "rule", CHECKS, "volume"),
+    e.InstructionReplanned: ("plan", "rule", CHECKS, "volume", RESERVATION),
     e.InstructionRejected: ("refusals", CHECKS),
     e.NothingToDo: ("reason", "note", CHECKS),
     e.ReleaseDeferred: ("release_at", "rule"),
@@ -93,9 +94,10 @@ class Plans:
         outcome = plan_decision(asked, facts, instruction.id)
         again = _fields_of(outcome, instruction, inputs)
         names = _FIELDS[type(event)]
-        if getattr(event, ESTIMATE, None) is None:  # a log of before kept none
-            names = tuple(name for name in names if name != ESTIMATE)
-            again.pop(ESTIMATE, None)
+        for later in (ESTIMATE, RESERVATION):
+            if getattr(event, later, None) is None:  # a log of before kept none
+                names = tuple(name for name in names if name != later)
+                again.pop(later, None)
         before = {"outcome": event.TOPIC, **{name: getattr(event, name) for name in names}}
         self.count += 1
         self.checks += len(before.get(CHECKS, ()))
@@ -169,6 +171,7 @@ def _fields_at_release(
                 "rule": RULE,
                 CHECKS: planned.checks,
                 "volume": inputs.market.volume,
+                RESERVATION: planned.reservation,
             }
         case None:
             return {"outcome": e.InstructionCancelled.TOPIC, "reason": EndReason.SESSION_END}
@@ -184,7 +187,7 @@ def _planned(planned: Planned, inputs: PlanningInputs, release_at: int | None) -
         "outcome": e.InstructionPlanned.TOPIC,
         "plan": planned.terms,
         CHECKS: planned.checks,
-        "reservation": planned.reservation,
+        RESERVATION: planned.reservation,
         "equity": planned.equity,
         "position": planned.position,
         "price": planned.price,

@@ -123,15 +123,19 @@ class InstructionReleased(DomainEvent):
 
 
 class InstructionReplanned(DomainEvent):
-    """The plan changed: a deferred release was checked again, or a bound was widened."""
+    """The plan changed: a deferred release was checked again, or a bound was widened.
+
+    ``reservation`` takes the place of the one held; None where that goes on to hold.
+    """
 
     TOPIC: ClassVar[str] = "InstructionReplanned"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     plan: PlanTerms
     rule: str
     volume: Shares | None = None
     checks: tuple[Check, ...] = ()
+    reservation: Reservation | None = None
 
 
 class StrategySwitched(DomainEvent):

@@ -74,6 +74,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("InstructionRejected", 1): _as_it_was,
     ("InstructionRejected", 2): _as_it_was,
     ("InstructionReplanned", 1): _as_it_was,
+    ("InstructionReplanned", 2): _as_it_was,
     ("InstructionResumed", 1): _as_it_was,
     ("InstrumentRecorded", 1): _as_it_was,
     ("InstrumentRecorded", 2): _as_it_was,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from ..money import plain
 from ..plan import PlanTerms
 from ..reasons import Check, NothingReason
+from ..reservations import Reservation
 from .facts import Deferred, Nothing, Outcome, Planned, Refused
 
 RULE: Final = "released_after_deferral"
@@ -15,10 +17,15 @@ RULE: Final = "released_after_deferral"
 
 @dataclass(frozen=True, slots=True)
 class Replanned:
-    """The plan that is worked in place of the one it was admitted with; nothing is added to it."""
+    """The plan that is worked in place of the one it was admitted with; nothing is added to it.
+
+    ``reservation`` takes the place of that plan's; ``price`` is what its quantity was computed at.
+    """
 
     terms: PlanTerms
     checks: tuple[Check, ...]
+    reservation: Reservation
+    price: Decimal
 
 
 def at_release(
@@ -41,4 +48,9 @@ def at_release(
         )
         return Nothing(NothingReason.OPPOSITE_OF_ACTION, note, planned.checks)
     quantity = min(terms.quantity, admitted.quantity)
-    return Replanned(terms.model_copy(update={"quantity": quantity}), planned.checks)
+    return Replanned(
+        terms.model_copy(update={"quantity": quantity}),
+        planned.checks,
+        planned.reservation.of(quantity),
+        planned.price,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fillwright.domain.limits import Limits, PositionFacts, SymbolUsage, Usage, grid_down, grid_up
+from fillwright.domain.limits import (
+    MICRO,
+    Limits,
+    PositionFacts,
+    SymbolUsage,
+    Usage,
+    grid_down,
+    grid_up,
+)
 from fillwright.domain.planning.facts import Planned
 from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.ports import NANOS, Side
@@ -25,6 +34,7 @@ from fillwright.domain.reservations import (
     held,
     micro,
     release,
+    replacing_counters,
     reservation_counters,
     true_up,
 )
@@ -273,6 +283,45 @@ def test_admitting_and_releasing_leave_no_trace_in_the_amounts() -> None:
     back = release(taken, a_reservation())
     assert (back.trades, back.turnover_usd, back.buying_power_used_usd) == (3, 5, 0)
     assert back.of("IBM") == SymbolUsage()
+
+
+def test_a_release_in_another_session_frees_nothing_of_that_sessions_limits() -> None:
+    """Else each one that waited overnight made room for one trade more than a day may have."""
+    yesterday = a_reservation(session_date="2013-10-07")
+    today = a_usage(trades=3, turnover_usd=D(5), buying_power_used_usd=D(7))
+    overnight = replace(
+        admit(a_usage(), yesterday, LIMITS, "hash", NOON), session_date="2013-10-07"
+    )
+    usage = replace(
+        today,
+        symbols=overnight.symbols,
+        buying_power_reserved_usd=overnight.buying_power_reserved_usd,
+    )
+    freed = release(usage, yesterday)
+    assert (freed.trades, freed.turnover_usd, freed.buying_power_used_usd) == (3, 5, 7)
+    assert freed.of("IBM") == SymbolUsage()
+    assert freed.buying_power_reserved_usd == 0
+
+
+def test_what_replaces_a_reservation_is_tested_on_what_it_adds() -> None:
+    before = a_reservation()
+    more = a_reservation(quantity=before.quantity * 2, turnover_usd=before.turnover_usd * 2)
+    updates = {u.key: u for u in replacing_counters(before, counters(more).values())}
+    assert updates["turnover:test:2013-10-08"].amount_micro == int(before.turnover_usd * MICRO)
+    assert updates["turnover:test:2013-10-08"].cap_micro is not None
+    assert "trades:test:2013-10-08" not in updates, "the slot is the same"
+    turned = a_reservation(side=Side.SELL, session_date="2013-10-09")
+    updates = {u.key: u for u in replacing_counters(before, counters(turned).values())}
+    assert updates["trades:test:2013-10-08"] == CounterUpdate(
+        "trades:test:2013-10-08", -1_000_000, None
+    )
+    assert updates["trades:test:2013-10-09"].amount_micro == 1_000_000
+    assert updates["trades:test:2013-10-09"].cap_micro is not None
+    for side, date in (("buy", "2013-10-08"), ("sell", "2013-10-09")):
+        sign = -1 if side == "buy" else 1
+        update = updates[f"position:test:{date}:IBM:{side}"]
+        assert update.amount_micro == sign * int(before.quantity * MICRO)
+    assert replacing_counters(before, counters(before).values()) == ()
 
 
 def test_windows_forget_what_is_past() -> None:

@@ -339,3 +339,26 @@ def test_what_others_execute_in_the_account_is_turnover_once_and_no_trade(story:
         before.buying_power_reserved_usd,
     )
     assert view.counters()[f"turnover:{ACCOUNT}:{story.date}"] == D("2005.1") * MICRO
+
+
+def test_a_release_in_another_session_takes_that_sessions_slot_and_side(story: Story) -> None:
+    made = story.receive()
+    story.plan(made, 100, release_at=story.now + DAY)
+    story.close_session()
+    story.open_session("2013-10-09", days=1)
+    assert made.plan is not None
+    assert made.reservation is not None
+    plan = made.plan.model_copy(update={"side": Side.SELL, "quantity": D(60)})
+    turned = {"side": Side.SELL, "session_date": "2013-10-09"}
+    kept = made.reservation.of(D(60)).model_copy(update=turned)
+    made.replan(story.stamp(), plan, "released_after_deferral", reservation=kept)
+    story.take(made)
+    view = told(story)
+    assert view.usage(ACCOUNT, "2013-10-08").trades == 0
+    usage = view.usage(ACCOUNT, "2013-10-09")
+    assert (usage.trades, usage.turnover_usd) == (1, D(603))
+    assert (usage.of("BAC").buy_leaves, usage.of("BAC").sell_leaves) == (0, 60)
+    assert usage.buying_power_reserved_usd == D(603)
+    assert {key.rpartition("2013-10-09")[1] for key in view.counters()} == {"2013-10-09"}
+    story.refuse(made)
+    assert told(story).counters() == {}

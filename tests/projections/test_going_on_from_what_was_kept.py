@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 
 from fillwright.domain import events as e
 from fillwright.projections.account_books import AccountBooks, KeptBooks
-from fillwright.projections.daily_limits import DailyLimits, KeptLimits
+from fillwright.projections.daily_limits import DailyLimits
 from fillwright.projections.runner import Recorded, compare, follow
+from fillwright.projections.session_usage import KeptLimits
 from tests.projections.story import ACCOUNT
 from tests.projections.test_rebuilt_equals_live import MOVES, Teller
 

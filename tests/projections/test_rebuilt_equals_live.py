@@ -184,7 +184,15 @@ class Teller:
         if it.is_active and size % 2:
             it.switch(self.story.stamp(), wider, rule="r", observed="o", threshold="t")
         else:
-            it.replan(self.story.stamp(), wider, "bound_widened")
+            kept = it.reservation
+            if kept is not None and not it.released and size % 3:
+                # As at a release: another side, fewer shares, maybe another session.
+                wider = wider.model_copy(update={"side": wider.side.opposite})
+                turned = {"side": wider.side, "session_date": self.story.date}
+                kept = kept.of(kept.quantity).model_copy(update=turned)
+            else:
+                kept = None
+            it.replan(self.story.stamp(), wider, "bound_widened", reservation=kept)
         self.story.take(it)
 
     def note(self, pick: int, size: int) -> None:

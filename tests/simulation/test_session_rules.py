@@ -12,8 +12,10 @@ import pytest
 
 from fillwright.adapters.brokers.simulated import SimulatedBroker
 from fillwright.adapters.simulation import VenueTerms
+from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.errors import BrokerUnavailable
+from fillwright.domain.limits import Limits
 from fillwright.domain.ports import NANOS, Position, Side
 from fillwright.domain.reasons import EndReason, NothingReason, Reason
 from fillwright.domain.states import InstructionState
@@ -86,6 +88,22 @@ def test_another_restart_before_the_release_does_not_release_early(tmp_path: Pat
     check_books(ran)
 
 
+def test_a_release_reserves_what_its_shares_cost_now(tmp_path: Path) -> None:
+    """Between receipt and release the price moves; the turnover that is kept follows it."""
+    fields = decision("twap", decision_id="a", window="5m", order_size="100", target_weight=50)
+    ran = run(
+        Scene([fields], arrive_s=30, limits=Limits(position_pct_max=D(60))), tmp_path / "a.db"
+    )
+    check_books(ran)
+    planned = of_kind(logged(ran), e.InstructionPlanned)[0].reservation
+    (replanned,) = of_kind(logged(ran), e.InstructionReplanned)
+    assert replanned.reservation.quantity == replanned.plan.quantity == 100
+    assert replanned.reservation.price != planned.price
+    with Log.open(tmp_path / "a.db", writer=False) as log:
+        kept = {key: used for key, used in log.counters().items() if used}
+    assert kept == ran.engine.desk.usage.counters()
+
+
 class Dumb:
     """A broker that cannot be asked for a while."""
 
@@ -150,7 +168,6 @@ def test_nothing_outlives_the_session(strategy: str, must_complete: bool, tmp_pa
 def test_a_rest_that_expires_at_the_close_ends_its_instruction(tmp_path: Path) -> None:
     """The strategy's own cancel is lost; the venue's expiry at the close is the proof."""
     from fillwright.adapters.exchange.terms import Faults, Outage
-    from fillwright.adapters.simulation import VenueTerms
 
     outage = Outage(at(SESSION_S - 120), closes_at() + 3600 * NANOS)
     fields = decision(
