@@ -8,15 +8,19 @@ because their hash is checked; that they are a whole event is what `verify` and 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
-from typing import Any, Final, Protocol, TypeVar
+from functools import cache, lru_cache
+from operator import attrgetter
+from types import UnionType
+from typing import Any, Final, Protocol, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from pydantic import TypeAdapter
-from pydantic_core import SchemaValidator, ValidationError, core_schema
+import msgspec
+from msgspec import Struct
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from ...domain import events as e
 from ...domain.decision import ExecutionStrategy, ExecutionUrgency, Style
@@ -27,14 +31,13 @@ from ...projections.instruction_events import INSTRUCTION_EVENTS
 from .chain import GENESIS, link
 from .records import RawRecorded, Recorded
 
-Validate = Callable[[bytes], e.DomainEvent]
+Read = Callable[[bytes], Struct]
 Decode = Callable[[RawRecorded], e.DomainEvent]
-T = TypeVar("T")
 
-KNOWN_MAX: Final = 50_000
-"""How many ids and figures are kept for the next event that has the same."""
+IDS_KNOWN_MAX: Final = 50_000
+"""How many ids are kept for the next event that has the same."""
 
-FOR_NOBODY: Final = frozenset({"inputs", "subject", "sealed_text", "submitted_by"})
+FOR_NOBODY: Final = frozenset({"inputs", "subject", "sealed_text", "submitted_by", "checks"})
 """Fields of events that neither views nor the mirror read."""
 FOR_MIRROR: Final = frozenset(
     {"actor", "correlation_id", "causation_id", "market_time", "receive_time"}
@@ -44,12 +47,20 @@ REPORT_FOR_NOBODY: Final = frozenset({"receive_time", "leaves_qty", "raw"})
 REPORT_FOR_MIRROR: Final = frozenset({"liquidity", "venue"})
 
 
-@dataclass(frozen=True)
-class _Touch:
+def _finite(*figures: Decimal | None) -> None:
+    """Refuse figures that are no numbers, as the types of the domain do."""
+    if not all(map(Decimal.is_finite, filter(None, figures))):
+        raise ValueError("a figure is not a finite number")
+
+
+class _Touch(Struct, gc=False):
     """What is read of a quote."""
 
     bid: Decimal
     ask: Decimal
+
+    def __post_init__(self) -> None:
+        _finite(self.bid, self.ask)
 
     @property
     def mid(self) -> Decimal:
@@ -57,14 +68,16 @@ class _Touch:
         return (self.bid + self.ask) / 2
 
 
-@dataclass(frozen=True)
-class _Market:
+class _Market(Struct, gc=False):
     """What is read of the market that a step saw."""
 
     now: int
     status: TradingStatus
     quote: _Touch | None
     volume: Decimal | None
+
+    def __post_init__(self) -> None:
+        _finite(self.volume)
 
     @property
     def usable_quote(self) -> _Touch | None:
@@ -75,8 +88,7 @@ class _Market:
         return None
 
 
-@dataclass(frozen=True)
-class _Provenance:
+class _Provenance(Struct, gc=False):
     """What is read of a step's provenance."""
 
     rule: str
@@ -84,8 +96,7 @@ class _Provenance:
     market: _Market
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(Struct, gc=False):
     """What is read of a plan's terms."""
 
     symbol: str
@@ -100,15 +111,24 @@ class _Plan:
     participation_cap: Decimal | None = None
     long_quantity: Decimal | None = None
 
+    def __post_init__(self) -> None:
+        _finite(self.quantity, self.bound_price, self.participation_cap, self.long_quantity)
 
-@dataclass(frozen=True)
-class _Estimate:
+
+class _Estimate(Struct, gc=False):
     """What is read of a plan's expected cost."""
 
     volatility_bps: Decimal | None = None
 
+    def __post_init__(self) -> None:
+        _finite(self.volatility_bps)
 
-_IN_PART: Final = {"provenance": _Provenance, "plan": _Plan, "estimate": _Estimate}
+
+_IN_PART: Final[Mapping[str, type[Struct]]] = {
+    "provenance": _Provenance,
+    "plan": _Plan,
+    "estimate": _Estimate,
+}
 """What is read of fields that say more than views ask for."""
 
 
@@ -126,103 +146,84 @@ class ReadableLog(Protocol):
         ...
 
 
-class _Known(dict[str, T]):
-    """Values by their text, made once for all events that follow each other and have the same."""
-
-    def __init__(self, make: Callable[[str], T]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, text: str) -> T:
-        if len(self) >= KNOWN_MAX:
-            self.clear()
-        value = self[text] = self._make(text)
-        return value
+def _form(kind: Any, part: type[Struct] | None, unread: frozenset[str]) -> Any:
+    """What a field of a type is read as: of a plain record, and where ``part`` says so, a part."""
+    if get_origin(kind) in (Union, UnionType):
+        return Union[tuple(_form(one, part, unread) for one in get_args(kind))]  # noqa: UP007
+    if dataclasses.is_dataclass(kind):
+        return _part_of(kind, unread)
+    return part if part is not None and kind is not type(None) else kind
 
 
-def _figure(text: str) -> Decimal:
-    value = Decimal(text)
-    if not value.is_finite():
-        raise ValueError(f"{text} is not a finite number")
-    return value
+def _part_of(kind: Any, unread: frozenset[str]) -> type[Struct]:
+    """The fields of a plain record that are read."""
+    hints = get_type_hints(kind)
+    fields: list[Any] = []
+    for one in dataclasses.fields(kind):
+        if one.name in unread:
+            continue
+        form = _form(hints[one.name], None, unread)
+        needed = one.default is dataclasses.MISSING
+        fields.append((one.name, form) if needed else (one.name, form, one.default))
+    return _record(kind.__name__, fields)
 
 
-_IDS: Final = _Known(UUID)
-_FIGURES: Final = _Known(_figure)
-_LEAN: Final[Mapping[str, Any]] = {
-    "uuid": core_schema.no_info_plain_validator_function(_IDS.__getitem__),
-    "decimal": core_schema.no_info_plain_validator_function(_FIGURES.__getitem__),
-}
-_NO_CHECKS: Final = core_schema.no_info_plain_validator_function(lambda value: ())
+def _record(name: str, fields: list[Any]) -> type[Struct]:
+    """A record of these fields that refuses figures which are no numbers."""
+    names = [name for name, form, *_ in fields if Decimal in (form, *get_args(form))]
+    if not names:
+        return msgspec.defstruct(f"_{name}", fields, gc=False, kw_only=True)
+    figures = attrgetter(names[0], *names)  # the first twice, so that it always gives a tuple
+
+    def check(record: Struct) -> None:
+        _finite(*figures(record))
+
+    namespace = {"__post_init__": check}
+    return msgspec.defstruct(f"_{name}", fields, namespace=namespace, gc=False, kw_only=True)
 
 
-def _lean_schema(schema: Any, unread: frozenset[str]) -> Any:
-    """A schema that makes ids and figures once, and of a plain record only what is read."""
-    kind = schema["type"]
-    if kind in _LEAN:
-        return _LEAN[kind]
-    if kind in ("default", "nullable"):
-        return {**schema, "schema": _lean_schema(schema["schema"], unread)}
-    if kind != "dataclass":
-        return schema
-    arguments = [
-        {**field, "schema": _lean_schema(field["schema"], unread)}
-        for field in schema["schema"]["fields"]
-        if field["name"] not in unread
-    ]
-    lean = {**schema["schema"], "fields": arguments, "extra_behavior": "ignore"}
-    return {**schema, "schema": lean, "ref": None}
-
-
-def _validator(
+def _fields_of(
     event_class: type[e.DomainEvent], unread: frozenset[str], report_unread: frozenset[str]
-) -> Validate:
-    """What makes an event of the class with the fields that are read.
-
-    They are validated apart and the event is put together from them by hand: a validator of the
-    whole class would be the one that the class has already, with all fields.
-    """
+) -> type[Struct]:
+    """The fields of an event that are read; its id as text, which is compared and not parsed."""
     event_class.model_rebuild()
-    schema: Any = event_class.__pydantic_core_schema__
-    definitions = None
-    if schema["type"] == "definitions":
-        definitions, schema = schema["definitions"], schema["schema"]
-    fields = {}
-    for name, field in schema["schema"]["fields"].items():
-        if name not in unread:
-            lean = _in_part(name, field["schema"]) or _lean_schema(field["schema"], report_unread)
-            fields[name] = core_schema.typed_dict_field(lean)
-    whole: Any = core_schema.typed_dict_schema(fields, extra_behavior="ignore")
-    if definitions is not None:
-        whole = core_schema.definitions_schema(whole, definitions)
-    validate = SchemaValidator(whole).validate_json
-    new, put = event_class.__new__, object.__setattr__
-
-    def make(state: bytes) -> e.DomainEvent:
-        event = new(event_class)
-        put(event, "__dict__", validate(state))
-        return event
-
-    return make
+    hints = get_type_hints(event_class)
+    fields: list[Any] = []
+    for name, field in event_class.model_fields.items():
+        if name in unread:
+            continue
+        kind = str if name == "originator_id" else hints[name]
+        form = _form(kind, _IN_PART.get(name), report_unread)
+        needed = field.default is PydanticUndefined
+        fields.append((name, form) if needed else (name, form, field.default))
+    return _record(event_class.__name__, fields)
 
 
-def _in_part(name: str, schema: Any) -> Any:
-    """How a field of which a part is read is read; None for the others."""
-    if name == "checks":
-        return _NO_CHECKS
-    if name not in _IN_PART:
-        return None
-    part = _lean_schema(TypeAdapter(_IN_PART[name]).core_schema, frozenset())
-    while schema["type"] in ("default", "nullable"):
-        schema, part = schema["schema"], {**schema, "schema": part}
-    return part
+def _whole_record(kind: type[Any], value: Any) -> Any:
+    """A record of the domain that is read whole, by its own rules."""
+    if not issubclass(kind, BaseModel):
+        raise NotImplementedError(f"{kind.__name__} cannot be read")
+    return kind.model_validate(value)
 
 
 @cache
-def _validators(*, mirror: bool) -> Mapping[str, Validate]:
+def _readers(*, mirror: bool) -> Mapping[str, tuple[type[e.DomainEvent], Read, dict[str, Any]]]:
+    """For each topic its class, what reads its fields, and fields that it has unread."""
     unread = FOR_NOBODY if mirror else FOR_NOBODY | FOR_MIRROR
     report = REPORT_FOR_NOBODY if mirror else REPORT_FOR_NOBODY | REPORT_FOR_MIRROR
-    return {kind.stored_topic(): _validator(kind, unread, report) for kind in INSTRUCTION_EVENTS}
+    found: dict[str, tuple[type[e.DomainEvent], Read, dict[str, Any]]] = {}
+    for kind in INSTRUCTION_EVENTS:
+        read = msgspec.json.Decoder(_fields_of(kind, unread, report), dec_hook=_whole_record).decode
+        none = {"checks": ()} if "checks" in kind.model_fields else {}
+        found[kind.stored_topic()] = kind, read, none
+    return found
+
+
+@lru_cache(maxsize=IDS_KNOWN_MAX)
+def _id_of(originator: str) -> tuple[UUID, str]:
+    """An aggregate's id as it is filed, and as its events say it."""
+    id = UUID(originator)
+    return id, str(id)
 
 
 def lean_decoder(log: ReadableLog, *, mirror: bool = False) -> Decode:
@@ -231,26 +232,34 @@ def lean_decoder(log: ReadableLog, *, mirror: bool = False) -> Decode:
     The caller checks the chain. The checks of a plan are left out: who shows them reads the event
     again. The decoder raises StoreNewer and StoreDamaged.
     """
-    lean, whole, ids = _validators(mirror=mirror).get, log.decode, _IDS
+    lean, whole, new, put, fields_of = (
+        _readers(mirror=mirror).get,
+        log.decode,
+        e.DomainEvent.__new__,
+        object.__setattr__,
+        msgspec.structs.asdict,
+    )
 
     def decode(raw: RawRecorded) -> e.DomainEvent:
         position, originator, version, topic, state, _ = raw
-        validate = lean(topic)
-        if validate is None:
+        reader = lean(topic)
+        if reader is None:
             return whole(raw)
+        kind, read, unread = reader
         try:
-            event = validate(state)
-            fits = event.originator_version == version and (
-                event.originator_id is ids[originator] or event.originator_id == ids[originator]
-            )
-        except (ValidationError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            id, text = _id_of(originator)
+            fields = fields_of(read(state))
+        except (msgspec.MsgspecError, TypeError, ValueError, AttributeError) as error:
             raise StoreDamaged(
                 f"the event at position {position} is not what was written ({topic}: {error})"
             ) from error
-        if not fits:
+        if fields["originator_id"] != text or fields["originator_version"] != version:
             raise StoreDamaged(
                 f"the event at position {position} is filed under another id or version"
             )
+        fields["originator_id"] = id
+        event = new(kind)
+        put(event, "__dict__", fields | unread if unread else fields)
         return event
 
     return decode

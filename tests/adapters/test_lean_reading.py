@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from msgspec import Struct
 from pydantic import BaseModel
 
 from fillwright.adapters.replay import rebuilding
@@ -71,8 +71,8 @@ def assert_is_part(lean: object, whole: object) -> None:
     """All that the lean value has is what the whole one has under the same name."""
     if isinstance(lean, BaseModel):
         names = vars(lean).keys() - {"checks"}
-    elif is_dataclass(lean):
-        names = {one.name for one in fields(lean) if hasattr(lean, one.name)}
+    elif isinstance(lean, Struct):
+        names = set(lean.__struct_fields__)
     else:
         assert (type(lean), lean) == (type(whole), whole)
         return
