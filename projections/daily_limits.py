@@ -67,17 +67,15 @@ class DailyLimits(Projection):
         """The accounts that the log names."""
         return tuple(sorted(self._names.values()))
 
-    def usage(
-        self, account: str, session_date: str | None = None, *, as_of: int | None = None
-    ) -> Usage:
+    def usage(self, account: str, session_date: str | None = None, *, shown: bool = False) -> Usage:
         """What ``account`` has used in a session, by default its latest.
 
-        ``as_of`` (ns UTC) is when the caller's figures of position and buying power were taken at
-        the broker: own executions at or before it are in them and not in ``unreflected`` nor
-        ``buying_power_reserved_usd``. None stands for the last positions recorded in the log.
+        ``shown`` says that the caller asked the broker for position and buying power after all that
+        is recorded here, so that own executions are in them; by order and not by time, because the
+        broker's clock is not ours. Else they are held against the last positions in the log.
         """
         state = self._account(account)
-        return state.usage(session_date or state.current, as_of)
+        return state.usage(session_date or state.current, shown=shown)
 
     def limits_in_force(self, account: str) -> LimitsInForce | None:
         """The limits of ``account`` with author and time; None before the first are set."""

@@ -258,10 +258,10 @@ class AccountUse:
             self.admitted.popleft()
         self.admitted.append(max(at, self.admitted[-1]) if self.admitted else at)
 
-    def usage(self, date: str, as_of: int | None) -> Usage:
+    def usage(self, date: str, *, shown: bool) -> Usage:
         """The session's usage; see ``DailyLimits.usage``."""
         session = self.sessions.get(date) or SessionUse(date)
-        unshown = self.power_unshown.after(as_of)
+        unshown = ZERO if shown else self.power_unshown.total
         return Usage(
             session_date=date,
             session_equity_usd=session.equity or ZERO,
@@ -271,7 +271,7 @@ class AccountUse:
             reducing_turnover_usd=session.reducing_turnover,
             buying_power_used_usd=session.power,
             buying_power_reserved_usd=self.power_leaves + unshown + session.power_busted,
-            symbols=self._symbols(session, as_of),
+            symbols=self._symbols(session, shown=shown),
             recent=dict(self.recent),
             admitted_at=tuple(self.admitted),
             killed=frozenset(self.kills),
@@ -319,7 +319,7 @@ class AccountUse:
         found.recent, found.admitted = kept.recent, deque(kept.admitted)
         return found
 
-    def _symbols(self, session: SessionUse, as_of: int | None) -> dict[str, SymbolUsage]:
+    def _symbols(self, session: SessionUse, *, shown: bool) -> dict[str, SymbolUsage]:
         found: dict[str, SymbolUsage] = {}
         is_current = session.date == self.current
         for symbol, state in self.symbols.items():
@@ -328,8 +328,8 @@ class AccountUse:
                 used = state.usage(session.own.get(symbol, OwnShares()))
                 if is_current:
                     state.cached = used
-            if as_of is not None and state.unshown.items:
-                used = replace(used, unreflected=state.unshown.after(as_of))
+            if shown and used.unreflected:
+                used = replace(used, unreflected=ZERO)
             found[symbol] = used
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -33,13 +33,6 @@ class Unshown:
         """Note an amount; times may come out of order."""
         insort(self.items, Timed(at, amount))
         self.total += amount
-
-    def after(self, at: int | None) -> Decimal:
-        """The sum of what happened after ``at``; None asks for all since the last record."""
-        if at is None:
-            return self.total
-        start = bisect_right(self.items, at, key=lambda item: item.at)
-        return sum((item.amount for item in self.items[start:]), ZERO)
 
     def clear(self) -> None:
         """A broker's record shows everything from here back."""

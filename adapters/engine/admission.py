@@ -110,6 +110,7 @@ class Admission:
             desk.retire(instruction)
             return
         await desk.market.refresh([decision.symbol])
+        desk.queue_reports()
         facts = await self._facts(decision, identified=True)
         usage = facts.usage
         if instruction.reservation is not None:
@@ -167,7 +168,7 @@ class Admission:
             record_status(desk, account, session)
         held = positions.get(decision.symbol)
         date = session.date if session else session_date(desk)
-        usage = desk.usage.usage(desk.name, date, as_of=account.at)
+        usage = desk.usage.usage(desk.name, date, shown=True)
         if not usage.session_equity_usd:
             usage = replace(usage, session_equity_usd=account.equity)
         facts = Facts(

@@ -281,6 +281,11 @@ class Desk:
             self.gathered += aggregate.collect_events()
         self.touched.clear()
 
+    def queue_reports(self) -> None:
+        """Count the fills of this batch too, before figures are asked for that have them."""
+        self.gather()
+        self.queue_gathered()
+
     def queue_gathered(self) -> None:
         """Put what earlier batches recorded first among the next append's jobs.
 

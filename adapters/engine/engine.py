@@ -360,7 +360,7 @@ class Engine:
 
     async def _admit(self, arrivals: Sequence[Arrival]) -> list[Admitted]:
         unavailable = await self._try_open_session()
-        self.desk.queue_gathered()
+        self.desk.queue_reports()
         for _ in range(ADMISSION_TRIES_MAX):
             try:
                 admitted = await self._admission.admit_all(arrivals, unavailable)

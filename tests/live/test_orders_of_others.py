@@ -102,7 +102,7 @@ def test_what_they_executed_before_the_open_counts_to_the_day() -> None:
             ]
             assert (counted.session_date, counted.execution_id) == ("2024-06-12", "theirs")
             own = sum((f.quantity * (f.price or D(0)) for f in outcome.result.fills), D(0))
-            usage = desk.usage.usage(desk.name, "2024-06-12", as_of=desk.now)
+            usage = desk.usage.usage(desk.name, "2024-06-12", shown=True)
             assert usage.turnover_usd == own + 100 * 50
 
     asyncio.run(play())

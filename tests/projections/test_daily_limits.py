@@ -240,10 +240,10 @@ def test_what_the_broker_shows_already_is_not_counted_twice(story: Story) -> Non
     story.fill(made, order, 10, "10.00", venue_time=OPEN + 20)
     view = told(story)
     assert view.usage(ACCOUNT).of("BAC").unreflected == 50
-    assert view.usage(ACCOUNT, as_of=OPEN + 10).of("BAC").unreflected == 10
-    assert view.usage(ACCOUNT, as_of=OPEN + 20).of("BAC").unreflected == 0
-    reserved = view.usage(ACCOUNT, as_of=OPEN + 10).buying_power_reserved_usd
-    assert reserved == D(100) + 50 * D("10.05")
+    assert view.usage(ACCOUNT).buying_power_reserved_usd == D(500) + 50 * D("10.05")
+    assert view.usage(ACCOUNT, shown=True).of("BAC").unreflected == 0
+    assert view.usage(ACCOUNT, shown=True).buying_power_reserved_usd == 50 * D("10.05")
+    assert view.usage(ACCOUNT).of("BAC").unreflected == 50
 
 
 def test_a_recorded_position_shows_all_own_executions_before_it(story: Story) -> None:

@@ -188,7 +188,7 @@ def test_after_the_cut_off_the_shares_stay_reserved_until_the_auctions_report(
 
     async def look(simulation: Simulation) -> None:
         made = only(simulation)
-        usage = simulation.engine.desk.usage.usage("sim", session_of().date, as_of=None)
+        usage = simulation.engine.desk.usage.usage("sim", session_of().date)
         seen.append((usage.of("AAPL").buy_leaves, made.is_done))
 
     fields = decision("twap", auction="close", **FREE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,19 @@ import pytest
 
 from fillwright.adapters.engine import losses
 from fillwright.domain import events as e
-from fillwright.domain.ports import Account, Position
-from tests.simulation.world import Scene, check_books, decision, logged, of_kind, run
+from fillwright.domain.ports import NANOS, Account, Position
+from fillwright.domain.states import InstructionState
+from tests.simulation.world import (
+    START_S,
+    Scene,
+    check_books,
+    decision,
+    instructions,
+    logged,
+    of_kind,
+    opened_at,
+    run,
+)
 
 TURNS_MAX = 100
 
@@ -64,3 +76,60 @@ def test_account_and_positions_are_asked_for_at_once_and_shared(
     # One more of each opens the session's books.
     (broker,) = brokers
     assert (broker.accounts, broker.positions_asked) == (3, 3)
+
+
+class Ahead:
+    """A broker whose clock is a minute ahead of ours: what just executed is of our future."""
+
+    SKEW_NS = 60 * NANOS
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def account(self) -> Account:
+        given = await self._inner.account()
+        return replace(given, at=given.at - self.SKEW_NS)
+
+
+def test_a_fill_of_a_broker_whose_clock_is_ahead_counts_once_in_what_is_held(
+    tmp_path: Path,
+) -> None:
+    """A second later another decision wants twice as much: it buys the second half, not nothing."""
+    first = decision("market", decision_id="d-1", target_weight=2, window="1m")
+    again = decision("market", decision_id="d-2", target_weight=4, window="1m")
+    scene = Scene([first, again], arrivals={"d-2": START_S + 30}, broker=Ahead)
+    ran = run(scene, tmp_path / "a.db")
+    check_books(ran)
+    made = {one.decision_id: one for one in instructions(ran)}
+    assert made["d-1"].ended_at is not None
+    assert made["d-1"].ended_at < made["d-2"].received_at, "all of it has executed by then"
+    assert made["d-2"].state is InstructionState.FILLED
+    assert abs(made["d-2"].executed - made["d-1"].executed) <= 2
+
+
+def test_a_fill_of_the_same_moment_is_not_counted_as_open_besides(tmp_path: Path) -> None:
+    """The figures are asked for after its report was taken in, so they have it already."""
+    calm = run(
+        Scene([decision("market", decision_id="d-1", target_weight=2, window="1m")]),
+        tmp_path / "calm.db",
+    )
+    (filled,) = instructions(calm)
+    last = max(x.receive_time for x in of_kind(logged(calm), e.OrderFilled))
+    when = (last - opened_at()) / NANOS
+    scene = Scene(
+        [
+            decision("market", decision_id="d-1", target_weight=2, window="1m"),
+            decision("market", decision_id="d-2", target_weight=4, window="1m"),
+        ],
+        arrivals={"d-2": when},
+    )
+    ran = run(scene, tmp_path / "a.db")
+    check_books(ran)
+    made = {one.decision_id: one for one in instructions(ran)}
+    assert abs(made["d-2"].executed - filled.executed) <= 2
+    received = [x.inputs for x in of_kind(logged(ran), e.DecisionAssessed)][-1]
+    assert received.usage.buy_leaves == 0
+    assert received.position == filled.executed
