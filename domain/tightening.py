@@ -55,16 +55,26 @@ def loosened(in_force: Limits, asked: Limits) -> tuple[str, ...]:
 
 
 def configured_limits(in_force: Limits | None, configured: Limits) -> Limits:
-    """The limits of a session that begins: configuration may only tighten those in force.
+    """The limits of a start or session that begins: configuration only tightens those in force.
 
-    Before there are any the built-in ones are the widest; wider ones take an approved change.
+    A default is nobody's wish: what configuration does not name stays as it is in force. Before
+    there are any the built-in ones are the widest; wider ones take an approved change.
     """
     base = in_force if in_force is not None else Limits()
-    least = tighter(base, configured)
-    if in_force is not None and same_limits(least, in_force):
+    named = configured.model_fields_set
+    return following(
+        in_force,
+        base.model_copy(update={n: _pick(n, base, configured) for n in _fields() if n in named}),
+    )
+
+
+def following(in_force: Limits | None, wanted: Limits) -> Limits:
+    """Limits to be put in force behind others, under the next version where they differ."""
+    if in_force is None:
+        return wanted
+    if same_limits(wanted, in_force):
         return in_force
-    version = base.version if in_force is None else base.version + 1
-    return least.model_copy(update={"version": version})
+    return wanted.model_copy(update={"version": in_force.version + 1})
 
 
 def with_changes(in_force: Limits, changes: Mapping[str, object]) -> Limits:

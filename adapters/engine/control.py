@@ -32,6 +32,7 @@ class Control:
         self._desk, self._working, self._recovery = desk, working, recovery
         self._interrupt = interrupt
         self._overtaken = Overtaken(desk)
+        recovery.overtake = self._overtaken.attend
         self._looked = 0.0
         self._timer: asyncio.TimerHandle | None = None
 

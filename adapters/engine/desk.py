@@ -60,6 +60,7 @@ class Desk:
     is known up to position ``seen``; ``own`` are ranges behind it that were written here;
     ``in_order``: views follow the log's order, and ``unwritten`` events of theirs are not known to
     be in it. ``starts`` engines had the account before, ``submitter`` hands in what names nobody.
+    ``configured`` are limits asked for at this start, until it is seen that none is wider.
     ``loss_reached``: the day's loss was at its limit when it was last looked at.
     """
 
@@ -96,6 +97,7 @@ class Desk:
     taken: list[ExecutionReport] = field(default_factory=list)
     seen: int = 0
     own: list[tuple[int, int]] = field(default_factory=list)
+    configured: Limits | None = None
     gate: SendGate | None = None
     permits: tuple[Permit, ...] = ()
     submitter: Submitter | None = None

@@ -70,7 +70,7 @@ class Engine:
     def load(self, limits: Limits) -> None:
         """Rebuild everything from the log; sends and records nothing that is not needed."""
         self.starting.load()
-        self._limits = limits
+        self._limits = self.desk.configured = limits
 
     async def close_session(self) -> None:
         """Close the books of the session when nothing is open."""

@@ -14,6 +14,7 @@ from ...domain.plan import PlanTerms
 from ...domain.reasons import Check, EndReason
 from .corporate_facts import name_facts
 from .desk import Desk
+from .session_books import take_configured
 
 CAUSE: Final = "limits"
 
@@ -32,6 +33,7 @@ class Overtaken:
         checked whole when it comes to that.
         """
         desk = self._desk
+        take_configured(desk)
         limits = desk.account.limits
         if limits is None or self._has_looked(desk.account, limits.version):
             return

@@ -89,6 +89,8 @@ class Recovery:
         """Whether an order that the broker has not got may go out again."""
         self.enter: Callable[[], Awaitable[object]] | None = None
         """Opens the session of today; asked once what was under way has been taken in."""
+        self.overtake: Callable[[], None] | None = None
+        """Ends what tighter limits do not allow; asked before what did not arrive is sent again."""
 
     async def take_up(self, *, was_stopped: bool) -> None:
         """Go on with what is open; ``was_stopped`` tells that nobody worked until now."""
@@ -96,6 +98,8 @@ class Recovery:
         await desk.market.refresh(sorted({i.plan.symbol for i in desk.active.values() if i.plan}))
         if was_stopped:
             self._give_up_overdue()
+        if self.overtake is not None:
+            self.overtake()
         try:
             await self.reconcile("start")
         except BrokerUnavailable:

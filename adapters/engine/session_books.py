@@ -13,7 +13,7 @@ from ...domain.instruction import Instruction
 from ...domain.limits import Limits
 from ...domain.ports import NANOS, Account, Position, Session
 from ...domain.settlement import settlement_of
-from ...domain.tightening import configured_limits
+from ...domain.tightening import configured_limits, following
 from ..supervision.supervising import is_supervised
 from .comparing import gives_positions
 from .corporate_facts import record_announced
@@ -21,6 +21,7 @@ from .desk import Desk
 from .recovery import Recovery
 
 CAPTURE_AFTER_NS = 300 * NANOS
+CONFIGURATION = "configuration"
 
 
 class Capture(Protocol):
@@ -60,15 +61,36 @@ async def open_session(desk: Desk, limits: Limits) -> None:
         account,
         positions,
     )
-    if is_supervised(desk.log):
-        # What is in force comes from the log: configuration may only tighten it.
-        limits = configured_limits(desk.account.limits, limits)
-    desk.account.set_limits(stamp, limits, "configuration")
+    in_force = desk.account.limits
+    # Where principals are set up what is in force comes from the log: configuration may only
+    # tighten it. A single owner's configuration is what it says.
+    is_record = is_supervised(desk.log)
+    limits = configured_limits(in_force, limits) if is_record else following(in_force, limits)
+    desk.account.set_limits(stamp, limits, CONFIGURATION)
     await record_announced(desk, {*own, *positions}, before, now_session.date)
     if before and gives_positions(desk.broker):
         _compare_overnight(desk, before, own, positions)
     desk.touch(desk.account)
     await desk.commit()
+
+
+def take_configured(desk: Desk) -> None:
+    """Put in force what configuration asks for at a start that is tighter, within an open session.
+
+    Once: what is loosened after the start, by two persons, stands. A session that opens takes what
+    is configured by itself.
+    """
+    account, asked = desk.account, desk.configured
+    if asked is None or account.session is None or account.limits is None:
+        return
+    today = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
+    least = configured_limits(account.limits, asked)
+    if account.session.session_date != today.date or least == account.limits:
+        desk.configured = None
+        return
+    desk.start_once()
+    account.set_limits(desk.stamp("account", "start"), least, CONFIGURATION)
+    desk.touch(account)
 
 
 def _compare_overnight(
