@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from ..domain.corporate import BY_HAND, ActionKind, CorporateAction
 from ..domain.decision import SYMBOL_PATTERN
 from ..domain.errors import InvalidInput
+from ..domain.wrong_fields import wrong
 
 ACTIONS_MAX: Final = 100_000
 FILE_BYTES_MAX: Final = 64 << 20
@@ -97,10 +98,7 @@ def read_actions(path: str | Path) -> ActionsFile:
         try:
             read = _announced(group, row)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "record"
-            raw = _raw(row)[:200]
-            raise InvalidInput(f"record {number}: {where}", raw, first["msg"]) from None
+            raise wrong(error, CorporateAction, f"record {number}") from None
         if read is None:
             unknown.append(f"record {number}: {group or row.get('ca_type') or 'unknown kind'}")
         else:

@@ -31,6 +31,7 @@ from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from .engine import Arrival, EngineRules
 from .engine.admission import Admitted
 from .engine.batching import AdvisedArrival
+from .engine.incoming import refusal_of
 from .exchange.journal import JournalMismatchError
 from .exchange.tape import INSTRUMENTS_FILE, symbols_on
 from .exchange.terms import Fees
@@ -160,7 +161,12 @@ def _days_of(folder: Path) -> str:
 
 
 def file_decisions(
-    rows: Sequence[Row], session: Session, rules: EngineRules, default_at: int | None = None
+    rows: Sequence[Row],
+    session: Session,
+    rules: EngineRules,
+    default_at: int | None = None,
+    *,
+    lenient: bool = False,
 ) -> tuple[FileDecision, ...]:
     """The rows in the order in which they are handed to the engine.
 
@@ -168,6 +174,9 @@ def file_decisions(
     opening avoidance; one that was decided before the open at the open. Those that arrive together
     are one batch: the highest confidence goes first, and a buy and a sell of one symbol are netted.
     A row without an id gets one from its content and its ordinal among equal rows (ruling 9).
+
+    With ``lenient`` a row that was decided on another day or after the close is handed over to be
+    refused, under its id and the session's date: in its own session it is another decision.
 
     Raises:
         InvalidInput: a row was decided on another day or after the close.
@@ -180,8 +189,14 @@ def file_decisions(
     found = []
     for row, read, id in zip(rows, reads, ids, strict=True):
         decided = read.decision.decided_at if read else None
-        if decided is not None:
-            _check_time(decided, session, row.line)
+        wrong = _wrong_time(decided, session, row.line) if decided is not None else None
+        if wrong is not None and not lenient:
+            raise wrong
+        if wrong is not None:
+            refused = f"{id[: DECISION_ID_MAX - 11]}@{session.date}"
+            arrival = AdvisedArrival(row.raw, refused, row.by, refusals=(refusal_of(wrong),))
+            found.append(FileDecision(row.line, default, arrival))
+            continue
         at = default if decided is None else max(decided, session.open)
         found.append(FileDecision(row.line, at, AdvisedArrival(row.raw, id, row.by, group=at)))
     return tuple(sorted(found, key=lambda decision: decision.at))
@@ -210,16 +225,17 @@ def _own_id(raw: Mapping[str, object]) -> str | None:
     return own.strip() if fits and isinstance(own, str) else None
 
 
-def _check_time(at: int, session: Session, line: int) -> None:
-    """Refuse a time that this session cannot have: another day, or after its close."""
+def _wrong_time(at: int, session: Session, line: int) -> InvalidInput | None:
+    """What is wrong with a time that this session cannot have: another day, or after its close."""
     first = datetime.fromisoformat(f"{session.date}T00:00:00+00:00")
     if at < int(first.timestamp()) * NANOS or at >= session.close:
         opens, closes = utc_text(session.open), utc_text(session.close)
-        raise InvalidInput(
+        return InvalidInput(
             f"decision_time (row {line})",
             utc_text(at),
             f"a time on {session.date} before the close; the session is {opens} to {closes}",
         )
+    return None
 
 
 # -- the run -------------------------------------------------------------------------------------

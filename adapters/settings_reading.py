@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Any, Final
 
-import annotated_types
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ..domain.errors import InvalidInput
+from ..domain.wrong_fields import allowed
 
 SECRET_SHOWN: Final = "**********"
 NEAR_CUTOFF: Final = 0.6
@@ -134,84 +132,3 @@ def translated(error: ValidationError, keys: Mapping[str, Key]) -> InvalidInput:
         return InvalidInput(name or "configuration", "these values", first["msg"])
     shown = SECRET_SHOWN if key.is_secret else first["input"]
     return InvalidInput(key.name, shown, allowed(key.field))
-
-
-def allowed(field: FieldInfo) -> str:
-    """What a field takes, in words with its range."""
-    words = _kind(field.annotation)
-    low, high = _bounds(field.annotation, field.metadata)
-    if high.startswith("of at most"):
-        high += " characters" if words == "text" else " items"
-    patterns = [getattr(each, "pattern", None) for each in field.metadata]
-    shape = next((f"matching {pattern}" for pattern in patterns if pattern), "")
-    return " ".join(part for part in (words, low, high, shape) if part)
-
-
-def _bounds(annotation: object, metadata: list[Any]) -> tuple[str, str]:
-    low = high = ""
-    for each in [*metadata, *_inner_metadata(annotation)]:
-        for name, value in _limits(each):
-            if name == "ge":
-                low = f"from {value}"
-            elif name == "gt":
-                low = f"above {value}"
-            elif name == "le":
-                high = f"to {value}" if low.startswith("from") else f"up to {value}"
-            elif name == "lt":
-                high = f"below {value}"
-            elif name == "max_length":
-                high = f"of at most {value}"
-    return low, high
-
-
-def _limits(constraint: object) -> Iterator[tuple[str, object]]:
-    if isinstance(constraint, annotated_types.Ge):
-        yield "ge", constraint.ge
-    elif isinstance(constraint, annotated_types.Gt):
-        yield "gt", constraint.gt
-    elif isinstance(constraint, annotated_types.Le):
-        yield "le", constraint.le
-    elif isinstance(constraint, annotated_types.Lt):
-        yield "lt", constraint.lt
-    elif isinstance(constraint, annotated_types.MaxLen):
-        yield "max_length", constraint.max_length
-
-
-def _inner_metadata(annotation: object) -> list[Any]:
-    """The constraints inside ``Annotated[X, …] | None``."""
-    found: list[Any] = []
-    for each in get_args(annotation) if _is_union(annotation) else (annotation,):
-        if get_origin(each) is Annotated:
-            for constraint in get_args(each)[1:]:
-                found += getattr(constraint, "metadata", [constraint])
-    return found
-
-
-def _is_union(annotation: object) -> bool:
-    return get_origin(annotation) in (Union, types.UnionType)
-
-
-_WORDS: Final = {
-    "bool": "true or false",
-    "int": "a whole number",
-    "Decimal": "a number",
-    "float": "a number",
-    "str": "text",
-    "Path": "a path",
-    "NoneType": "nothing",
-}
-
-
-def _kind(annotation: object) -> str:
-    if _is_union(annotation):
-        parts = [_kind(each) for each in get_args(annotation)]
-        return " or ".join(part for part in parts if part != "nothing")
-    if get_origin(annotation) is Annotated:
-        return _kind(get_args(annotation)[0])
-    if get_origin(annotation) is tuple:
-        return f"a list of {_kind(get_args(annotation)[0]).removeprefix('a ')}s"
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return " or ".join(str(each.value) for each in annotation)
-    if annotation is SecretStr:
-        return "text (secret)"
-    return _WORDS.get(getattr(annotation, "__name__", ""), "a value")

@@ -40,6 +40,7 @@ from .money import PRICE_MAX, QUANTITY_MAX, ZERO, plain
 from .plan import SLICES_MAX, ExecutionPlan
 from .ports import SellMark
 from .reasons import OnBound, Reason, Refusal
+from .wrong_fields import said_of
 
 RISK_FACTORS_MAX: Final = 100
 WEIGHT_PCT_MAX: Final = Decimal(1_000)
@@ -387,6 +388,6 @@ def _from_validation(error: ValidationError) -> list[Refusal]:
     """A second net: the record checks itself, and what it refuses is a refusal too."""
     reader = FieldReader({})
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"]) or "decision"
-        reader.refuse(field, shown(item.get("input")), item["msg"])
+        field, value, takes = said_of(item, Decision)
+        reader.refuse(field, shown(value), takes)
     return reader.refusals

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from .errors import InvalidInput
 from .limits import Limits
+from .wrong_fields import wrong
 
 LESS_IS_TIGHTER: Final = frozenset(
     {
@@ -90,9 +91,7 @@ def with_changes(in_force: Limits, changes: Mapping[str, object]) -> Limits:
     try:
         made = Limits.model_validate(fields, strict=False)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"limits.{where}", first["input"], first["msg"]) from None
+        raise wrong(error, Limits, "limits") from None
     if same_limits(made, in_force):
         raise InvalidInput("limits", "no change", "values other than those in force")
     return made

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from enum import Enum
 
 from fillwright.adapters.settings import ALIASES, CREDENTIALS, KEYS, PREFIX, Settings
-from fillwright.adapters.settings_reading import Key, allowed
+from fillwright.adapters.settings_reading import Key
+from fillwright.domain.wrong_fields import allowed
 
 INTRODUCTION = f"""\
 # Configuration

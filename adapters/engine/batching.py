@@ -19,7 +19,7 @@ from ...domain.planning.planner import plan_decision
 from ...domain.planning.terms import choose_strategy
 from ...domain.reasons import Reason, Refusal
 from .admission import Admission, Admitted, Entry
-from .incoming import Arrival
+from .incoming import Arrival, read_arrival
 from .receiving import personal_text, record_received
 
 ADVISED = "advised_strategy"
@@ -134,9 +134,7 @@ class BatchAdmission(Admission):
             return {}  # each is refused in its turn, where that is recorded
 
     def _readable(self, arrival: Arrival) -> Intake | None:
-        if isinstance(arrival.raw, bytes):
-            return None
-        read = read_decision(arrival.raw, rules=self._desk.rules.intake)
+        read = read_arrival(arrival, self._desk)
         return read if isinstance(read, Intake) else None
 
     def _is_known(self, read: Intake, arrival: Arrival) -> bool:

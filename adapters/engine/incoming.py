@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...domain.errors import InvalidInput
 from ...domain.intake import Intake, read_decision
 from ...domain.market import MarketState, Quote, TradingStatus
 from ...domain.ports import NANOS
@@ -19,17 +20,21 @@ class Arrival:
     """A decision as it came: its raw fields or bytes, an id that a file gave it, and by whom.
 
     ``taken_at`` is when it was first looked at (ns UTC): what has no id is named by it, so that it
-    has the same name when it is looked at again.
+    has the same name when it is looked at again. ``refusals`` are what whoever hands it in knows to
+    be wrong with it.
     """
 
     raw: Mapping[str, object] | bytes
     file_id: str | None = None
     by: Submitter | None = None
     taken_at: int = 0
+    refusals: tuple[Refusal, ...] = ()
 
 
 def read_arrival(arrival: Arrival, desk: Desk) -> Intake | tuple[Refusal, ...]:
     """The decision that came, or why it cannot be read."""
+    if arrival.refusals:
+        return arrival.refusals
     if isinstance(arrival.raw, bytes):
         # The bytes may hold personal text, so the refusal only says how many there are (ruling 23).
         observed = f"{len(arrival.raw)} bytes that are no JSON object"
@@ -43,6 +48,17 @@ def read_arrival(arrival: Arrival, desk: Desk) -> Intake | tuple[Refusal, ...]:
             ),
         )
     return read_decision(arrival.raw, rules=desk.rules.intake)
+
+
+def refusal_of(wrong: InvalidInput) -> Refusal:
+    """What is wrong with a decision as the refusal of it."""
+    return Refusal(
+        reason=Reason.INVALID_DECISION,
+        field=wrong.field,
+        observed=str(wrong.value),
+        allowed=wrong.allowed,
+        message=str(wrong),
+    )
 
 
 def raw_bytes(raw: Mapping[str, object] | bytes) -> bytes:

@@ -32,6 +32,7 @@ def trade_live(
     addresses: Mapping[str, str | None],
     *,
     is_live: bool,
+    lenient: bool,
     progress: bool,
 ) -> tuple[Result, Stopping]:
     """Work a file's decisions at Alpaca, and read what the log then says.
@@ -50,7 +51,7 @@ def trade_live(
     try:
         links = due_rows(run.log, run.session.date, run.engine.desk.name)
         rows = [*links, *rows]
-        decisions = file_decisions(rows, run.session, run.rules, run.default_at)
+        decisions = file_decisions(rows, run.session, run.rules, run.default_at, lenient=lenient)
         alerts = settings.alerts
         desk, thresholds = run.engine.desk, alerts.thresholds()
         seen = Conditions(lambda: conditions(desk, thresholds), alerts.look_seconds)

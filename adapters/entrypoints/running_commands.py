@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -22,9 +21,9 @@ from .options import (
 
 if TYPE_CHECKING:
     from ...domain.fees import FeeSchedule
+    from ...domain.ports import Session
     from ..exchange.terms import Fees
-    from ..inputs.decisions import Row
-    from ..running import FileDecision, RunTerms
+    from ..running import RunTerms
 
 LATENCY_MS_DEFAULT: Final = 50
 LATENCY_MS_MAX: Final = 3_600_000
@@ -131,7 +130,8 @@ StrictOption = Annotated[
     bool,
     typer.Option(
         "--strict/--lenient",
-        help="Exit 2, or 0, when a row was no valid decision; the run is done all the same.",
+        help="Exit 2, or 0, when a row was no valid decision; the run is done all the same. With "
+        "--strict a row of another session keeps it from beginning.",
     ),
 ]
 
@@ -188,17 +188,21 @@ def run(
         from .live_command import leave_stopped, trade_live
 
         _say_unused(market, session, seed, account, symbols, latency_ms, fees)
-        result, stopping = trade_live(rows, store, config, addresses, is_live=live, progress=shown)
+        result, stopping = trade_live(
+            rows, store, config, addresses, is_live=live, lenient=not strict, progress=shown
+        )
         if stopping.stopped is not None:
             result.present(json_output=json_output)
             leave_stopped(stopping)
     else:
         needs("--broker alpaca", {"live": live, **addresses})
-        terms, arrivals = _simulated(
-            rows, market, session, store, seed, account, symbols, latency_ms, fees, config, shown
-        )
+        from ..running import file_decisions
         from .sessions import trade
 
+        terms, held = _simulated(
+            market, session, store, seed, account, symbols, latency_ms, fees, config, shown
+        )
+        arrivals = file_decisions(rows, held, terms.rules, lenient=not strict)
         outcome, views = trade(terms, arrivals, progress=shown)
         result = Result(outcome, views, terms.market.symbols)
     result.present(json_output=json_output)
@@ -242,7 +246,6 @@ def _refuse_invalid(invalid: int, rows: int) -> None:
 
 
 def _simulated(
-    rows: Sequence[Row],
     market: str | None,
     session: str | None,
     store: str | None,
@@ -253,10 +256,10 @@ def _simulated(
     fees: FeeModel,
     config: Path | None,
     shown: bool,
-) -> tuple[RunTerms, tuple[FileDecision, ...]]:
-    """What a simulated session is run with, checked."""
+) -> tuple[RunTerms, Session]:
+    """What a simulated session is run with, checked, and when it is."""
     from ..inputs.account import StartAccount, read_account
-    from ..running import RunTerms, file_decisions, load_market, parse_day
+    from ..running import RunTerms, load_market, parse_day
     from . import output
     from .sessions import check_positions, chosen, session_of
 
@@ -285,7 +288,7 @@ def _simulated(
         integrity=base.settings.integrity,
         alerts=base.settings.alerts.thresholds(),
     )
-    return terms, file_decisions(rows, held, base.rules)
+    return terms, held
 
 
 def latency_ns(milliseconds: int = LATENCY_MS_DEFAULT) -> int:

@@ -15,6 +15,7 @@ from ...domain.money import BPS, ONE, bound_price, round_to_tick
 from ...domain.plan import PlanTerms, StrategyParameters, final_phase_at
 from ...domain.planning.facts import DEFAULT_RULES, PlanningRules
 from ...domain.ports import NANOS
+from ...domain.wrong_fields import said_of
 
 PARAMETERS: Final = tuple(StrategyParameters.model_fields)
 TERMS: Final = ("style", "window_seconds", "max_slippage", "must_complete", "participation_cap")
@@ -57,10 +58,10 @@ class Changes:
                 self._change_strategy(plan, fields, rules)
             return PlanTerms.model_validate(fields)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            name = str(first["loc"][-1])
-            given = (self.terms | self.parameters).get(name, first["input"])
-            raise InvalidInput(f"what_if {name}", given, first["msg"]) from error
+            item = error.errors(include_url=False)[0]
+            name, (_, value, takes) = str(item["loc"][-1]), said_of(item, PlanTerms)
+            given = (self.terms | self.parameters).get(name, value)
+            raise InvalidInput(f"what_if {name}", given, takes) from error
 
     def _change_terms(self, plan: PlanTerms, fields: dict[str, Any]) -> None:
         for name, text in self.terms.items():
@@ -71,8 +72,8 @@ class Changes:
             elif name == "max_slippage":
                 _bound(plan, fields, text)
             elif name == "participation_cap":
-                allowed = "a fraction above 0, or none"
-                fields[name] = None if text == NONE else _number(name, text, Decimal, allowed)
+                allowed = "a fraction above 0 up to 1, or none"
+                fields[name] = None if text == NONE else _number(name, text, Decimal, allowed, ONE)
             elif name == "style":
                 if text not in STYLES:
                     raise InvalidInput("what_if style", text, ", ".join(STYLES))
@@ -133,11 +134,13 @@ def _bound(plan: PlanTerms, fields: dict[str, Any], text: str) -> None:
     fields["bound_price"] = bound_price(plan.arrival_mid, bps, plan.side.sign, plan.tick)
 
 
-def _number(name: str, text: str, kind: Callable[[str], Any], allowed: str) -> Any:
+def _number(
+    name: str, text: str, kind: Callable[[str], Any], allowed: str, most: Decimal | None = None
+) -> Any:
     try:
         number = kind(text)
     except (ValueError, ArithmeticError) as error:
         raise InvalidInput(f"what_if {name}", text, allowed) from error
-    if not number > 0:
+    if not number > 0 or (most is not None and number > most):
         raise InvalidInput(f"what_if {name}", text, allowed)
     return number

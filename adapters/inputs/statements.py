@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from ...domain.errors import InvalidInput
 from ...domain.statement import Statement
+from ...domain.wrong_fields import wrong
 
 FILE_BYTES_MAX: Final = 512 << 20
 _FLOWS: Final = {
@@ -64,9 +65,7 @@ def read_statement(path: str | Path, session_date: str = "") -> StatementFile:
     try:
         statement = Statement(**fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "statement"
-        raise InvalidInput(where, str(first["input"])[:100], first["msg"]) from None
+        raise wrong(error, Statement) from None
     return StatementFile(statement, source, hashlib.sha256(content).hexdigest())
 
 

@@ -13,6 +13,7 @@ from ..ops.base import OpsRecord
 from ..ops.control import ChangeKind, PrincipalsInForce, RetentionInForce, StrategyApproved
 from ..principals import Principal, check_principals, is_tightening
 from ..retention import RetentionRules
+from ..wrong_fields import wrong
 from .changes import Change
 from .registry import Moment, Supervision, head_of
 from .retention_changes import retention_after
@@ -77,9 +78,7 @@ def read_principals(content: object) -> tuple[Principal, ...]:
         try:
             found.append(Principal.model_validate(row))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "principal"
-            raise InvalidInput(f"principals {number}: {where}", row, first["msg"]) from None
+            raise wrong(error, Principal, f"principals {number}") from None
     check_principals(found)
     return tuple(found)
 

@@ -78,6 +78,18 @@ def test_a_time_that_the_session_does_not_have_is_refused(at: str, session: Sess
         file_decisions([Row(7, {**BUY, "decision_time": at})], session, RULES)
 
 
+def test_leniently_such_a_row_is_refused_by_itself_and_not_under_its_own_id(
+    session: Session,
+) -> None:
+    other = {**BUY, "decision_id": "mine", "decision_time": "2024-06-11T15:00:00-04:00"}
+    rows = [Row(7, other), Row(8, BUY)]
+    wrong, right = file_decisions(rows, session, RULES, lenient=True)
+    assert (wrong.line, wrong.arrival.file_id) == (7, "mine@2024-06-12")
+    (refusal,) = wrong.arrival.refusals
+    assert refusal.field == "decision_time (row 7)"
+    assert right.arrival.refusals == ()
+
+
 def test_a_market_folder_without_the_day_says_what_it_has(tmp_path: Path) -> None:
     entries = [{"symbol": name, "date": "20240611"} for name in ("KO", "AAPL")]
     (tmp_path / "instruments.json").write_text(json.dumps(entries))

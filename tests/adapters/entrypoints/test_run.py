@@ -149,6 +149,26 @@ def test_lenient_takes_rows_that_are_no_decisions_for_no_error(cli: Cli, tmp_pat
     assert cli("status", "--store", tmp_path / "log.db", "--json").json["log"]["position"] > 0
 
 
+def test_a_row_of_another_session_is_refused_by_name_and_leniently_the_run_goes_on(
+    cli: Cli, tmp_path: Path
+) -> None:
+    row = {"symbol": "KO", "action": "BUY", "target_weight": 1, "strategy": "market"}
+    late = {**row, "decision_id": "late", "decision_time": "2024-06-13T15:00:00-04:00"}
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("\n".join(json.dumps(one) for one in ({**row, "decision_id": "a"}, late)))
+    store = tmp_path / "log.db"
+    strict = cli("run", rows, *GENERATED, "--store", store)
+    assert (strict.code, "decision_time (row 2)" in strict.err) == (2, True)
+    done = cli("run", rows, *GENERATED, "--store", store, "--lenient", "--json")
+    assert done.code == 0, done.err
+    assert [one["state"] for one in done.json["decisions"]] == ["filled", "rejected"]
+    (refused,) = [one for one in done.json["blotter"] if one["status"] == "REJECTED"]
+    assert "2024-06-13T19:00:00Z" in str(refused["refusals"])
+    assert cli("replay", "--store", store, "--decisions").code == 0
+    again = cli("run", rows, *GENERATED, "--store", store, "--lenient", "--json")
+    assert again.json["log"] == done.json["log"]
+
+
 def test_decisions_may_come_as_a_table(cli: Cli, tmp_path: Path) -> None:
     table = tmp_path / "decisions.csv"
     table.write_text("symbol,action,target_weight,strategy,window\nKO,BUY,1.5,twap,5m\n")

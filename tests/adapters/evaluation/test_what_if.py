@@ -132,6 +132,9 @@ def test_the_record_is_the_reports_own(store: Path) -> None:
         ("window_seconds=-1", "window_seconds"),
         ("max_slippage=x", "max_slippage"),
         ("participation_cap=0", "participation_cap"),
+        ("participation_cap=7", "a fraction above 0 up to 1, or none"),
+        ("slices=501", "a whole number from 1 to 500"),
+        ("display_fraction=2", "a number above 0 up to 1"),
         ("must_complete=perhaps", "must_complete"),
     ],
 )
