@@ -188,9 +188,8 @@ def run(
         from .live_command import leave_stopped, trade_live
 
         _say_unused(market, session, seed, account, symbols, latency_ms, fees)
-        result, stopping = trade_live(
-            rows, store, config, addresses, is_live=live, lenient=not strict, progress=shown
-        )
+        modes = {"is_live": live, "lenient": not strict, "progress": shown}
+        result, stopping = trade_live(rows, store, config, addresses, **modes)
         if stopping.stopped is not None:
             result.present(json_output=json_output)
             leave_stopped(stopping)
@@ -199,9 +198,8 @@ def run(
         from ..running import file_decisions
         from .sessions import trade
 
-        terms, held = _simulated(
-            market, session, store, seed, account, symbols, latency_ms, fees, config, shown
-        )
+        given = (market, session, store, seed, account, symbols, latency_ms, fees, config, shown)
+        terms, held = _simulated(*given)
         arrivals = file_decisions(rows, held, terms.rules, lenient=not strict)
         outcome, views = trade(terms, arrivals, progress=shown)
         result = Result(outcome, views, terms.market.symbols)
