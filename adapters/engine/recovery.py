@@ -15,6 +15,7 @@ from ...domain.ports import (
     NANOS,
     CancelOrder,
     ExecutionReport,
+    OrderRequest,
     OtherExecution,
     SubmitOrder,
     TimeInForce,
@@ -31,6 +32,8 @@ from .working import Working
 RESEND_GRACE_NS: Final = NANOS
 ABSENT_PART: Final = 10
 """An order that the broker does not have is asked for again after this part of its age."""
+CLOCKS_APART_NS: Final = 600 * NANOS
+"""So far before our time of an order its fills are looked for: the broker's clock is its own."""
 LOOKS_MAX: Final = 3
 """How often positions that disagree are looked at again while fills are on their way."""
 
@@ -59,6 +62,24 @@ class SeesOthers(Protocol):
     @property
     def others(self) -> Others:
         """What they do."""
+        ...
+
+
+@runtime_checkable
+class TellsExecutions(Protocol):
+    """A broker whose list of fills may have one of an order that its lists of orders do not have.
+
+    An account's fills and its orders are kept apart, and either may be behind.
+    """
+
+    async def may_have_executed(
+        self, request: OrderRequest, venue_order_id: str | None, since: int
+    ) -> bool:
+        """Whether a fill from ``since`` (ns UTC) on is of this order, or may be.
+
+        Raises:
+            BrokerUnavailable: the broker cannot say.
+        """
         ...
 
 
@@ -281,8 +302,23 @@ class Recovery:
         if wanted and desk.now <= deadline and desk.calendar.session_at(desk.now) is not None:
             request = instruction.requests[order.client_order_id]
             desk.commands.append(SubmitOrder(request, again=True))
-        elif desk.broker.capabilities.lists_closed_orders and not self._may_still_trade():
+            return
+        is_listed = desk.broker.capabilities.lists_closed_orders and not self._may_still_trade()
+        if is_listed and not await self._has_executed(instruction, order):
             self._working.take(absent(order, desk.now))
+
+    async def _has_executed(self, instruction: Instruction, order: ChildOrder) -> bool:
+        """Whether an order that no list has may have executed after all; takes in what is known."""
+        name, broker = order.client_order_id, self._desk.broker
+        if not isinstance(broker, TellsExecutions):
+            return False
+        since = instruction.placed_at[name] - CLOCKS_APART_NS
+        request = instruction.requests[name]
+        if not await broker.may_have_executed(request, order.venue_order_id, since):
+            return False
+        for report in await broker.reports_since([name]):
+            self._working.take(report)
+        return True
 
     def _is_held_back(self, instruction: Instruction, plan: PlanTerms) -> bool:
         """Whether nothing may go out now: in a halt (ruling 16), or while all is wound down."""

@@ -44,6 +44,7 @@ from tests.simulation.world import (
     logged,
     of_kind,
     only,
+    opened_at,
     outcome,
     run,
 )
@@ -378,3 +379,43 @@ def test_some_refusals_do_not_stop_an_instruction(strategy: str, seed: int, tmp_
     check_books(ran)
     if strategy != "limit":
         assert only(ran).state is InstructionState.FILLED
+
+
+class Forgetful:
+    """A broker that says nothing of its orders and has none in its lists, but in its fills."""
+
+    def __init__(self, inner: Any, until: int) -> None:
+        self._inner, self._until = inner, until
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def drain(self) -> list[ExecutionReport]:
+        self._inner.drain()
+        return []
+
+    async def find_order(self, client_order_id: str) -> None:
+        return None
+
+    async def reports_since(self, client_order_ids: Any) -> list[ExecutionReport]:
+        return []
+
+    async def may_have_executed(self, request: Any, venue_order_id: Any, since: int) -> bool:
+        assert since < self._inner.clock.now()
+        return bool(self._inner.clock.now() < self._until)
+
+
+def test_an_order_that_may_have_executed_is_never_declared_absent(tmp_path: Path) -> None:
+    until = closes_at() + 120 * NANOS
+    fields = decision("market", window="2h", urgency="urgent", must_complete=False)
+    scene = Scene(
+        [fields],
+        arrive_s=(closes_at() - opened_at()) / NANOS - 120,
+        broker=lambda inner: Forgetful(inner, until),
+        close=False,
+    )
+    ran = run(scene, tmp_path / "a.db")
+    expired = of_kind(logged(ran), e.OrderExpired)
+    assert expired, "once the fills say so it is"
+    assert all(x.report.derived for x in expired)
+    assert min(x.record_time for x in expired) >= until

@@ -123,6 +123,14 @@ class AlpacaBroker(Questions):
         """Fills from ``since`` (ns UTC) on that were not told of yet; see ``TellsFills``."""
         return await self._fills.told(since)
 
+    async def may_have_executed(
+        self, request: OrderRequest, venue_order_id: str | None, since: int
+    ) -> bool:
+        """Whether an order that no list has may have executed; see ``TellsExecutions``."""
+        return await self._ask(
+            lambda: self.others.may_be_of(request, venue_order_id, since), "fills"
+        )
+
     # -- orders out ------------------------------------------------------------------------------
 
     def guard(self, check: Callable[[], None]) -> None:

@@ -29,6 +29,8 @@ class Listing:
         self._rest = rest
         self._fills: dict[str, dict[str, Json]] = {}
         self._last_fill: str | None = None
+        self.ids: dict[str, str] = {}
+        """The broker's order ids by client order id, as far as anything told them."""
 
     def order(self, client_order_id: str) -> Json | None:
         """The order under our id, None when the broker says that it has none.
@@ -36,18 +38,28 @@ class Listing:
         Raises:
             BrokerUnavailable: it does not say.
         """
+        asked = {"client_order_id": client_order_id}
+        return self._looked_up("/orders:by_client_order_id", asked, client_order_id)
+
+    def order_by_id(self, id: str) -> Json | None:
+        """The order under the broker's id, None when it says that it has none.
+
+        Raises:
+            BrokerUnavailable: it does not say.
+        """
+        return self._looked_up(f"/orders/{id}", {}, id)
+
+    def _looked_up(self, path: str, asked: Mapping[str, object], what: str) -> Json | None:
         try:
-            found = self._rest.get(
-                "/orders:by_client_order_id", {"client_order_id": client_order_id}
-            )
+            found = self._rest.get(path, asked)
         except ApiRefusal as refusal:
             if refusal.status == 404 and not refusal.is_of_keys and refusal.code is not None:
                 return None
-            raise BrokerUnavailable(f"look-up of {client_order_id}: {refusal}") from None
+            raise BrokerUnavailable(f"look-up of {what}: {refusal}") from None
         except ApiSilence as silence:
-            raise BrokerUnavailable(f"look-up of {client_order_id}: {silence}") from None
+            raise BrokerUnavailable(f"look-up of {what}: {silence}") from None
         if not isinstance(found, dict) or text_of(found, "id") is None:
-            raise BrokerUnavailable(f"look-up of {client_order_id}: the answer cannot be read")
+            raise BrokerUnavailable(f"look-up of {what}: the answer cannot be read")
         return found
 
     def orders(self, client_order_ids: Sequence[str], now: int) -> list[Json]:
@@ -66,6 +78,12 @@ class Listing:
                     found[name] = order
         if not many and len(found) < len(wanted):
             found = self._in_list(wanted, now) | found  # a look-up without it proves nothing alone
+        for name in wanted:
+            id = self.ids.get(name)
+            if name not in found and id is not None:
+                order = self.order_by_id(id)
+                if order is not None and text_of(order, "client_order_id") == name:
+                    found[name] = order
         return [found[name] for name in wanted if name in found]
 
     def _in_list(self, wanted: Mapping[str, None], now: int) -> dict[str, Json]:

@@ -8,12 +8,20 @@ from typing import Final
 
 from ....domain.ids import is_own_client_order_id
 from ....domain.money import PRICE_MAX, QUANTITY_MAX
-from ....domain.ports import Clock, ExecutionReport, OtherExecution, ReportKind, Side
+from ....domain.ports import (
+    Clock,
+    ExecutionReport,
+    OrderRequest,
+    OtherExecution,
+    ReportKind,
+    Side,
+)
 from ...alpaca_api.reading import Json, nanos, text_of
 from .listing import DAY_NS, Listing
 from .wire import amount
 
 TOLD_MAX: Final = 1_000
+SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL, "sell_short": Side.SELL}
 Read = Callable[[], tuple[OtherExecution, ...]]
 Ask = Callable[[Read, str], Awaitable[tuple[OtherExecution, ...]]]
 
@@ -34,7 +42,7 @@ class Others:
     def learn(self, report: ExecutionReport) -> None:
         """Know under which client id an order goes, ours or not."""
         if report.venue_order_id is not None:
-            self._names[report.venue_order_id] = report.client_order_id
+            self._name(report.venue_order_id, report.client_order_id)
 
     def told_of(self, report: ExecutionReport) -> list[ExecutionReport]:
         """What to say of a report that is not ours: the order, once."""
@@ -70,8 +78,42 @@ class Others:
             for order in self._listing.listed("all", since - DAY_NS):
                 id, name = text_of(order, "id"), text_of(order, "client_order_id")
                 if id is not None and name is not None:
-                    self._names[id] = name
+                    self._name(id, name)
         return self._names
+
+    def may_be_of(self, request: OrderRequest, venue_order_id: str | None, since: int) -> bool:
+        """Whether a fill from ``since`` (ns UTC) on is of an order that is in no list, or may be.
+
+        That is one under its own ids, and one of its symbol and side that nobody's order is known
+        to have. An order whose client id is learned here is found by its id from then on.
+
+        Raises:
+            BrokerUnavailable: fills or orders cannot be asked for.
+        """
+        for row in self._listing.fills_between(since, self._clock().now() + DAY_NS):
+            id = text_of(row, "order_id")
+            if id is not None and id == venue_order_id:
+                return True
+            side = SIDES.get(str(row.get("side")), request.side)
+            if text_of(row, "symbol") not in (None, request.symbol) or side is not request.side:
+                continue
+            if id is None or self._owner(id) in (None, request.client_order_id):
+                return True
+        return False
+
+    def _owner(self, id: str) -> str | None:
+        """The client id of an order, asked for by the broker's id where it is not known."""
+        if id not in self._names:
+            order = self._listing.order_by_id(id)
+            name = None if order is None else text_of(order, "client_order_id")
+            if name is not None:
+                self._name(id, name)
+        return self._names.get(id)
+
+    def _name(self, id: str, client_order_id: str) -> None:
+        self._names[id] = client_order_id
+        if is_own_client_order_id(client_order_id):
+            self._listing.ids[client_order_id] = id
 
     def _read(self, since: int) -> tuple[OtherExecution, ...]:
         fills = self._listing.all_fills(self._clock().now())
@@ -89,7 +131,7 @@ def _execution(order_id: str, row: Json) -> OtherExecution | None:
     """An activity as an execution; None where it cannot be read."""
     quantity, price = amount(row, "qty", QUANTITY_MAX), amount(row, "price", PRICE_MAX)
     at, symbol, id = nanos(row.get("transaction_time")), text_of(row, "symbol"), text_of(row, "id")
-    side = {"buy": Side.BUY, "sell": Side.SELL, "sell_short": Side.SELL}.get(str(row.get("side")))
+    side = SIDES.get(str(row.get("side")))
     if not quantity or not price or at is None or symbol is None or id is None or side is None:
         return None
     return OtherExecution(id, order_id, symbol, side, quantity, price, at)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from fillwright.adapters.timekeeping.clocks import VirtualClock
 from fillwright.domain.ports import (
     NANOS,
     BrokerOrder,
+    ExecutionReport,
     OrderRequest,
     OrderType,
     ReportKind,
@@ -25,6 +27,7 @@ from fillwright.domain.ports import (
     SubmitOrder,
     TimeInForce,
 )
+from tests.adapters.alpaca.scripted import Answering, Route, scripted
 
 ORDER = OrderRequest(
     client_order_id="fw-1-0",
@@ -124,3 +127,52 @@ def test_an_order_is_absent_only_when_the_days_list_has_it_neither(
     found, reports = asyncio.run(look_up())
     assert (found is not None) is is_there
     assert reports == ([ReportKind.ACCEPTED] if is_there else [])
+
+
+FOUND = {"symbol": "KO", "side": "buy", "qty": "100", "price": "60", "cum_qty": "100"}
+FOUND |= {"id": "20231114221320000::e-1", "order_id": "v-9", "leaves_qty": "0"}
+FOUND |= {"transaction_time": "2023-11-14T22:13:20Z"}
+EXECUTED = {"id": "v-9", "symbol": "KO", "side": "buy", "qty": "100", "filled_qty": "100"}
+EXECUTED |= {"status": "filled", "client_order_id": ORDER.client_order_id}
+
+
+@pytest.mark.parametrize(
+    ("fill", "order", "may_be"),
+    [
+        ({}, None, True),  # of an order that nobody is known to have
+        ({"order_id": None}, None, True),
+        ({"side": "sell"}, None, False),
+        ({"symbol": "PEP"}, None, False),
+        ({}, {**EXECUTED, "client_order_id": "somebody-else's"}, False),
+        ({}, EXECUTED, True),
+    ],
+)
+def test_fills_are_asked_before_an_order_that_no_list_has_counts_as_absent(
+    fill: dict[str, Any], order: dict[str, Any] | None, *, may_be: bool
+) -> None:
+    def unknown(to: Answering, _: dict[str, str]) -> None:
+        to.say({"code": 40410000, "message": "order not found"}, 404)
+
+    def of_the_broker(to: Answering, query: dict[str, str]) -> None:
+        unknown(to, query) if order is None else to.say(order)
+
+    routes: dict[str, Route] = {
+        "/v2/orders:by_client_order_id": unknown,
+        "/v2/orders": lambda to, _: to.say([]),
+        "/v2/orders/v-9": of_the_broker,
+        "/v2/account/activities/FILL": lambda to, _: to.say([{**FOUND, **fill}]),
+    }
+
+    async def ask(broker: AlpacaBroker) -> tuple[bool, list[ExecutionReport]]:
+        try:
+            assert await broker.find_order(ORDER.client_order_id) is None
+            found = await broker.may_have_executed(ORDER, None, NOW - 600 * NANOS)
+            return found, list(await broker.reports_since([ORDER.client_order_id]))
+        finally:
+            await broker.aclose()
+
+    with scripted(routes) as server:
+        found, reports = asyncio.run(ask(broker_at(server.url)))
+    assert found is may_be
+    traded = [report.last_qty for report in reports if report.kind is ReportKind.TRADE]
+    assert traded == ([Decimal(100)] if order == EXECUTED else []), "what is known is taken in"
