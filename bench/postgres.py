@@ -1,9 +1,10 @@
 """Appending on PostgreSQL: the plain library, raw inserts, and our log, in one run on one server.
 
-python -m bench.postgres [--seconds N] [--rounds N] [--json]
+python -m bench.postgres [--seconds N] [--rounds N] [--sync-ms N] [--json]
 
 The server is the machine's own package, started for the run on loopback with fsync on. Every
-contender stores the same events; ours also chains them and keeps the head row.
+contender stores the same events; ours also chains them and keeps the head row. With ``--sync-ms``
+the server waits so long before each sync of a commit, as it would for a slower disk, whoever it is.
 """
 
 from __future__ import annotations
@@ -204,12 +205,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=4.0, help="per contender, all rounds")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sync-ms", type=float, default=0.0, help="added to each sync")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     programs = binaries()
     result: dict[str, Any] = {"skipped": "not run: no PostgreSQL server is installed"}
     if programs is not None:
-        with closing(PostgresServer(programs, fsync=True)) as server:
+        # Without other transactions to wait for, the delay is one before every sync.
+        delay = {"commit_delay": str(round(options.sync_ms * 1_000)), "commit_siblings": "0"}
+        with closing(PostgresServer(programs, fsync=True, **delay)) as server:
             server.start()
             rates = measure(server, options.seconds, options.rounds)
         names = [name for name, _ in CONTENDERS]

@@ -42,12 +42,12 @@ def unprivileged() -> str | None:
 class PostgresServer:
     """One server with its own data folder and port; it can be stopped, killed and started again."""
 
-    def __init__(self, programs: Path, *, fsync: bool = False) -> None:
+    def __init__(self, programs: Path, *, fsync: bool = False, **settings: str) -> None:
         self.programs = programs
         self.user = unprivileged()
         self.folder = Path(tempfile.mkdtemp(prefix="fillwright-postgres-"))
         self.port = _free_port()
-        self._fsync = fsync
+        self._fsync, self._settings = fsync, settings
         self._process: subprocess.Popen[bytes] | None = None
         if self.user is not None:
             shutil.chown(self.folder, self.user)
@@ -78,6 +78,7 @@ class PostgresServer:
             "max_connections": "80",
             "shared_buffers": "32MB",
             "autovacuum_naptime": "30s",
+            **self._settings,
         }
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         self._process = subprocess.Popen(

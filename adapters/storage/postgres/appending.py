@@ -6,7 +6,7 @@ are compared here, exactly. The second writes events, counters and head, and com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from ..appending import (
 from ..group_commit import WriteJob
 from ..records import Appended, CounterExceeded, Head
 from ..schema import EVENTS_TABLE
-from .direct import DirectStatement, bigint
+from .direct import DirectStatement, bigint, bigints, byteas, texts
 
 LOCK_HEAD: Final = b"SELECT position, hash FROM head FOR UPDATE"
 CHECK_LEASE: Final = b"SELECT epoch FROM leases WHERE account = %s FOR SHARE"
@@ -51,41 +51,27 @@ MOVE_HEAD: Final = b"UPDATE head SET position = %b::bigint, hash = %b"
 # head is not what it was, or the account was taken.
 _MOVED: Final = """
 moved AS (
-  UPDATE head SET position = %b::bigint, hash = %b
-  WHERE position = %b::bigint AND hash = %b {fence}
+  UPDATE head SET position = $1::bigint, hash = $2
+  WHERE position = $3::bigint AND hash = $4 {fence}
   RETURNING 1
 )"""
-_LEASE: Final = "lease AS (SELECT epoch FROM leases WHERE account = %b FOR SHARE),"
-_FENCE: Final = "AND (SELECT epoch FROM lease) = %b::bigint"
 _MANY: Final = f"""
 INSERT INTO {EVENTS_TABLE}
-SELECT e.* FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::bigint[], %b::text[],
-  %b::bytea[], %b::bytea[]) AS e
+SELECT e.* FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::bigint[], $9::text[],
+  $10::bytea[], $11::bytea[]) AS e
 WHERE EXISTS (SELECT 1 FROM moved)"""
 # The lone caller's: planning a set of arrays takes the server longer than writing one row.
 _ONE: Final = f"""
 INSERT INTO {EVENTS_TABLE}
 SELECT $5::bigint, $6::bigint, $7::text, $8::bigint, $9::text, $10::bytea, $11::bytea FROM moved"""
-_MOVED_ONE: Final = """
-moved AS (
-  UPDATE head SET position = $1::bigint, hash = $2
-  WHERE position = $3::bigint AND hash = $4 {fence}
-  RETURNING 1
-)"""
-_ONE_TYPES: Final = (
-    *("bigint", "bytea", "bigint", "bytea"),
-    *("bigint", "bigint", "text", "bigint", "text", "bytea", "bytea"),
-)
 _OPEN: Final = "WITH" + _MOVED.format(fence="")
-_FENCED: Final = f"WITH {_LEASE}{_MOVED.format(fence=_FENCE)}"
-QUICK: Final = (_OPEN + _MANY).encode()
-QUICK_FENCED: Final = (_FENCED + _MANY).encode()
-QUICK_ONE: Final = "WITH" + _MOVED_ONE.format(fence="") + _ONE
-QUICK_ONE_FENCED: Final = (
+_FENCED: Final = (
     "WITH lease AS (SELECT epoch FROM leases WHERE account = $12 FOR SHARE),"
-    + _MOVED_ONE.format(fence="AND (SELECT epoch FROM lease) = $13::bigint")
-    + _ONE
+    + _MOVED.format(fence="AND (SELECT epoch FROM lease) = $13::bigint")
 )
+_HEAD_TYPES: Final = ("bigint", "bytea", "bigint", "bytea")
+_EVENT_TYPES: Final = ("bigint", "bigint", "text", "bigint", "text", "bytea", "bytea")
+_FENCE_TYPES: Final = ("text", "bigint")
 
 _COLUMNS: Final = 7
 _Row = tuple[int, int, str, int, str, bytes, bytes]
@@ -124,12 +110,14 @@ class PostgresAppender:
         self._remembered = RememberedStreams()
         self._known: Head | None = None
         self._fence_values: tuple[bytes, ...] = ()
-        if fence is None:
-            self._one = DirectStatement("fillwright_one", QUICK_ONE, _ONE_TYPES)
-        else:
-            types = (*_ONE_TYPES, "text", "bigint")
-            self._one = DirectStatement("fillwright_one", QUICK_ONE_FENCED, types)
+        moved, fence_types = _OPEN, tuple[str, ...]()
+        if fence is not None:
+            moved, fence_types = _FENCED, _FENCE_TYPES
             self._fence_values = (fence.account.encode(), bigint(fence.epoch))
+        one = (*_HEAD_TYPES, *_EVENT_TYPES, *fence_types)
+        many = (*_HEAD_TYPES, *(f"{kind}[]" for kind in _EVENT_TYPES), *fence_types)
+        self._one = DirectStatement("fillwright_one", moved + _ONE, one)
+        self._many = DirectStatement("fillwright_many", moved + _MANY, many)
 
     def begin(self, connection: Connection[Any], jobs: Sequence[WriteJob]) -> Prepared:
         """Chain what may be written, in a transaction that holds the head where one is needed.
@@ -194,35 +182,18 @@ class PostgresAppender:
         self._remembered.update(gathered.streams)
 
     def _finish_quickly(self, connection: Connection[Any], gathered: Gathered, at: Head) -> None:
-        values = gathered.values
-        count = len(values) // _COLUMNS
+        count = len(gathered.values) // _COLUMNS
+        head = gathered.head
+        moving = (bigint(head.position), head.hash, bigint(at.position), at.hash)
         if count == 1:
-            written = self._one.execute(connection, self._one_event(gathered, at))
+            events, statement = _one_event(gathered.values), self._one
         else:
-            moving: tuple[object, ...] = (*gathered.head, *at)
-            events = [values[i::_COLUMNS] for i in range(_COLUMNS)]
-            fence = self._fence
-            if fence is None:
-                cursor = connection.execute(QUICK, (*moving, *events))
-            else:
-                parameters = (fence.account, *moving, fence.epoch, *events)
-                cursor = connection.execute(QUICK_FENCED, parameters)
-            written = cursor.rowcount
+            events, statement = _many_events(gathered.values), self._many
+        written = statement.execute(connection, (*moving, *events, *self._fence_values))
         if written != count:
             raise HeadMovedError
         self._known = gathered.head
         self._remembered.update(gathered.streams)
-
-    def _one_event(self, gathered: Gathered, at: Head) -> tuple[bytes, ...]:
-        """The parameters of the statement for one event, as the server stores them."""
-        head = gathered.head
-        position, stream, originator, version, topic, hash, state = cast(_Row, gathered.values)
-        return (
-            *(bigint(head.position), head.hash, bigint(at.position), at.hash),
-            *(bigint(position), bigint(stream), originator.encode(), bigint(version)),
-            *(topic.encode(), hash, state),
-            *self._fence_values,
-        )
 
     def forget(self) -> None:
         """Believe nothing of what was remembered."""
@@ -258,6 +229,27 @@ class PostgresAppender:
                 )
             }
         )
+
+
+def _one_event(values: Sequence[object]) -> tuple[bytes, ...]:
+    """The columns of one event, as the server stores them."""
+    position, stream, originator, version, topic, hash, state = cast(_Row, values)
+    return (
+        *(bigint(position), bigint(stream), originator.encode(), bigint(version)),
+        *(topic.encode(), hash, state),
+    )
+
+
+def _many_events(values: Sequence[object]) -> tuple[bytes, ...]:
+    """The columns of several events, each an array as the server stores it."""
+    columns: Any = [values[i::_COLUMNS] for i in range(_COLUMNS)]
+    return tuple(make(column) for make, column in zip(_ARRAYS, columns, strict=True))
+
+
+_ARRAYS: Final[tuple[Callable[[Any], bytes], ...]] = (
+    *(bigints, bigints, texts, bigints, texts),
+    *(byteas, byteas),
+)
 
 
 class _Opened:
