@@ -7,7 +7,7 @@ quantity beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -179,7 +179,7 @@ class ExecutionSummary:
     instructions: tuple[InstructionQuality, ...]
 
 
-def summarise_outcomes(chosen: Sequence[Outcome]) -> ExecutionSummary:
+def summarise_outcomes(chosen: Iterable[Outcome]) -> ExecutionSummary:
     """The execution summary of outcomes, in their order."""
     cells: dict[tuple[str | None, str], _Group] = {}
     costs = []

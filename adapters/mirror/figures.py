@@ -7,7 +7,7 @@ own functions from those sums, so that both ways give the same digits (``docs/mi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -62,28 +62,48 @@ def figures(tables: Tables) -> Figures:
 
 
 def _figures(tables: Tables) -> Figures:
-    outcomes = [_outcome(row) for row in tables.ask(_INSTRUCTIONS).rows()]
     ((orders, fills, indeterminate),) = tables.ask(_ORDERS).rows()
-    states = Counter(one.state for one in outcomes)
+    passing = _Passing()
+    quality = summarise_outcomes(passing.outcomes(tables))
+    states = passing.states
     return Figures(
         position=tables.position,
         head_hash=tables.head_hash.hex(),
         totals=Totals(
-            decisions=len(outcomes),
+            decisions=states.total(),
             filled=states[InstructionState.FILLED],
             cancelled=states[InstructionState.CANCELLED],
             rejected=states[InstructionState.REJECTED],
             no_change=states[InstructionState.NO_CHANGE],
-            active=sum(not one.is_done for one in outcomes),
+            active=passing.active,
             orders=orders,
             fills=fills,
             indeterminate=indeterminate,
-            notional=sum((one.notional for one in outcomes), ZERO),
-            fees=sum((one.fees for one in outcomes), ZERO),
+            notional=passing.notional,
+            fees=passing.fees,
         ),
-        quality=summarise_outcomes(outcomes),
+        quality=quality,
         counters=dict(sorted(_counters(tables).items())),
     )
+
+
+class _Passing:
+    """Counts outcomes as they pass, so that no more than one of them is in memory."""
+
+    def __init__(self) -> None:
+        self.states: Counter[InstructionState] = Counter()
+        self.active = 0
+        self.notional = self.fees = ZERO
+
+    def outcomes(self, tables: Tables) -> Iterator[Outcome]:
+        """Those of the tables, in the order of the log."""
+        for row in tables.ask(_INSTRUCTIONS).rows():
+            one = _outcome(row)
+            self.states[one.state] += 1
+            self.active += not one.is_done
+            self.notional += one.notional
+            self.fees += one.fees
+            yield one
 
 
 def _outcome(row: tuple[Any, ...]) -> Outcome:
