@@ -8,6 +8,7 @@ from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from ..domain.money import ZERO
+from ..domain.orders import ChildOrder
 from ..domain.orders.executions import Execution
 from ..domain.ports import NANOS
 from .instruction_book import Followed, InstructionBook
@@ -103,10 +104,16 @@ def quality_of_instruction(
 
 def shares_in_terms(entry: Followed) -> Decimal:
     """Shares executed within the window and the bound that were in force at each fill."""
+    orders = entry.instruction.orders.values()
+    return sum((order_in_terms(entry, order) for order in orders), ZERO)
+
+
+def order_in_terms(entry: Followed, order: ChildOrder) -> Decimal:
+    """The same of one child order of it."""
     plan, good = entry.instruction.plan, ZERO
     if plan is None:
         return good
-    for fill in _fills(entry):
+    for fill in order.executions.values():
         terms = entry.terms_at(fill.market_time)
         if terms is None or fill.market_time > terms.end_at:
             continue

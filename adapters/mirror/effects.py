@@ -8,7 +8,8 @@ instruction those before its next event; so memory is bound by what is open, not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from decimal import Decimal
+from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from ...domain import events as e
@@ -16,7 +17,7 @@ from ...domain.ids import account_stream_id
 from ...domain.money import ZERO
 from ...domain.orders import ChildOrder
 from ...projections.daily_limits import DailyLimits
-from ...projections.execution_quality import shares_in_terms
+from ...projections.execution_quality import order_in_terms
 from ...projections.instruction_book import Followed, InstructionBook
 from ...projections.instruction_events import ACCOUNT_EVENTS, REPORT_EVENTS
 from ...projections.runner import Recorded
@@ -83,6 +84,7 @@ class Effects:
         self._stream = stream
         self._limits = _Limits()
         self._book = _Book(self._limits.instruction)
+        self._executions: dict[UUID, _Executions] = {}
         self.accounts: dict[str, int] = dict(accounts)
         self._names: dict[UUID, str] = {}
         for name, version in accounts.items():
@@ -100,11 +102,17 @@ class Effects:
             for earlier in self._stream(id)[: event.originator_version - 1]:
                 self._limits.take(1, earlier)
                 self._book.take(1, earlier)
-        before = _Standing(self._book.get(id), event)
+        known = self._executions.get(id)
+        if known is None:
+            known = self._executions[id] = _Executions(id)
+        kept = self._book.get(id)
+        before = _Standing(kept)
+        if kept is not None:
+            known.begin(kept, event)
         changes = self._limits.take(position, event)
         self._book.take(position, event)
         entry = self._book.instructions()[id]
-        row = before.change(entry, event)
+        row = before.change(entry, event, known)
         if changes:
             row["counters"] = [counter_row(key, amount) for key, amount in changes.items()]
         row["account"] = entry.instruction.account
@@ -115,6 +123,7 @@ class Effects:
         if entry.instruction.is_done and not entry.instruction.live:
             self._book.forget(id)
             self._limits.forget(id)
+            del self._executions[id]
         return row
 
     def _know(self, account: str) -> None:
@@ -132,34 +141,103 @@ class Effects:
         return {"account": name}
 
 
+class _OfOrder(NamedTuple):
+    """What executed of one order: within the terms, when first and last (0 for never)."""
+
+    in_terms: Decimal
+    first: int
+    last: int
+    unpriced: bool
+
+
+_NOTHING: Final = _OfOrder(ZERO, 0, 0, unpriced=False)
+
+
+class _Executions:
+    """What executed of an instruction by order, so that a report costs its own order only."""
+
+    def __init__(self, id: UUID) -> None:
+        self.id = str(id)
+        self._orders: dict[str, _OfOrder] | None = None
+
+    def begin(self, entry: Followed, event: e.DomainEvent) -> None:
+        """Before an event is folded that may change what executed, or the terms it is seen in."""
+        kind = type(event)
+        if self._orders is None:
+            if kind in _REPORTS or kind in _TERMS:
+                self._orders = _by_order(entry)
+        elif kind is e.InstructionPlanned or (
+            kind is e.OrderIntended and _order_of(event) in self._orders
+        ):
+            self._orders = None
+
+    def reported(self, entry: Followed, key: str) -> Row:
+        """After a report on an order: what it changes within the terms, and the times of all."""
+        orders = {} if self._orders is None else self._orders
+        before = orders.get(key, _NOTHING)
+        order = entry.instruction.orders.get(key)
+        after = orders[key] = _NOTHING if order is None else _of_order(entry, order)
+        self._orders = orders
+        firsts = [one.first for one in orders.values() if one.first]
+        return {
+            "in_terms": after.in_terms - before.in_terms,
+            "first_fill_at": min(firsts, default=0),
+            "last_fill_at": max(one.last for one in orders.values()),
+            "unpriced": any(one.unpriced for one in orders.values()),
+        }
+
+    def in_new_terms(self, entry: Followed) -> Decimal:
+        """After a change of terms: what that changes within them."""
+        before = ZERO if self._orders is None else _sum_of(self._orders)
+        self._orders = _by_order(entry)
+        return _sum_of(self._orders) - before
+
+
+def _sum_of(orders: Mapping[str, _OfOrder]) -> Decimal:
+    return sum((one.in_terms for one in orders.values()), ZERO)
+
+
+def _by_order(entry: Followed) -> dict[str, _OfOrder]:
+    return {key: _of_order(entry, order) for key, order in entry.instruction.orders.items()}
+
+
+def _of_order(entry: Followed, order: ChildOrder) -> _OfOrder:
+    first = last = 0
+    unpriced = False
+    for fill in order.executions.values():
+        if fill.quantity:
+            at = fill.market_time
+            first = at if not first or at < first else first
+            last = at if at > last else last
+            unpriced = unpriced or fill.price is None
+    return _OfOrder(order_in_terms(entry, order), first, last, unpriced)
+
+
 class _Standing:
     """An instruction as it stands, for saying what the next event changes."""
 
-    def __init__(self, entry: Followed | None, event: e.DomainEvent) -> None:
-        self._executed = self._notional = self._fees = self._in_terms = ZERO
+    def __init__(self, entry: Followed | None) -> None:
+        self._executed = self._notional = self._fees = ZERO
         if entry is not None:
             it = entry.instruction
             self._executed, self._notional, self._fees = it.executed, it.notional, it.fees
-            if type(event) in _REPORTS or type(event) in _TERMS:
-                self._in_terms = shares_in_terms(entry)
 
-    def change(self, entry: Followed, event: e.DomainEvent) -> Row:
+    def change(self, entry: Followed, event: e.DomainEvent, known: _Executions) -> Row:
         """The difference to how it stands now, and the state it has now."""
         it = entry.instruction
         row: Row = {
-            "instruction_id": str(it.id),
+            "instruction_id": known.id,
             "state_after": it.state.value,
             "released": it.released,
             "exposure": it.exposure,
         }
         if type(event) in _TERMS:
-            row["in_terms"] = shares_in_terms(entry) - self._in_terms
+            row["in_terms"] = known.in_new_terms(entry)
         elif isinstance(event, e.OrderReported):
             row["executed"] = it.executed - self._executed
             row["notional"] = it.notional - self._notional
             row["fees"] = it.fees - self._fees
-            row["in_terms"] = shares_in_terms(entry) - self._in_terms
-            row |= _fill_times(entry)
+            row |= known.reported(entry, event.report.client_order_id)
         order = it.orders.get(_order_of(event))
         if order is not None:
             row |= _order_row(order)
@@ -182,19 +260,6 @@ def _order_row(order: ChildOrder) -> Row:
         "order_indeterminate": order.is_indeterminate,
         "fills": sum(bool(fill.quantity) for fill in order.executions.values()),
     }
-
-
-def _fill_times(entry: Followed) -> Row:
-    first = last = 0
-    unpriced = False
-    for order in entry.instruction.orders.values():
-        for fill in order.executions.values():
-            if fill.quantity:
-                at = fill.market_time
-                first = at if not first or at < first else first
-                last = at if at > last else last
-                unpriced = unpriced or fill.price is None
-    return {"first_fill_at": first, "last_fill_at": last, "unpriced": unpriced}
 
 
 def counter_row(key: str, amount: int) -> Row:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 
 import pyarrow as pa
 
@@ -13,9 +15,19 @@ from ...domain.errors import StoreError
 from ...domain.market import MarketState
 from ...domain.plan import PlanTerms
 from ..storage.records import RawRecorded
-from .columns import COLUMNS, DECIMAL_DIGITS, DECIMAL_NAMES, DECIMAL_PLACES, SCHEMA, on_grid
+from .columns import (
+    COLUMNS,
+    DECIMAL,
+    DECIMAL_DIGITS,
+    DECIMAL_NAMES,
+    DECIMAL_PLACES,
+    SCHEMA,
+    on_grid,
+)
 from .effects import Effects, Row
 
+IDS_KEPT: Final = 10_000
+"""How many ids are kept as text for the next event of the same aggregate."""
 _WHOLE_MAX: Final = Decimal(10) ** (DECIMAL_DIGITS - DECIMAL_PLACES)
 
 
@@ -28,40 +40,61 @@ class Rows:
         self.count = 0
 
     def add(self, row: Row) -> None:
-        """One more event.
-
-        Raises:
-            StoreError: a figure has more digits before the point than a column holds.
-        """
-        rounded = False
-        for name in DECIMAL_NAMES & row.keys():
-            value = row[name]
-            if value is None:
-                continue
-            if abs(value) >= _WHOLE_MAX:
-                raise StoreError(
-                    f"the event at position {row['position']} has {name} {value}, which is more "
-                    f"than the mirror's columns hold (below {_WHOLE_MAX:.0e})"
-                )
-            gridded = on_grid(value)
-            if gridded is not value:
-                row[name] = gridded
-                rounded = rounded or gridded != value
-        row["rounded"] = rounded
+        """One more event."""
         columns, place = self._columns, self.count
         for name, value in row.items():
             columns[name][place] = value
         self.count = place + 1
 
     def table(self) -> pa.Table:
-        """All rows so far."""
+        """All rows so far.
+
+        Raises:
+            StoreError: a figure has more digits before the point than a column holds.
+        """
+        # The figures first: what is said of rows with a rounded one is a column too.
+        rounded = [False] * self.count
+        figures = {name: self._figures(name, rounded) for name in sorted(DECIMAL_NAMES)}
+        self._columns["rounded"] = rounded
         arrays = [
-            pa.array(self._columns[field.name][: self.count], type=_plain(field.type)).cast(
-                field.type
-            )
-            for field in SCHEMA
+            figures[field.name] if field.name in figures else self._array(field) for field in SCHEMA
         ]
         return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+    def _array(self, field: pa.Field) -> pa.Array:
+        return pa.array(self._columns[field.name][: self.count], _plain(field.type)).cast(
+            field.type
+        )
+
+    def _figures(self, name: str, rounded: list[bool]) -> pa.Array:
+        """A column of amounts; looked through one by one only where not all fit as they are."""
+        values = self._columns[name][: self.count]
+        try:
+            return pa.array(values, DECIMAL)
+        except pa.ArrowInvalid:
+            for place, value in enumerate(values):
+                if value is not None:
+                    values[place] = gridded = self._on_grid(name, place, value)
+                    rounded[place] = rounded[place] or gridded != value
+            return pa.array(values, DECIMAL)
+
+    def _on_grid(self, name: str, place: int, value: Decimal) -> Decimal:
+        if abs(value) >= _WHOLE_MAX:
+            raise StoreError(
+                f"the event at position {self._columns['position'][place]} has {name} {value}, "
+                f"which is more than the mirror's columns hold (below {_WHOLE_MAX:.0e})"
+            )
+        return on_grid(value)
+
+
+@lru_cache(maxsize=IDS_KEPT)
+def _id_text(hex: str) -> str:
+    return str(UUID(hex))
+
+
+@lru_cache(maxsize=1_024)
+def _name_of(topic: str) -> str:
+    return topic.rpartition(".v")[0]
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -73,8 +106,8 @@ def row_of(raw: RawRecorded, event: e.DomainEvent, effects: Effects) -> Row:
     row: Row = {
         "position": raw.position,
         "topic": raw.topic,
-        "event": raw.topic.rpartition(".v")[0],
-        "originator_id": str(event.originator_id),
+        "event": _name_of(raw.topic),
+        "originator_id": _id_text(raw.originator_id),
         "originator_version": raw.originator_version,
         "record_time": event.record_time,
         "market_time": event.market_time,
