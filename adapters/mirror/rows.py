@@ -61,12 +61,12 @@ class Rows:
         ]
         return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
-    def _array(self, field: pa.Field) -> pa.Array:
+    def _array(self, field: pa.Field[Any]) -> pa.Array[Any]:
         return pa.array(self._columns[field.name][: self.count], _plain(field.type)).cast(
             field.type
         )
 
-    def _figures(self, name: str, rounded: list[bool]) -> pa.Array:
+    def _figures(self, name: str, rounded: list[bool]) -> pa.Array[Any]:
         """A column of amounts; looked through one by one only where not all fit as they are."""
         values = self._columns[name][: self.count]
         try:
