@@ -20,7 +20,7 @@ from .account_record import AccountRecord
 from .inputs.statements import StatementFile
 from .standing import Standing
 from .storage.log import Log
-from .supervision.permissions import use_break
+from .supervision.permissions import check_command, use_break
 
 COMMAND: Final = "reconcile"
 
@@ -162,10 +162,13 @@ class StatementDesk:
     def reconcile(self, read: StatementFile, actor: str) -> Reconciled:
         """Compare, true the fees up to those booked, and record what was found.
 
-        The same statement again, with nothing changed, records nothing new.
+        The same statement again, with nothing changed, records nothing new. Where principals are
+        set up another statement of a day that differed takes risk or compliance: whoever trades
+        does not answer a difference with a file of its own.
 
         Raises:
             InvalidInput: another account's statement, or of a session that the log does not have.
+            AccessDenied: another statement of a day that differed, without the role.
             StoreError: it cannot be read or written.
         """
         statement, name = read.statement, self._record.name
@@ -173,6 +176,9 @@ class StatementDesk:
             raise InvalidInput("account", statement.account, f"{name}, which the store is of")
         with Log.open(self._record.store, writer=False) as log:
             own = own_day(log, name, statement.session_date)
+            former = self._standing(log).account.statements.get(statement.session_date)
+        if former is not None and former.sha256 != read.sha256 and not former.is_clean:
+            check_command(self._record.store, f"{COMMAND} --statement again")
         breaks = compare_statement(own, statement)
         fees = self._fees(statement, own.trades)
         made = Reconciled(
@@ -219,8 +225,7 @@ class StatementDesk:
         if not reason or not person:
             raise InvalidInput("person and reason", "empty", "who signs it off, and why")
         with Log.open(self._record.store, writer=False) as log:
-            standing = Standing(self._record.name)
-            standing.follow(log)
+            standing = self._standing(log)
         if session_date not in standing.account.statements:
             raise InvalidInput("session", session_date, "one that was reconciled before")
         if standing.account.is_final(session_date):
@@ -234,6 +239,11 @@ class StatementDesk:
             lambda account: account.sign_off(stamp, self._record.name, session_date, reason)
         )
         return bool(done)
+
+    def _standing(self, log: Log) -> Standing:
+        standing = Standing(self._record.name)
+        standing.follow(log)
+        return standing
 
     def _fees(self, statement: Statement, trades: Sequence[TradeLine]) -> tuple[e.TruedUp, ...]:
         booked: dict[str, Decimal] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,6 +77,7 @@ def actions(
     """
     from ..account_record import AccountRecord
     from ..corporate_actions import read_actions
+    from ..supervision.permissions import person_of
     from . import output
 
     output.log_to_stderr()
@@ -88,7 +88,7 @@ def actions(
         raise InvalidInput("symbols and since", "given with FILE", "none with it: all is recorded")
     else:
         read = read_actions(file)
-    actor = f"person:{person.strip() or getpass.getuser()}"
+    actor = f"person:{person_of(record.store, person)}"
     appended = record.record_actions(read.announced, read.source, actor)
     if json_output:
         found = {
@@ -148,11 +148,12 @@ def accept(
     Exit code 0: recorded. 2: nothing about the symbol is unexplained.
     """
     from ..account_record import AccountRecord
+    from ..supervision.permissions import person_of
     from . import output
 
     output.log_to_stderr()
     record = AccountRecord(store_of(store))
-    appended = record.accept_position(symbol, reason, person.strip() or getpass.getuser())
+    appended = record.accept_position(symbol, reason, person_of(record.store, person))
     if json_output:
         output.print_json({"recorded": [_json(event) for event in appended]})
         return

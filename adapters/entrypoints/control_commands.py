@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -107,13 +106,13 @@ def kill(
     broker could be asked; what is said. 3: it could not be blocked.
     """
     from ..killing import KillSwitch
-    from ..supervision.permissions import name_of
+    from ..supervision.permissions import person_of
     from . import output
 
     output.log_to_stderr()
     settings, where = _settings(config, store, live)
     switch = KillSwitch(where, settings.account)
-    actor = f"person:{name_of(where) or person.strip() or getpass.getuser()}"
+    actor = f"person:{person_of(where, person)}"
     shown = output.wants_progress(progress)
     with OutsideBroker(broker, where, settings, {"trading_url": trading_url}) as outside:
         connect = outside.connect if outside.is_there else None
@@ -213,10 +212,11 @@ def reconcile(
     broker cannot be asked.
     """
     if statement is not None or sign_off:
+        from ..supervision.permissions import person_of
         from .statement_view import reconcile_statement
 
         settings, where = _settings(config, store, live)
-        name = person.strip() or getpass.getuser()
+        name = person_of(where, person)
         reconcile_statement(
             where, settings, statement, session, sign_off, name, json_output=json_output
         )

@@ -43,10 +43,24 @@ def guarded(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def asking(**arguments: Any) -> Any:
-        check(f"{name} --live" if name == "run" and arguments.get("live") else name, arguments)
+        check(_asked(name, arguments), arguments)
         return command(**arguments)
 
     return asking
+
+
+WITH_OPTIONS: Final = {
+    "run": {"live": "run --live"},
+    "reconcile": {"statement": "reconcile --statement", "sign_off": "reconcile --statement"},
+    "actions": {"file": "actions FILE"},
+}
+"""Commands that ask for other roles with an option or argument, and what they are called then."""
+
+
+def _asked(name: str, arguments: Mapping[str, Any]) -> str:
+    """What is asked for by a command with these arguments."""
+    names = (to for given, to in WITH_OPTIONS.get(name, {}).items() if arguments.get(given))
+    return next(names, name)
 
 
 def check(name: str, arguments: Mapping[str, Any]) -> None:

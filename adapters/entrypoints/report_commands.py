@@ -304,14 +304,16 @@ def review(
 
     output.log_to_stderr()
     _check_installed()
+    from ..supervision.permissions import name_of
     from .reporting import record_review
 
+    where = store_of(store)
     found = record_review(
-        store_of(store),
+        where,
         report,
         decision=decision.value,
         reason=reason,
-        reviewer=reviewer,
+        reviewer=name_of(where) or reviewer,
         factors=factor,
         symbol=symbol,
         order_type=order_type,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Final, NamedTuple
 
 from ...domain.errors import StoreError
@@ -93,6 +94,27 @@ def name_of(store: str, caller: Caller | None = None) -> str | None:
             return supervisor.me.name
     except (AccessDenied, StoreError):
         return None
+
+
+def person_of(store: str, said: str) -> str:
+    """Who the record says it was: the caller's principal, whoever it says it is.
+
+    Where no principals are set up it is who was named, else the user of the process.
+    """
+    return name_of(store) or said.strip() or getpass.getuser()
+
+
+def check_command(store: str, command: str) -> None:
+    """Refuse a command that its caller may not run; anybody may where no principals are set up.
+
+    Raises:
+        AccessDenied: it may not; on the record.
+        StoreError: that cannot be read.
+    """
+    supervisor = supervisor_of(store)
+    if supervisor is not None:
+        with supervisor:
+            supervisor.require(command)
 
 
 def admit_engine(

@@ -165,7 +165,7 @@ class ExceptionBook:
         """Give an exception to a person until a time.
 
         Raises:
-            AccessDenied: by somebody without the role.
+            AccessDenied: by somebody without the role, or put off by whom it came from.
             InvalidInput: no such exception, owner or time, or it is closed.
         """
         command = "exceptions assign"
@@ -180,6 +180,8 @@ class ExceptionBook:
         if not when.at < due_at <= when.at + DUE_HOURS_MAX * HOUR_NS:
             allowed = f"later than now, within {DUE_HOURS_MAX} hours"
             raise InvalidInput("due", due_at, allowed)
+        if due_at > held.due_at:
+            self._check_apart(state, by, held.raised, command, "puts it off")
         return ExceptionAssigned(
             **head_of(when, by.name),
             exception=held.raised.id,
@@ -249,7 +251,7 @@ class ExceptionBook:
         raised = held.raised
         _check_open(held)
         _check_text("text", text)
-        self._check_apart(state, by, raised, command)
+        self._check_apart(state, by, raised, command, "closes it")
         records: list[OpsRecord] = []
         by_hand = raised.kind is ExceptionKind.BREAK and not raised.is_settled
         if by_hand and state.is_set_up:
@@ -274,13 +276,15 @@ class ExceptionBook:
         )
         return tuple(records)
 
-    def _check_apart(self, state: Supervision, by: Principal, raised: Raised, command: str) -> None:
+    def _check_apart(
+        self, state: Supervision, by: Principal, raised: Raised, command: str, does: str
+    ) -> None:
         """Refuse whoever the exception came from, under any name; a single owner is alone."""
         if not state.is_set_up:
             return
         for name in raised.originators:
             if state.person_of(name) == by.identity:
-                raise AccessDenied(by.name, command, f"it is {name}'s own doing; another closes it")
+                raise AccessDenied(by.name, command, f"it is {name}'s own doing; another {does}")
 
 
 def _check_open(held: Held) -> None:

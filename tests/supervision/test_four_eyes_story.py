@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fillwright.adapters.entrypoints.cli import app
-from fillwright.adapters.entrypoints.guarding import group_name
+from fillwright.adapters.entrypoints.guarding import WITH_OPTIONS, group_name
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.adapters.supervision.changing import Changes
@@ -214,7 +214,10 @@ def test_every_command_over_a_store_says_who_may_run_it() -> None:
     named = dict(walk(app))
     over_a_store = {n for n, f in named.items() if "store" in typing.get_type_hints(f)}
     assert over_a_store == (set(COMMANDS) & over_a_store)
-    assert set(COMMANDS) - {"run --live", *CLIENT_COMMANDS} <= set(named)
+    with_options = {to for each in WITH_OPTIONS.values() for to in each.values()}
+    again = "reconcile --statement again"  # asked for where the first one is known
+    assert set(COMMANDS) - {*with_options, again, *CLIENT_COMMANDS} <= set(named)
+    assert with_options <= set(COMMANDS)
     assert all(hasattr(named[name], "__wrapped__") for name in over_a_store)
 
 
