@@ -252,6 +252,11 @@ def explain(
         )
 
 
+ReviewerOption = Annotated[
+    str, typer.Option("--reviewer", metavar="NAME", help="Who reviewed.", show_default=False)
+]
+
+
 def review(
     report: Annotated[
         str,
@@ -273,10 +278,7 @@ def review(
             show_default=False,
         ),
     ],
-    reviewer: Annotated[
-        str,
-        typer.Option("--reviewer", metavar="NAME", help="Who reviewed.", show_default=False),
-    ],
+    reviewer: ReviewerOption,
     factor: Annotated[
         list[str],
         typer.Option(

@@ -322,7 +322,8 @@ class Supervision:
     def apply(self, record: OpsRecord) -> None:
         """Bring the state forward by one record; one that is not of control changes nothing."""
         if isinstance(record, PrincipalsInForce):
-            if not self.is_set_up:  # what a single owner shortened ends with its being single
+            if not self.is_set_up:  # what an owner did alone ends with its being alone
+                self.strategies = []
                 self.retention = stricter(self.retention or RetentionRules(), RetentionRules())
             self.principals = {one.name: one for one in record.principals}
             self._persons |= {one.name: one.person for one in record.principals}

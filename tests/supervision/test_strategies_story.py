@@ -105,6 +105,10 @@ def test_a_single_owner_approves_alone_but_has_to(house: House) -> None:
     )
     assert done.code == 0, done.err
     assert not why_not(house, "twap", PARAMETERS, 2**61)
+    house.set_up()
+    assert why_not(house, "twap", PARAMETERS, 2**61), "two persons from here on"
+    listed = house.by("eve", "strategies", "list", "--json").json["strategies"]
+    assert [one["approvals"] for one in listed if one["strategy"] == "twap"] == [[]]
 
 
 class Fixed:
