@@ -23,7 +23,13 @@ from ..domain.instruction import Instruction
 from ..domain.orders import Executions
 from ..domain.ports import Broker, BrokerOrder
 from ..projections.instruction_events import ACCOUNT_EVENTS
-from .engine.comparing import fill_breaks, foreign_orders, order_breaks, position_breaks
+from .engine.comparing import (
+    fill_breaks,
+    foreign_orders,
+    order_breaks,
+    position_breaks,
+    restated_breaks,
+)
 from .engine.known import moved_by
 from .storage.log import Log
 
@@ -150,6 +156,7 @@ async def _compare_once(
     known = NOT_SAID
     if fills is not None:
         breaks += fill_breaks(mine, fills.compare(standing.executions), breaks)
+        breaks += restated_breaks(fills.restated(standing.executions))
         known = FillsKnown(fills.until, told.source, told.note)
     today = [i for i in mine if opened is not None and i.session_date == opened.session_date]
     return Compared(

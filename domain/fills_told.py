@@ -14,8 +14,8 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from .moments import utc_text
 from .money import ZERO
-from .orders import Executions
-from .ports import NANOS
+from .orders import Executions, ExecutionStatus
+from .ports import NANOS, ExecutionReport, ReportKind
 
 
 class FillTold(NamedTuple):
@@ -36,12 +36,15 @@ class FillsTold:
     """Fills from a time on; every one before ``complete_until`` (ns UTC) is among them.
 
     None says that the list may have holes; ``note`` says why. ``source`` is the list's name.
+    ``restated`` are the busts and corrections in it, as reports of their orders, which name the
+    execution that they change.
     """
 
     fills: tuple[FillTold, ...]
     complete_until: int | None
     source: str
     note: str = ""
+    restated: tuple[ExecutionReport, ...] = ()
 
 
 class FillsKnown(NamedTuple):
@@ -107,6 +110,19 @@ def is_known(fill: FillTold, book: Executions) -> bool:
     return book.epoch == 0 and fill.cum_qty <= covered(book)
 
 
+def is_restated(report: ExecutionReport, book: Executions) -> bool:
+    """Whether an order's executions have a bust or correction that the broker lists."""
+    own, changed = report.execution_id, report.ref_execution_id
+    if own is not None and own != changed and book.find(own) is not None:
+        return True
+    fill = book.find(changed or "")
+    if fill is None or fill.restated_at is None:
+        return False
+    if report.kind is ReportKind.TRADE_BUST:
+        return fill.status is ExecutionStatus.BUSTED
+    return (fill.quantity, fill.price) == (report.last_qty, report.last_price)
+
+
 class FillsBook:
     """What was told and is not on our record, and the statement that follows from it."""
 
@@ -115,11 +131,14 @@ class FillsBook:
         self.told_until = until
         """Every fill before it was told of (ns UTC); None where no list was ever whole."""
         self._open: dict[tuple[str, str, Decimal], FillTold] = {}
+        self._restated: dict[tuple[str | None, str | None], ExecutionReport] = {}
 
     def take(self, told: FillsTold) -> None:
         """Take in what was told, twice or late too."""
         for fill in told.fills:
             self._open[fill.venue_order_id, fill.execution_id, fill.cum_qty] = fill
+        for one in told.restated:
+            self._restated[one.execution_id, one.ref_execution_id] = one
         if told.complete_until is not None:
             self.told_until = max(self.told_until or 0, told.complete_until)
 
@@ -137,20 +156,40 @@ class FillsBook:
                 del self._open[key]
         return tuple(sorted(self._open.values(), key=lambda fill: fill.at))
 
+    def restated(self, book_of: Callable[[str], Executions | None]) -> tuple[ExecutionReport, ...]:
+        """Busts and corrections that our record does not have and can take in, the earliest first.
+
+        One of an execution that is not on our record stays open: what it changes is not known here,
+        and a correction would count as a fill more. ``book_of`` is as for :meth:`compare`.
+        """
+        found = []
+        for key, one in list(self._restated.items()):
+            if not one.client_order_id:
+                continue  # it may be ours
+            book = book_of(one.client_order_id)
+            if book is None or is_restated(one, book):
+                del self._restated[key]
+            elif book.find(one.ref_execution_id or "") is not None:
+                found.append(one)
+        return tuple(sorted(found, key=lambda one: one.market_time))
+
     @property
     def until(self) -> int | None:
-        """The statement: before this every fill that was told of is on our record."""
-        return known_until(self.told_until, self._open.values())
+        """The statement: before this everything that was told of is on our record."""
+        times = [fill.at for fill in self._open.values()]
+        return known_until(
+            self.told_until, [*times, *(one.market_time for one in self._restated.values())]
+        )
 
 
-def known_until(complete_until: int | None, missing: Iterable[FillTold]) -> int | None:
-    """Up to when all fills are known: where the list ends, or where the first is missing.
+def known_until(complete_until: int | None, missing: Iterable[int]) -> int | None:
+    """Up to when all fills are known: where the list ends, or the first that is ``missing``.
 
     A whole millisecond, because one list of a broker may cut times that another has in full.
     """
     if complete_until is None:
         return None
-    return min([complete_until, *(fill.at for fill in missing)]) // MS * MS
+    return min([complete_until, *missing]) // MS * MS
 
 
 def unvouched_since(session_open: int | None, placed: Iterable[int], now: int) -> int:

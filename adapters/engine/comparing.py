@@ -11,7 +11,7 @@ from ...domain.fills_told import FillTold
 from ...domain.ids import is_own_client_order_id
 from ...domain.instruction import Instruction
 from ...domain.money import ZERO, plain
-from ...domain.ports import Broker, BrokerOrder, Position
+from ...domain.ports import Broker, BrokerOrder, ExecutionReport, Position
 from .known import Moved
 
 
@@ -123,6 +123,17 @@ def fill_breaks(
                 ours="not in the log",
                 theirs=f"{plain(fill.cum_qty)} executed by {fill.at}",
             )
+
+
+def restated_breaks(missing: Iterable[ExecutionReport]) -> Iterator[e.Break]:
+    """Busts and corrections that the broker lists and we do not have."""
+    for one in missing:
+        yield e.Break(
+            kind="fill",
+            client_order_id=one.client_order_id,
+            ours="not in the log",
+            theirs=f"{one.kind.value} of {one.ref_execution_id} by {one.market_time}",
+        )
 
 
 def foreign_orders(open_at_broker: Iterable[BrokerOrder]) -> tuple[BrokerOrder, ...]:

@@ -91,6 +91,9 @@ class FillsWatch:
         if missing:
             await self._ask({fill.client_order_id for fill in missing})
             missing = book.compare(self._executions)
+        for report in book.restated(self._executions):
+            self._take(report)
+        book.restated(self._executions)  # what was taken in just now is on our record
         self._desk.gather()  # the fills stand before the statement that is made of them
         note = "not read in time" if told is None else told.note
         return FillsKnown(book.until, "" if told is None else told.source, note or _named(missing))

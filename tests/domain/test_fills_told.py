@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,8 @@ from fillwright.domain.fills_told import (
     unvouched_since,
 )
 from fillwright.domain.orders import Execution, Executions
-from fillwright.domain.ports import NANOS
+from fillwright.domain.orders.executions import bust as busted
+from fillwright.domain.ports import NANOS, ExecutionReport, ReportKind
 
 D = Decimal
 
@@ -135,3 +137,36 @@ def test_without_a_statement_it_is_asked_from_before_the_open_and_before_any_ope
     assert unvouched_since(10 * day, [], 11 * day) == 10 * day - day // 2
     assert unvouched_since(10 * day, [3 * day], 11 * day) == 3 * day
     assert unvouched_since(None, [], 11 * day) == 11 * day - day // 2
+
+
+def restating(kind: ReportKind, changed: str, at: int, **fields: Any) -> ExecutionReport:
+    return ExecutionReport(
+        kind=kind,
+        client_order_id="a",
+        market_time=at,
+        receive_time=at,
+        execution_id=f"of-{changed}",
+        ref_execution_id=changed,
+        **fields,
+    )
+
+
+def test_a_bust_is_to_be_taken_in_once_and_bounds_the_statement_until_it_is() -> None:
+    fill = Execution("e1", D(10), D(9), D(10), D(10), 0, 1)
+    book = Executions().with_fill(fill, D(0))
+    bust = restating(ReportKind.TRADE_BUST, "e1", 3 * MS)
+    unknown = restating(ReportKind.TRADE_CORRECT, "e7", 5 * MS, last_qty=D(1), last_price=D(9))
+    known = FillsBook()
+    known.take(FillsTold((), 9 * MS, "events", restated=(unknown, bust)))
+    assert known.restated(lambda _: book) == (bust,), "what it would correct is not on the record"
+    assert known.until == 3 * MS
+    for after in (
+        busted(book, bust)[0],
+        busted(book, replace(bust, execution_id="under-another-id"))[0],
+    ):
+        again = FillsBook()
+        again.take(FillsTold((), 9 * MS, "events", restated=(unknown, bust)))
+        assert again.restated(lambda _, after=after: after) == ()
+        assert again.until == 5 * MS
+    assert known.restated(lambda _: None) == (), "somebody else's"
+    assert known.until == 9 * MS

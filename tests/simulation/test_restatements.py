@@ -15,6 +15,7 @@ from fillwright.adapters.account_record import AccountRecord
 from fillwright.adapters.brokers.simulated import SimulatedBroker
 from fillwright.adapters.engine.gate import withheld_report
 from fillwright.domain import events as e
+from fillwright.domain.fills_told import FillsTold
 from fillwright.domain.ports import (
     NANOS,
     BrokerCommand,
@@ -270,3 +271,49 @@ def test_runs_without_restatements_are_not_touched_by_the_wrapper(tmp_path: Path
     ran, _ = restated_run("twap", tmp_path / "a.db", nth=10_000, after_s=0)
     check_sums(ran)
     assert the_one(ran).taken_back == 0
+
+
+class Telling:
+    """A broker whose list of fills has a bust of the first one, of which no update ever tells."""
+
+    def __init__(self, inner: SimulatedBroker) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def fills_told(self, since: int) -> FillsTold:
+        now = self._inner.clock.now()
+        names = [order.client_order_id for order in self._inner.exchange.orders()]
+        fills = [x for x in self._inner.exchange.reports_since(names, now) if x.execution_id]
+        if not fills:
+            return FillsTold((), now, "events")
+        first = min(fills, key=lambda one: one.market_time)
+        bust = replace(
+            first,
+            kind=ReportKind.TRADE_BUST,
+            execution_id="the-bust",
+            ref_execution_id=first.execution_id,
+            market_time=first.market_time + NANOS,
+            cum_qty=None,
+            last_qty=None,
+            last_price=None,
+            order_status=None,
+        )
+        return FillsTold((), now, "events", restated=(bust,))
+
+
+def test_a_bust_that_only_the_list_of_fills_tells_of_is_recorded_once(tmp_path: Path) -> None:
+    fields = decision("twap", window="10m", slices=10, target_weight=3)
+    scene = Scene([fields], rules={"reconcile_seconds": 60}, broker=Telling, close=False)
+    ran = run(scene, tmp_path / "a.db")
+    events = logged(ran)
+    (busted,) = of_kind(events, e.FillBusted)
+    first = of_kind(events, e.OrderFilled)[0].report
+    assert busted.report.ref_execution_id == first.execution_id
+    made = only(ran)
+    filled = sum((x.report.last_qty for x in of_kind(events, e.OrderFilled)), ZERO)
+    assert made.executed == filled - first.last_qty
+    told = [x.fills_known_until for x in of_kind(events, e.Reconciled)][-1]
+    assert told is not None
+    assert told > busted.report.market_time, "what is on record bounds the statement no more"

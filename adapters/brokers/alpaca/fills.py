@@ -2,7 +2,8 @@
 
 The events can be resumed from the last id and say when they are not whole. They and the activities
 are the same executions under other ids, so they are never mixed: what is told here is only held
-against the record, and what the record lacks is read as reports of the order.
+against the record, and what the record lacks is read as reports of the order. Busts and corrections
+are told by events alone: pages and orders only ever show what is left.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from ....domain.errors import BrokerUnavailable
 from ....domain.fills_told import FillsTold, FillTold
 from ....domain.money import QUANTITY_MAX
-from ....domain.ports import NANOS
+from ....domain.ports import NANOS, ExecutionReport
 from ...alpaca_api.event_stream import read_events
 from ...alpaca_api.reading import Json, nanos, text_of
 from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence
 from ...alpaca_api.ulid import time_of_ulid, ulid
 from .listing import Listing
 from .others import Others
-from .wire import activity_execution_id, amount
+from .wire import RESTATING, activity_execution_id, amount, restatement_of_event
 
 EVENTS: Final = "activity_events"
 PAGES: Final = "fill_activities"
@@ -41,6 +43,7 @@ class _Read(NamedTuple):
     fills: tuple[FillTold, ...]
     flaw: str
     last_id: str
+    restated: tuple[ExecutionReport, ...] = ()
 
 
 class Fills:
@@ -66,14 +69,15 @@ class Fills:
             if read is None:
                 source = PAGES
                 read = await self._ask(lambda: self._pages(since, now), "fills")
-            fills, flaw = await self._named(read, since)
+            read = await self._named(read, since)
         except (ApiRefusal, ApiSilence, BrokerUnavailable, RuntimeError) as error:
             return FillsTold((), None, source, f"not read: {error}"[:300])
-        if flaw:
-            return FillsTold(fills, None, source, f"not whole: {flaw}"[:300])
+        if read.flaw:
+            note = f"not whole: {read.flaw}"[:300]
+            return FillsTold(read.fills, None, source, note, read.restated)
         until = now - LATE_NS
         self._last_id, self._goes_on_at = read.last_id, until
-        return FillsTold(fills, until, source)
+        return FillsTold(read.fills, until, source, restated=read.restated)
 
     def close(self) -> None:
         """Ask nothing any more; what is being read ends by itself."""
@@ -103,7 +107,7 @@ class Fills:
         if not body.content_type.startswith(EVENT_STREAM):
             return None
         stream = read_events(body)
-        fills, flaw, last = [], stream.flaw, first
+        fills, restated, flaw, last = [], [], stream.flaw, first
         for event in stream.events:
             id = text_of(event, "event_id") if isinstance(event, Mapping) else None
             if id is None or time_of_ulid(id) is None:
@@ -112,12 +116,14 @@ class Fills:
             if id <= last:
                 flaw = flaw or "its events are out of order"
             last = max(last, id)
-            told = _of_event(event)
+            told, report = _of_event(event), restatement_of_event(event)
             if told is not None:
                 fills.append(told)
+            elif report is not None:
+                restated.append(report)
             elif _is_of_order(event):
                 flaw = flaw or f"the fill of event {id} cannot be read"
-        return _Read(tuple(fills), flaw, last)
+        return _Read(tuple(fills), flaw, last, tuple(restated))
 
     def _pages(self, since: int, now: int) -> _Read:
         rows = self._listing.fills_between(since - LATE_NS, now)
@@ -126,20 +132,30 @@ class Fills:
         flaw = f"the fill of activity {odd} cannot be read" if odd else ""
         return _Read(tuple(fill for _, fill in told if fill is not None), flaw, "")
 
-    async def _named(self, read: _Read, since: int) -> tuple[tuple[FillTold, ...], str]:
-        """Every fill with the client id of its order, as far as that can be found."""
+    async def _named(self, read: _Read, since: int) -> _Read:
+        """The same with the client id of every order, as far as that can be found."""
         nameless = [fill.venue_order_id for fill in read.fills if not fill.client_order_id]
+        nameless += [one.venue_order_id or "" for one in read.restated if not one.client_order_id]
         if not nameless:
-            return read.fills, read.flaw
+            return read
         names = await self._ask(lambda: self._others.names_of(nameless, since), "orders")
-        fills = tuple(
-            fill
-            if fill.client_order_id
-            else fill._replace(client_order_id=names.get(fill.venue_order_id, ""))
-            for fill in read.fills
+        lost = next((id for id in nameless if id not in names), "")
+        return read._replace(
+            fills=tuple(
+                fill._replace(
+                    client_order_id=fill.client_order_id or names.get(fill.venue_order_id, "")
+                )
+                for fill in read.fills
+            ),
+            restated=tuple(
+                replace(
+                    one,
+                    client_order_id=one.client_order_id or names.get(one.venue_order_id or "", ""),
+                )
+                for one in read.restated
+            ),
+            flaw=read.flaw or (f"order {lost} is in no list" if lost else ""),
         )
-        lost = next((fill.venue_order_id for fill in fills if not fill.client_order_id), "")
-        return fills, read.flaw or (f"order {lost} is in no list" if lost else "")
 
 
 def _of_event(event: Json) -> FillTold | None:
@@ -151,9 +167,11 @@ def _of_event(event: Json) -> FillTold | None:
 
 
 def _is_of_order(event: Json) -> bool:
-    """Whether it tells of an execution; busts and corrections are no fills."""
+    """Whether it tells of an execution, of its end or of its correction."""
     details = event.get("details")
-    return isinstance(details, Mapping) and "order_id" in details and not _is_restatement(details)
+    if not isinstance(details, Mapping) or "order_id" not in details:
+        return False
+    return not _is_restatement(details) or text_of(details, "execution_type") in RESTATING
 
 
 def _is_restatement(details: Json) -> bool:

@@ -56,6 +56,11 @@ ENDED: Final = frozenset(
 CLOSED_STATUSES: Final = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 NOTHING_TOLD: Final[Mapping[tuple[str, Decimal], str]] = MappingProxyType({})
 _TRADES: Final = frozenset({ReportKind.TRADE, ReportKind.TRADE_CORRECT, ReportKind.TRADE_BUST})
+RESTATING: Final = {
+    "trade_bust": ReportKind.TRADE_BUST,
+    "trade_correct": ReportKind.TRADE_CORRECT,
+}
+"""Kinds of executions in events of activities that change an earlier one."""
 _EVENT_TIMES: Final = ("canceled_at", "expired_at", "failed_at", "replaced_at", "updated_at")
 CURRENCY: Final = re.compile("[A-Z]{3}")
 
@@ -132,6 +137,41 @@ def report_of_update(data: Json, receive_time: int) -> ExecutionReport | None:
         venue=text_of(data, "venue"),
         text=text_of(data, "reason", "reject_reason") or _odd(kind, event),
         raw=raw(data),
+    )
+
+
+def restatement_of_event(event: Json) -> ExecutionReport | None:
+    """The bust or correction that an event of activities tells of; None of any other event.
+
+    Its client order id is empty where it does not say it. A correction without quantity or price,
+    and one that does not name the execution that it changes, cannot be read.
+    """
+    details = event.get("details")
+    if not isinstance(details, Mapping):
+        return None
+    kind = RESTATING.get(text_of(details, "execution_type") or "")
+    order_id, changed = text_of(details, "order_id"), text_of(event, "previous_id")
+    at = nanos(event.get("at")) or nanos(event.get("executed_at"))
+    if kind is None or order_id is None or changed is None or at is None:
+        return None
+    quantity, price = amount(event, "qty", QUANTITY_MAX), amount(event, "price", PRICE_MAX)
+    if kind is ReportKind.TRADE_CORRECT and (not quantity or not price):
+        return None
+    return ExecutionReport(
+        kind=kind,
+        client_order_id=text_of(details, "client_order_id") or "",
+        market_time=at,
+        receive_time=at,
+        venue_order_id=order_id,
+        execution_id=text_of(event, "ref_id"),
+        ref_execution_id=changed,
+        last_qty=quantity,
+        last_price=price,
+        cum_qty=amount(details, "cum_qty", QUANTITY_MAX),
+        leaves_qty=amount(details, "leaves_qty", QUANTITY_MAX),
+        order_status=text_of(details, "order_status"),
+        text="from the account's activity events",
+        raw=raw(event),
     )
 
 

@@ -222,12 +222,46 @@ def test_a_fill_of_an_order_that_nobody_lists_keeps_the_list_open() -> None:
     assert "v-1 is in no list" in told.note
 
 
-def test_busts_dividends_and_unknown_kinds_are_no_fills() -> None:
+def test_dividends_and_unknown_kinds_are_no_fills() -> None:
     dividend = {**event(2), "details": {"symbol": "KO"}}
-    content = streaming(data(event(1, execution_type="trade_bust"), dividend))
+    content = streaming(data(event(1, execution_type="trade_pondered"), dividend))
     with scripted({"/v2/clock": clock, EVENTS: content}) as server:
         (told,) = told_by(server)
+    assert (told.fills, told.restated, told.complete_until) == ((), (), UNTIL)
+
+
+def test_busts_and_corrections_are_told_of_with_the_execution_that_they_change() -> None:
+    bust = {**event(1, execution_type="trade_bust", cum_qty="0"), "previous_id": "e-0"}
+    correction = event(2, execution_type="trade_correct", cum_qty="8")
+    correction |= {"previous_id": "e-9", "qty": "8", "price": "60.5", "at": "2024-06-12T13:00:02Z"}
+    del correction["details"]["client_order_id"]
+
+    def listed(to: Answering, _: dict[str, str]) -> None:
+        to.say([{"id": "v-2", "client_order_id": "fw-2", "submitted_at": "2024-06-12T13:00:00Z"}])
+
+    content = streaming(data(bust, correction))
+    with scripted({"/v2/clock": clock, EVENTS: content, "/v2/orders": listed}) as server:
+        (told,) = told_by(server)
     assert (told.fills, told.complete_until) == ((), UNTIL)
+    assert [
+        (one.kind.value, one.client_order_id, one.execution_id, one.ref_execution_id, one.cum_qty)
+        for one in told.restated
+    ] == [
+        ("trade_bust", "fw-1", "e-1", "e-0", Decimal(0)),
+        ("trade_correct", "fw-2", "e-2", "e-9", Decimal(8)),
+    ]
+    assert (told.restated[1].last_qty, told.restated[1].last_price) == (8, Decimal("60.5"))
+
+
+@pytest.mark.parametrize("lost", ["previous_id", "qty", "price"])
+def test_a_correction_that_cannot_be_read_vouches_for_nothing(lost: str) -> None:
+    correction = event(1, execution_type="trade_correct")
+    correction |= {"previous_id": "e-9", "qty": "8", "price": "60.5"}
+    del correction[lost]
+    with scripted({"/v2/clock": clock, EVENTS: streaming(data(correction))}) as server:
+        (told,) = told_by(server)
+    assert (told.restated, told.complete_until) == ((), None)
+    assert "cannot be read" in told.note
 
 
 def test_lines_end_as_the_protocol_says_and_data_may_take_several() -> None:
