@@ -135,26 +135,31 @@ def _cancel_requested(i: InstructionRecord, event: e.OrderCancelRequested) -> No
 
 
 def _reported(i: InstructionRecord, event: e.OrderReported) -> None:
-    before = i.orders.get(event.report.client_order_id)
+    report = event.report
+    name = report.client_order_id
+    before = i.orders.get(name)
     if before is None:
         return
     known = i.folded
-    fresh = known is not None and known[0] is event.report
-    after = known[1] if known is not None and fresh else fold(before, event.report)[0]
+    fresh = known is not None and known[0] is report
+    after = known[1] if known is not None and fresh else fold(before, report)[0]
     if type(event) is e.OrderRejected:
         i.rejections_in_a_row += 1
-        i.last_rejection = event.report.text or ""
+        i.last_rejection = report.text or ""
     elif type(event) in (e.OrderAcknowledged, e.OrderFilled):
         i.rejections_in_a_row = 0
-    i.orders[event.report.client_order_id] = after
+    i.orders[name] = after
     if after.is_dead:
-        i.live.discard(event.report.client_order_id)
+        i.live.discard(name)
     else:
-        i.live.add(event.report.client_order_id)
+        i.live.add(name)
     i.exposure += after.exposure - before.exposure
-    i.notional += after.notional - before.notional
-    i.fees += after.fees - before.fees
-    traded = after.cum_qty - before.cum_qty
+    book, was = after.book, before.book
+    if book is was:
+        return
+    i.notional += book.notional - was.notional
+    i.fees += book.fees - was.fees
+    traded = book.quantity - was.quantity
     if not traded:
         return
     i.executed += traded

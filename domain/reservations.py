@@ -103,17 +103,22 @@ def held(reservation: Reservation, progress: Progress) -> Held:
     The trade slot comes back only when the instruction ended with nothing executed (ruling 12);
     nothing comes back while an outcome is unknown.
     """
-    released = progress.ended and not progress.uncertain
-    leaves = ZERO if released else max(reservation.quantity - progress.executed, ZERO)
-    share = leaves / reservation.quantity
-    spends = reservation.buying_power_usd > 0
-    spent = progress.notional_usd if spends else ZERO
-    return Held(
-        trades=Decimal(reservation.trade_slots if progress.executed or not released else 0),
-        turnover_usd=grid_up(progress.notional_usd + reservation.turnover_usd * share),
-        shares=grid_up(progress.executed + leaves),
-        buying_power_usd=grid_up(spent + reservation.buying_power_usd * share),
+    executed, notional, ended, uncertain = progress
+    quantity, turnover, power = (
+        reservation.quantity,
+        reservation.turnover_usd,
+        reservation.buying_power_usd,
     )
+    released = ended and not uncertain
+    leaves = ZERO if released or executed >= quantity else quantity - executed
+    share = leaves / quantity
+    dollars = grid_up(notional + turnover * share)
+    if power == turnover:
+        spent = dollars
+    else:
+        spent = grid_up((notional if power > 0 else ZERO) + power * share)
+    slots = reservation.trade_slots if executed or not released else 0
+    return Held(Decimal(slots), dollars, grid_up(executed + leaves), spent)
 
 
 NOTHING_HELD: Final = Held(ZERO, ZERO, ZERO, ZERO)

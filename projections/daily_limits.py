@@ -220,16 +220,19 @@ class DailyLimits(Projection):
     def _reported(self, event: e.OrderReported) -> None:
         holding = self._holding_of(event)
         instruction = holding.instruction
-        before = instruction.orders.get(event.report.client_order_id)
+        orders, name = instruction.orders, event.report.client_order_id
+        before = orders.get(name)
         shares, notional = instruction.executed, instruction.notional
         instruction.apply(event)
         reservation = instruction.reservation
         if before is None or reservation is None:
             return
-        after = instruction.orders[event.report.client_order_id]
+        after = orders[name]
+        uncertain = after.is_indeterminate - before.is_indeterminate
+        if after.book is before.book and not uncertain:
+            return
         shares = instruction.executed - shares
         notional = instruction.notional - notional
-        uncertain = after.is_indeterminate - before.is_indeterminate
         if not shares and not notional and not uncertain:
             return
         holding.uncertain += uncertain
@@ -303,13 +306,14 @@ class DailyLimits(Projection):
         symbol.add_leaves(reservation.side, change.shares - traded.shares)
         home = account.session(reservation.session_date)
         if traded.shares or traded.notional:
-            executed = traded.change(reservation)
-            account.power_leaves -= executed.power
-            account.power_unshown.add(traded.at, executed.power)
+            power = traded.power(reservation)
+            account.power_leaves -= power
+            account.power_unshown.add(traded.at, power)
             symbol.unshown.add(traded.at, reservation.side.sign * traded.shares)
             session = account.session_of(traded.at, reservation.session_date)
             session.traded(reservation.symbol, reservation.side, traded.shares)
             if session is not home:
+                executed = traded.change(reservation)
                 session.add(executed, exempt=exempt)
                 self._count(counter_keys(reservation, session.date), executed)
                 change = change.minus(executed)
@@ -317,12 +321,13 @@ class DailyLimits(Projection):
         self._count(holding.keys, change)
 
     def _count(self, keys: tuple[str, ...], change: Change) -> None:
-        for key, delta in zip(keys, change.in_micro(), strict=True):
+        for key, delta in change.in_micro(keys):
             self._add(key, delta)
 
     def _add(self, key: str, delta: int) -> None:
-        self._counters[key] = self._counters.get(key, 0) + delta
-        self._changes[key] = self._changes.get(key, 0) + delta
+        counters, changes = self._counters, self._changes
+        counters[key] = counters.get(key, 0) + delta
+        changes[key] = changes.get(key, 0) + delta
 
     # -- keeping less than all -----------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from operator import sub
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -42,14 +43,11 @@ class Change(NamedTuple):
             self.power - part.power,
         )
 
-    def in_micro(self) -> tuple[int, ...]:
-        """In millionths, in the order of ``counter_keys``; exact, because it is on their grid."""
-        return (
-            int(self.trades * MICRO),
-            int(self.turnover * MICRO),
-            int(self.shares * MICRO),
-            int(self.power * MICRO),
-        )
+    def in_micro(self, keys: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+        """What is not zero in millionths, under ``counter_keys``; exact, being on their grid."""
+        for key, amount in zip(keys, self, strict=True):
+            if amount:
+                yield key, int(amount * MICRO)
 
 
 class Traded(NamedTuple):
@@ -62,8 +60,11 @@ class Traded(NamedTuple):
     def change(self, reservation: Reservation) -> Change:
         """What an execution alone holds, apart from leaves and the trade slot."""
         cost = grid_up(self.notional)
-        spends = reservation.buying_power_usd > 0
-        return Change(ZERO, cost, grid_up(self.shares), cost if spends else ZERO)
+        return Change(ZERO, cost, grid_up(self.shares), self.power(reservation))
+
+    def power(self, reservation: Reservation) -> Decimal:
+        """The buying power that an execution alone takes."""
+        return grid_up(self.notional) if reservation.buying_power_usd > 0 else ZERO
 
     def gross(self) -> Traded:
         """The same without what was taken back, which is not headroom again (ruling 6)."""
@@ -116,13 +117,14 @@ class SessionUse:
 
     def add(self, change: Change, *, exempt: bool) -> None:
         """Add what an admission, a fill or an end changes in what is held."""
+        trades, turnover, _, power = change
         if exempt:
-            self.reducing_trades += int(change.trades)
-            self.reducing_turnover += change.turnover
+            self.reducing_trades += int(trades)
+            self.reducing_turnover += turnover
         else:
-            self.trades += int(change.trades)
-            self.turnover += change.turnover
-        self.power += change.power
+            self.trades += int(trades)
+            self.turnover += turnover
+        self.power += power
 
     def traded(self, symbol: str, side: Side, shares: Decimal) -> None:
         """Count executed shares, or with a negative number shares that the venue took back."""
@@ -336,9 +338,4 @@ class AccountUse:
 
 def change_of(before: Held, after: Held) -> Change:
     """The change from ``before`` to ``after``."""
-    return Change(
-        after.trades - before.trades,
-        after.turnover_usd - before.turnover_usd,
-        after.shares - before.shares,
-        after.buying_power_usd - before.buying_power_usd,
-    )
+    return Change(*map(sub, after, before))

@@ -31,7 +31,11 @@ class Unshown:
 
     def add(self, at: int, amount: Decimal) -> None:
         """Note an amount; times may come out of order."""
-        insort(self.items, Timed(at, amount))
+        items, item = self.items, Timed(at, amount)
+        if not items or items[-1] <= item:
+            items.append(item)
+        else:
+            insort(items, item)
         self.total += amount
 
     def clear(self) -> None:

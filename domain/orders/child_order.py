@@ -161,7 +161,7 @@ class ChildOrder(NamedTuple):
         """Whether nothing more can execute: proven ended, its day over, or all of it filled."""
         if self.ended is not None or self._day_is_over:
             return True
-        return self._is_filled and not any(not request.is_cancel for request in self.pending)
+        return self._is_filled and not self.pending_replace
 
     @property
     def is_open(self) -> bool:
@@ -186,7 +186,7 @@ class ChildOrder(NamedTuple):
     @property
     def pending_replace(self) -> bool:
         """Whether a replace was asked for and is not answered."""
-        return any(not request.is_cancel for request in self.pending)
+        return bool(self.pending) and any(not request.is_cancel for request in self.pending)
 
     @property
     def reported_order_qty(self) -> Decimal:
@@ -200,7 +200,8 @@ class ChildOrder(NamedTuple):
 
     @property
     def _day_is_over(self) -> bool:
-        return not self.carries_over and bool(self.conditions & _DAY_OVER)
+        conditions = self.conditions
+        return bool(conditions) and not self.carries_over and not conditions.isdisjoint(_DAY_OVER)
 
     @property
     def _is_filled(self) -> bool:
@@ -223,7 +224,7 @@ def shown_state(order: ChildOrder) -> OrderState:
     if highest is not None:
         return highest
     conditions = order.conditions
-    if conditions & _DAY_OVER:
+    if conditions and conditions & _DAY_OVER:
         done = OrderState.DONE_FOR_DAY in conditions
         return OrderState.DONE_FOR_DAY if done else OrderState.CALCULATED
     executed = order.book.quantity
