@@ -220,17 +220,14 @@ class DailyLimits(Projection):
     def _reported(self, event: e.OrderReported) -> None:
         holding = self._holding_of(event)
         instruction = holding.instruction
-        orders, name = instruction.orders, event.report.client_order_id
-        before = orders.get(name)
+        before = instruction.orders.get(event.report.client_order_id)
         shares, notional = instruction.executed, instruction.notional
         instruction.apply(event)
         reservation = instruction.reservation
         if before is None or reservation is None:
             return
-        after = orders[name]
+        after = instruction.orders[event.report.client_order_id]
         uncertain = after.is_indeterminate - before.is_indeterminate
-        if after.book is before.book and not uncertain:
-            return
         shares = instruction.executed - shares
         notional = instruction.notional - notional
         if not shares and not notional and not uncertain:
@@ -321,13 +318,13 @@ class DailyLimits(Projection):
         self._count(holding.keys, change)
 
     def _count(self, keys: tuple[str, ...], change: Change) -> None:
-        for key, delta in change.in_micro(keys):
-            self._add(key, delta)
+        for key, amount in zip(keys, change, strict=True):
+            if amount:
+                self._add(key, int(amount * MICRO))  # exact, because it is on their grid
 
     def _add(self, key: str, delta: int) -> None:
-        counters, changes = self._counters, self._changes
-        counters[key] = counters.get(key, 0) + delta
-        changes[key] = changes.get(key, 0) + delta
+        self._counters[key] = self._counters.get(key, 0) + delta
+        self._changes[key] = self._changes.get(key, 0) + delta
 
     # -- keeping less than all -----------------------------------------------------------------
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from operator import sub
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from ..domain.limits import MICRO, Limits, SymbolUsage, Usage, grid_up
+from ..domain.limits import Limits, SymbolUsage, Usage, grid_up
 from ..domain.money import ZERO
 from ..domain.ports import MINUTE_NS, NANOS, Side
 from ..domain.reservations import Held, Reservation
@@ -42,12 +42,6 @@ class Change(NamedTuple):
             self.shares - part.shares,
             self.power - part.power,
         )
-
-    def in_micro(self, keys: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-        """What is not zero in millionths, under ``counter_keys``; exact, being on their grid."""
-        for key, amount in zip(keys, self, strict=True):
-            if amount:
-                yield key, int(amount * MICRO)
 
 
 class Traded(NamedTuple):

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ...domain import events as e
-from ...domain.decision import ExecutionStrategy, ExecutionUrgency, Style
+from ...domain.decision import ExecutionStrategy, ExecutionUrgency, Style, TradeAction
 from ...domain.errors import StoreDamaged
 from ...domain.market import TradingStatus
 from ...domain.ports import Side
@@ -66,6 +66,21 @@ class _Touch(Struct, gc=False):
     def mid(self) -> Decimal:
         """Half way between bid and ask."""
         return (self.bid + self.ask) / 2
+
+
+class _Decision(Struct, gc=False):
+    """What is read of a decision."""
+
+    symbol: str
+    action: TradeAction
+    confidence: int = 5
+    target_weight: Decimal | None = None
+    urgency: ExecutionUrgency = ExecutionUrgency.MEDIUM
+    strategy: ExecutionStrategy | None = None
+    style: Style | None = None
+
+    def __post_init__(self) -> None:
+        _finite(self.target_weight)
 
 
 class _Market(Struct, gc=False):
@@ -125,6 +140,8 @@ class _Estimate(Struct, gc=False):
 
 
 _IN_PART: Final[Mapping[str, type[Struct]]] = {
+    "decision": _Decision,
+    "arrival": _Touch,
     "provenance": _Provenance,
     "plan": _Plan,
     "estimate": _Estimate,

@@ -89,7 +89,7 @@ class Executions(NamedTuple):
 
     def with_fill(self, fill: Execution, fee: Decimal) -> Executions:
         """One more execution, under a new id."""
-        by_id = dict(self.by_id)
+        by_id = dict(self.by_id) if self.by_id else {}
         by_id[fill.execution_id] = fill
         quantity = self.quantity + fill.quantity
         price = fill.price
