@@ -104,11 +104,14 @@ def binding(
         AnchorError: the one that was made could not be left there.
         StoreError: that it was made could not be recorded.
     """
+    from ..integrity.anchors import is_unused
     from ..integrity.second_stream import unbound
     from ..storage.ops_log import OpsLog
 
     signer = signer_of(settings)
-    marks = anchored_checkpoints(None, settings) or []
+    # Where there is a key, there is an anchor.
+    is_first = is_unused(str(settings.anchor_or_default))
+    marks = [] if is_first else anchored_checkpoints(None, settings) or []
     marks = [mark for mark in marks if mark.note.signed_by(signer.verifier)]
     newest = max(marks, key=lambda mark: (mark.size, mark.checkpoint.time), default=None)
     with OpsLog.of(log) as ops:

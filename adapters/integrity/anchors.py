@@ -73,6 +73,11 @@ def checkpoints_at(anchor: str) -> list[SignedCheckpoint]:
         raise AnchorError(f"the anchor {anchor} holds what is no checkpoint: {error}") from error
 
 
+def is_unused(anchor: str) -> bool:
+    """Whether it is a file that nothing was left in yet."""
+    return not anchor.startswith((COMMAND, *URLS)) and not _path(anchor).exists()
+
+
 def split_notes(text: str) -> Iterator[str]:
     """The notes of an anchor's text: each is a text, an empty line and lines of signatures.
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from ..errors import InvalidInput
 from ..ops.base import OpsRecord
-from ..ops.control import TEXT_MAX, ChangeKind
+from ..ops.control import ChangeKind
 from ..ops.exceptions import (
     POSITIONS_MAX,
     ExceptionAssigned,
@@ -24,7 +24,7 @@ from ..ops.exceptions import (
 from ..ports import NANOS
 from ..principals import AccessDenied, Principal, PrincipalKind, Role
 from ..reasons import Disposition
-from .registry import Moment, Supervision, head_of, need
+from .registry import Moment, Supervision, check_text, head_of, need
 
 HOUR_NS: Final = 3_600 * NANOS
 ESCALATIONS_MAX: Final = 2
@@ -173,7 +173,7 @@ class ExceptionBook:
         need(by, CLOSERS, command)
         held = self.one(id, when.at)
         _check_open(held)
-        _check_text("reason", reason)
+        check_text("reason", reason)
         owning = state.principals.get(owner)
         if state.is_set_up and (owning is None or owning.kind is not PrincipalKind.PERSON):
             raise InvalidInput("owner", owner, "a person among the principals")
@@ -250,7 +250,7 @@ class ExceptionBook:
         held = self.one(id, when.at)
         raised = held.raised
         _check_open(held)
-        _check_text("text", text)
+        check_text("text", text)
         self._check_apart(state, by, raised, command, "closes it")
         records: list[OpsRecord] = []
         by_hand = raised.kind is ExceptionKind.BREAK and not raised.is_settled
@@ -290,8 +290,3 @@ class ExceptionBook:
 def _check_open(held: Held) -> None:
     if held.closed is not None:
         raise InvalidInput("exception", held.raised.id[:12], "one that is not closed yet")
-
-
-def _check_text(field: str, text: str) -> None:
-    if not text.strip() or len(text) > TEXT_MAX:
-        raise InvalidInput(field, text, f"1 to {TEXT_MAX} characters")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from pydantic import ValidationError
+
 from ..errors import InvalidInput
 from ..ops.base import OpsRecord
 from ..ops.control import (
@@ -37,6 +39,7 @@ from ..principals import (
     why_not,
 )
 from ..retention import RetentionRules, stricter
+from ..wrong_fields import wrong
 from .changes import (
     APPROVERS,
     EXPIRY_NS_MAX,
@@ -177,7 +180,8 @@ class Supervision:
 
         Raises:
             AccessDenied: the proposer has not the role.
-            InvalidInput: the time it is to hold is not allowed, or it is there already.
+            InvalidInput: the time it is to hold, its scope, account or reason is not allowed, or it
+                is there already.
         """
         command = f"propose {terms.kind.value}"
         self.check_current(by, command)
@@ -185,8 +189,7 @@ class Supervision:
         needed = TIGHTENERS.get(terms.kind, APPROVERS[terms.kind])
         allowed = needed if terms.is_tightening else PROPOSERS[terms.kind]
         need(by, allowed, command)
-        if not terms.reason.strip() or len(terms.reason) > TEXT_MAX:
-            raise InvalidInput("reason", terms.reason, f"1 to {TEXT_MAX} characters")
+        check_text("reason", terms.reason)
         longest = STANDING_NS_MAX if terms.kind in STANDING else EXPIRY_NS_MAX
         if not when.at < terms.expires_at <= when.at + longest:
             hours = longest // (3_600 * 10**9)
@@ -194,9 +197,11 @@ class Supervision:
         id = change_id(terms, by.name, when.at)
         if id in self.changes:
             raise InvalidInput("change", id, "one that is not proposed already")
-        proposed = ChangeProposed(
-            **head_of(when, by.name), change=id, person=by.person, **terms._asdict()
-        )
+        said = {"change": id, "person": by.person, **terms._asdict()}
+        try:
+            proposed = ChangeProposed(**head_of(when, by.name), **said)
+        except ValidationError as error:
+            raise wrong(error, ChangeProposed) from None
         if not one_is_enough:
             return (proposed,)
         why = "it only tightens" if terms.is_tightening else "single owner, none are set up"
@@ -209,7 +214,9 @@ class Supervision:
         Raises:
             AccessDenied: the approver lacks the role, is no person or is who proposed it, or the
                 change cannot be approved (any more).
+            InvalidInput: no reason is given.
         """
+        check_text("reason", reason)
         change = self.change(id)
         command = f"approve {change.proposed.kind.value}"
         self.check_current(by, command)
@@ -231,7 +238,9 @@ class Supervision:
 
         Raises:
             AccessDenied: by somebody who neither proposed it nor could approve it, or too late.
+            InvalidInput: no reason is given.
         """
+        check_text("reason", reason)
         change = self.change(id)
         command = f"reject {change.proposed.kind.value}"
         self.check_current(by, command)
@@ -353,6 +362,12 @@ def head_of(when: Moment, actor: str) -> dict[str, Any]:
         "log_position": when.log_position,
         "log_hash": when.log_hash,
     }
+
+
+def check_text(field: str, text: str) -> None:
+    """Raise InvalidInput unless something is said, and not too much."""
+    if not text.strip() or len(text) > TEXT_MAX:
+        raise InvalidInput(field, text, f"1 to {TEXT_MAX} characters, not all of them blank")
 
 
 def need(by: Principal, roles: Sequence[Role], command: str) -> None:

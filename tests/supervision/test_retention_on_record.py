@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -158,14 +157,3 @@ def test_the_stricter_of_two_keeps_what_either_keeps() -> None:
     other = RetentionRules(days=9, legal_holds=("*", "symbol:ko"))
     assert stricter(one, other) == RetentionRules(days=9, legal_holds=("*", "symbol:KO"))
     assert stricter(one, other) == stricter(other, one)
-
-
-def test_it_is_the_same_on_a_server(
-    postgres_url: str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = House(tmp_path, cli, monkeypatch.setenv, postgres_url)
-    house.set_up()
-    house.propose("ada", "retention", "--days", 3_000, "--hold", "symbol:KO")
-    change = house.propose("ada", "retention", "--lift", "symbol:KO")
-    assert house.approve("ada", change).code == DENIED
-    assert kept(house, days=1) == RetentionRules(days=3_000, legal_holds=("symbol:KO",))

@@ -139,3 +139,24 @@ def test_an_own_approval_an_expired_one_and_a_borrowed_token_are_refused(house: 
     with OpsLog.open(house.store, writer=False) as records:
         approved = [r for r in records.records() if isinstance(r.record, ops.ChangeApproved)]
     assert approved == []
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "y" * 501])
+def test_nothing_is_approved_or_refused_without_a_reason(house: House, reason: str) -> None:
+    house.set_up()
+    change = house.propose("rob", "limits", "--limit", "trades_max_per_day=80")
+    for does in ("approve", "reject"):
+        done = house.by("kim", "changes", does, change, "--reason", reason)
+        assert (done.code, "allowed: 1 to 500 characters" in done.err) == (2, True)
+    with OpsLog.open(house.store, writer=False) as records:
+        kinds = {type(r.record) for r in records.records()}
+    assert not kinds & {ops.ChangeApproved, ops.ChangeRejected}
+
+
+def test_a_scope_or_an_account_that_is_too_long_is_told_with_its_range(house: House) -> None:
+    house.set_up()
+    asked = ("changes", "propose", "break", "--reason", "x", "--scope")
+    done = house.by("rob", *asked, "y" * 201)
+    assert done.code == 2
+    assert "scope: 'yyy" in done.err
+    assert "allowed: text of at most 200 characters" in done.err
