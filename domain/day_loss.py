@@ -9,17 +9,29 @@ a result and counts as one.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from . import events as e
+from .reasons import Anomalous
+
+LOSS_NOTE: Final = "daily loss: "
+"""Begins what the anomaly says that the day's loss has reached its limit."""
 
 
 class DayFigures:
-    """Folds sessions into what an account was worth before the session that is open."""
+    """Folds sessions into what an account was worth before the session that is open.
+
+    ``latched`` is the version, in the account's stream, of the anomaly which says that the loss of
+    the open session has reached its limit, None while none does; ``settled`` are the places in the
+    log of the anomalies that persons have settled since, which may be it.
+    """
 
     def __init__(self) -> None:
         self._opened: e.SessionOpened | None = None
         self._closed: e.SessionClosed | None = None
         self._before: tuple[e.SessionOpened, e.SessionClosed] | None = None
+        self.latched: int | None = None
+        self.settled: tuple[int, ...] = ()
 
     @property
     def close_before(self) -> int | None:
@@ -47,4 +59,11 @@ class DayFigures:
             opened, closed = self._opened, self._closed
             fits = opened and closed and opened.session_date == closed.session_date
             self._before = (opened, closed) if fits and opened and closed else None
+            again = opened is not None and opened.session_date == event.session_date
+            self.latched = self.latched if again else None
             self._opened = event
+        elif isinstance(event, e.AccountAnomaly):
+            if event.kind is Anomalous.USAGE_OVER_CAP and event.detail.startswith(LOSS_NOTE):
+                self.latched, self.settled = event.originator_version, ()
+        elif isinstance(event, e.AnomalySettled) and event.kind is Anomalous.USAGE_OVER_CAP:
+            self.settled += (event.place,)

@@ -18,6 +18,7 @@ from .reasons import OnBound
 
 SLICES_MAX: Final = 500
 CURVE_BUCKETS_MAX: Final = 32
+BOARD_LOT: Final = Decimal(100)
 
 
 @dataclass
@@ -48,7 +49,8 @@ class StrategyParameters(Record):
     are shifted, seeded by the instruction id.  ``band_fraction`` is how far, as a share of the
     quantity in a window of five minutes, smart slices may be ahead of the schedule or behind it; it
     falls with the root of the window.  ``risk_curvature`` bends the schedule after Almgren and
-    Chriss, about (kappa T)^2 with 0 the straight line.  ``peg`` lets an iceberg follow the touch.
+    Chriss, about (kappa T)^2 with 0 the straight line.  ``peg`` lets an iceberg follow the touch,
+    which shows at least ``board_lot`` shares: those of a round lot on the date and at the price.
     A cross is expected to cost half the spread less ``lean_ticks`` times the lean of the book, in
     ticks; up to ``cross_cheap`` of half the usual spread it is made a band ahead of schedule, from
     ``cross_dear`` on not before a band behind it.  A quote older than
@@ -68,7 +70,7 @@ class StrategyParameters(Record):
     band_fraction: Decimal = Decimal("0.5")
     randomise: Annotated[Decimal, Field(ge=0, lt=1)] = Decimal(0)
     volume_curve: Annotated[tuple[int, ...], Field(max_length=CURVE_BUCKETS_MAX)] = ()
-    board_lot: Annotated[Decimal, Field(gt=0)] = Decimal(100)
+    board_lot: Annotated[Decimal, Field(gt=0)] = BOARD_LOT
     peg: bool = True
     risk_curvature: Curvature = Decimal(0)
     lean_ticks: Annotated[Decimal, Field(ge=0, le=10)] = Decimal("0.6")

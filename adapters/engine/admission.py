@@ -40,7 +40,8 @@ from .incoming import (
     refusal_of_reuse,
     session_date,
 )
-from .market_rules import listing_of, loss_basis, record_instrument, short_facts
+from .losses import is_latched, latch_if_reached
+from .market_rules import listing_of, loss_basis, record_instrument, round_lot_of, short_facts
 from .permits import permitted
 from .receiving import personal_text, record_received
 from .session_books import record_status
@@ -192,6 +193,8 @@ class Admission:
             short=short_facts(desk, decision, market),
             loss_basis_usd=loss_basis(desk),
             listing=listing_of(desk, decision.symbol),
+            loss_latched=session is not None and is_latched(desk),
+            round_lot=round_lot_of(market, date),
         )
         return replace(facts, timing=self._timing(facts, decision))
 
@@ -251,6 +254,8 @@ class Admission:
             size = decision.order_size if netted else None
             stamp = self._desk.stamp(str(instruction.id), "facts")
             instruction.assess(stamp, inputs_of(decision, facts, order_size=size, note=note))
+            if facts.session is not None and facts.loss_basis_usd is not None:
+                latch_if_reached(self._desk, facts.account, facts.loss_basis_usd)
 
     def _decide(
         self, instruction: Instruction, decision: Decision, entry: Entry, note: str = ""

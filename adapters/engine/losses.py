@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from ...domain.day_loss import LOSS_NOTE
 from ...domain.errors import BrokerUnavailable
 from ...domain.planning.pretrade_loss import bound_usd, loss_usd
+from ...domain.ports import Account
 from ...domain.reasons import Anomalous
 from .desk import Desk
 from .market_rules import LOSS_LOOK_NS, adds_risk, loss_basis
+
+
+def is_latched(desk: Desk) -> bool:
+    """Whether the open session's loss reached its limit and no person has released that.
+
+    A person releases it by closing the exception about it, and that alone.
+
+    Raises:
+        StoreNewer, StoreDamaged: what was settled cannot be read.
+    """
+    figures = desk.account.day
+    if figures.latched is None:
+        return False
+    for place in figures.settled:
+        for recorded in desk.log.events(after=place - 1, upto=place):
+            event = recorded.event
+            of_account = event.originator_id == desk.account.id
+            if of_account and event.originator_version == figures.latched:
+                return False
+    return True
+
+
+def latch_if_reached(desk: Desk, account: Account, basis: Decimal) -> None:
+    """Put on record that the loss has reached its limit, unless that stands already."""
+    if not account.equity.is_finite():
+        return
+    bound = bound_usd(basis, desk.limits.daily_loss_pct_max)
+    loss = loss_usd(basis, account.equity)
+    if loss < bound or is_latched(desk):
+        return
+    said = f"{loss:,.2f} USD lost since the close before, the limit is {bound:,.2f} USD"
+    stamp = desk.stamp("account", "daily_loss")
+    desk.account.note(stamp, Anomalous.USAGE_OVER_CAP, f"{LOSS_NOTE}{said}")
+    desk.touch(desk.account)
 
 
 class LossWatch:
     """Holds the account's worth against the limit on the day's loss, as the pre-trade check does.
 
     It asks in the batches that there are anyway, so that it wakes nobody. Whoever is suspended
-    goes on when the loss is below the limit again; in most cases the deadline comes before that.
+    goes on when a person has released it and less than the limit is lost; in most cases the
+    deadline comes before that.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -27,25 +66,16 @@ class LossWatch:
             return
         self._looked = now
         basis = loss_basis(desk)
-        if basis is None or not self._at_risk():
-            return
-        try:
-            account = await desk.broker_account()
-        except BrokerUnavailable:
-            return
-        bound = bound_usd(basis, desk.limits.daily_loss_pct_max)
-        loss = loss_usd(basis, account.equity)
-        was, desk.loss_reached = desk.loss_reached, loss >= bound
-        if desk.loss_reached == was:
-            return
-        if desk.loss_reached:
-            said = f"{loss:,.2f} USD lost since the close before, the limit is {bound:,.2f} USD"
-            stamp = desk.stamp("account", "daily_loss")
-            desk.account.note(stamp, Anomalous.USAGE_OVER_CAP, f"daily loss: {said}")
-            desk.touch(desk.account)
-        for instruction in desk.active.values():
-            if not instruction.is_done and instruction.released:
-                desk.wake(instruction, now)
+        if basis is not None and self._at_risk():
+            try:
+                latch_if_reached(desk, await desk.broker_account(), basis)
+            except BrokerUnavailable:
+                return
+        was, desk.loss_reached = desk.loss_reached, is_latched(desk)
+        if desk.loss_reached != was:
+            for instruction in desk.active.values():
+                if not instruction.is_done and instruction.released:
+                    desk.wake(instruction, now)
 
     def _at_risk(self) -> bool:
         """Whether anything that is worked adds risk."""

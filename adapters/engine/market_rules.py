@@ -126,6 +126,16 @@ def listing_of(desk: Desk, symbol: str) -> str | None:
     return None if found is None or found.exchange is None else LISTINGS.get(found.exchange)
 
 
+def _price_of(market: MarketState) -> Decimal | None:
+    return market.quote.mid if market.quote is not None else market.last_price
+
+
+def round_lot_of(market: MarketState, date: str) -> Decimal | None:
+    """Shares in a round lot on a date at the price now, None where there is no price or share."""
+    price = _price_of(market)
+    return None if price is None or market.lot != ONE else round_lot_on(price, date)
+
+
 def record_instrument(desk: Desk, symbol: str) -> None:
     """Put on record which asset a symbol names, when it is first used or another than before.
 
@@ -138,10 +148,8 @@ def record_instrument(desk: Desk, symbol: str) -> None:
         return
     session = desk.calendar.session_at(desk.now) or desk.calendar.next_session(desk.now)
     market = desk.market.state(symbol, desk.now)
-    price = market.quote.mid if market.quote is not None else market.last_price
-    if price is not None:
-        shares = market.lot == ONE
-        lot = round_lot_on(price, session.date) if shares else None
+    if _price_of(market) is not None:
+        lot = round_lot_of(market, session.date)
         found = found.model_copy(update={"tick": market.tick, "round_lot": lot})
     stamp = desk.stamp("account", "instrument")
     desk.account.record_instrument(stamp, desk.name, session.date, found)

@@ -52,7 +52,7 @@ class DecisionAssessed(DomainEvent):
     """
 
     TOPIC: ClassVar[str] = "DecisionAssessed"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     inputs: PlanningInputs
 

@@ -62,6 +62,7 @@ UPCASTERS: Final[dict[tuple[str, int], Upcaster]] = {
     ("DecisionAssessed", 1): _as_it_was,
     ("DecisionAssessed", 2): _assessed_without_settlement,
     ("DecisionAssessed", 3): _as_it_was,
+    ("DecisionAssessed", 4): _as_it_was,
     ("DecisionReceived", 1): _decided_without_curvature,
     ("DecisionReceived", 2): _as_it_was,
     ("DecisionReceived", 3): _as_it_was,

@@ -157,6 +157,8 @@ class Facts:
     ``unexplained`` in words how the broker's position differs from ours, empty when it does not.
     ``loss_basis_usd`` is what the account was worth before the session, None where nobody asked.
     ``listing`` is the listing market as ``auctions.VENUE_CUTOFFS`` names it, None where unknown.
+    ``loss_latched``: the day's loss reached its limit earlier and nobody has released it.
+    ``round_lot`` is that of the session's date and the price, in shares, None where unknown.
     """
 
     account_id: str
@@ -181,6 +183,8 @@ class Facts:
     unexplained: str = ""
     loss_basis_usd: Decimal | None = None
     listing: str | None = None
+    loss_latched: bool = False
+    round_lot: Decimal | None = None
 
     def __post_init__(self) -> None:
         if len(self.volume_curve) > CURVE_BUCKETS_MAX:

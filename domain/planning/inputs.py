@@ -125,6 +125,8 @@ class PlanningInputs(Record):
     unexplained: str = ""
     loss_basis_usd: Decimal | None = None
     listing: str | None = None
+    loss_latched: bool = False
+    round_lot: Decimal | None = None
 
     def decision(self, received: Decision) -> Decision:
         """The decision as it was planned."""
@@ -166,6 +168,8 @@ class PlanningInputs(Record):
             unexplained=self.unexplained,
             loss_basis_usd=self.loss_basis_usd,
             listing=self.listing,
+            loss_latched=self.loss_latched,
+            round_lot=self.round_lot,
         )
 
 
@@ -204,6 +208,8 @@ def inputs_of(
         unexplained=facts.unexplained,
         loss_basis_usd=facts.loss_basis_usd,
         listing=facts.listing,
+        loss_latched=facts.loss_latched,
+        round_lot=facts.round_lot,
     )
 
 

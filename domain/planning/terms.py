@@ -10,7 +10,7 @@ from uuid import UUID
 from ..decision import Decision, ExecutionStrategy, ExecutionUrgency, TradeAction
 from ..market import Quote
 from ..money import BPS, ONE, PRICE_MAX, ZERO, bound_price, plain, round_to_tick
-from ..plan import PlanTerms, StrategyParameters, final_phase_at
+from ..plan import BOARD_LOT, PlanTerms, StrategyParameters, final_phase_at
 from ..ports import NANOS, Session, Side
 from ..reasons import OnBound, Reason, Refusal
 from .estimate import impact_bps
@@ -212,4 +212,9 @@ def _parameters(decision: Decision, facts: Facts, sized: Sized, seconds: int) ->
         slices = max(min(slices, lots, seconds // rules.slice_gap_seconds_min), 1)
     if strategy is ExecutionStrategy.VWAP:
         curve = facts.volume_curve or curve
-    return parameters.model_copy(update={"slices": slices, "volume_curve": curve})
+    board_lot = parameters.board_lot
+    # The round lot of the date and price, unless another one than the usual was configured.
+    if board_lot == BOARD_LOT and facts.round_lot is not None:
+        board_lot = facts.round_lot
+    changed = {"slices": slices, "volume_curve": curve, "board_lot": board_lot}
+    return parameters.model_copy(update=changed)

@@ -19,7 +19,7 @@ from fillwright.domain.planning.facts import Planned, Refused
 from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.planning.pretrade_loss import loss_usd
 from fillwright.domain.ports import Account, AccountKind, Position
-from fillwright.domain.reasons import Reason
+from fillwright.domain.reasons import Anomalous, Reason
 from tests.domain.planning_cases import INSTRUCTION, a_decision, an_account, some_facts
 
 D = Decimal
@@ -106,6 +106,36 @@ def test_past_the_limit_what_only_reduces_the_position_goes_on() -> None:
     short = plan_decision(sell, some_facts(limits=Limits(allow_short=True), **FELL), INSTRUCTION)
     assert isinstance(short, Refused)
     assert Reason.DAILY_LOSS in [refusal.reason for refusal in short.refusals]
+
+
+def test_a_loss_that_was_reached_is_no_less_reached_when_less_is_lost_again() -> None:
+    gained: dict[str, Any] = {"loss_basis_usd": D(1_000_000), "account": an_account("999_999")}
+    free = plan_decision(a_decision(weight="1"), some_facts(**gained), INSTRUCTION)
+    assert isinstance(free, Planned)
+    latched = some_facts(loss_latched=True, **gained)
+    made = plan_decision(a_decision(weight="1"), latched, INSTRUCTION)
+    assert isinstance(made, Refused)
+    (refusal,) = made.refusals
+    assert refusal.reason is Reason.DAILY_LOSS
+    assert "1.00 USD lost since the close before, of 1,000,000.00 USD, and more before" in str(
+        refusal.observed
+    )
+    sell = a_decision("SELL", None, order_size=D(100))
+    held = some_facts(position=D(100), loss_latched=True, **gained)
+    assert isinstance(plan_decision(sell, held, INSTRUCTION), Planned)
+
+
+def test_what_the_record_says_of_a_reached_loss_ends_with_its_session() -> None:
+    days = Days().opens("2024-01-05", 100, 40)
+    assert days.record.day.latched is None
+    days.record.note(STAMP, Anomalous.USAGE_OVER_CAP, "turnover: 10 USD over")
+    assert days.record.day.latched is None, "other caps are no loss"
+    days.record.note(STAMP, Anomalous.USAGE_OVER_CAP, "daily loss: 6.00 USD lost")
+    assert days.record.day.latched == days.record.version
+    days.opens("2024-01-05", 94, 40)
+    assert days.record.day.latched is not None, "the same session"
+    days.closes(94, 40).opens("2024-01-08", 94, 40)
+    assert days.record.day.latched is None
 
 
 @pytest.mark.parametrize("basis", [None, D(1_000_000)])

@@ -422,6 +422,19 @@ def test_a_volume_curve_has_a_bounded_number_of_buckets() -> None:
         some_facts(volume_curve=(1,) * 33)
 
 
+def test_an_iceberg_shows_at_least_the_round_lot_of_the_date_unless_another_is_configured() -> None:
+    shown = a_decision(strategy=ExecutionStrategy.ICEBERG)
+
+    def lot(rules: PlanningRules, round_lot: str | None) -> Decimal:
+        told = None if round_lot is None else D(round_lot)
+        return planned(shown, rules=rules, round_lot=told).terms.parameters.board_lot
+
+    usual = PlanningRules()
+    assert lot(usual, "40") == 40
+    assert lot(usual, None) == 100, "as plans of before, which were not told"
+    assert lot(PlanningRules(parameters=StrategyParameters(board_lot=D(200))), "40") == 200
+
+
 def test_urgency_narrows_the_band_in_which_slices_rest() -> None:
     bands = [
         planned(a_decision(urgency=urgency)).terms.parameters.band_fraction

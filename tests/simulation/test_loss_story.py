@@ -8,11 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+from fillwright.adapters.replay.replaying import replay_decisions
 from fillwright.adapters.simulation import Simulation, VenueTerms
+from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
 from fillwright.domain.limits import Limits
 from fillwright.domain.ports import Account
-from fillwright.domain.reasons import EndReason, Reason
+from fillwright.domain.reasons import Anomalous, Disposition, EndReason, Reason
 from fillwright.domain.states import InstructionState
 from tests.simulation.world import (
     START_S,
@@ -132,6 +134,76 @@ def check_working(events: Sequence[e.DomainEvent], adding: UUID, reducing: UUID)
     assert sent[adding]
     assert inside[adding] == []
     assert inside[reducing]
+
+
+def falls_and_recovers() -> tuple[int, int]:
+    """A moment well below the session's start, and a later one that is far less so."""
+    first = mid(START_S)
+    moments = range(START_S + 600, 22_000, 60)
+    lost = {seconds: first - mid(seconds) for seconds in moments}
+    return next(
+        (low, back)
+        for low in sorted(moments, key=lambda seconds: -lost[seconds])
+        for back in moments
+        if back >= low + 300 and lost[low] > 0 and lost[back] < lost[low] / 2
+    )
+
+
+def test_a_loss_that_was_reached_holds_until_the_exception_about_it_is_closed(
+    tmp_path: Path,
+) -> None:
+    """The price comes back far below the limit, and nothing but a person's word lets risk on."""
+    low, back = falls_and_recovers()
+    first = mid(START_S)
+    lost, before = HELD["AAPL"] * (first - mid(low)), CASH + HELD["AAPL"] * first
+    buy = {"symbol": "KO", "target_weight": None, "order_size": 100, "window": "1m"}
+    sell = {"symbol": "AAPL", "action": "SELL", "target_weight": None, "order_size": 100}
+
+    async def settle(simulation: Simulation) -> None:
+        with Log.open(simulation.log.name, writer=False) as log:
+            (place,) = (
+                recorded.position
+                for recorded in log.events()
+                if isinstance(recorded.event, e.AccountAnomaly)
+                and recorded.event.detail.startswith("daily loss")
+            )
+        desk = simulation.engine.desk
+        desk.account.settle(
+            desk.stamp("account", "test", actor="person:risk"),
+            account=desk.name,
+            place=place,
+            kind=Anomalous.USAGE_OVER_CAP,
+            subject=desk.name,
+            disposition=Disposition.ACCEPTED,
+            reason="looked at; the rest of the day may go on",
+        )
+        desk.touch(desk.account)
+        await desk.commit()
+
+    scene = Scene(
+        [
+            decision("market", decision_id="early", **buy),
+            decision("twap", decision_id="reducing", **sell, window=f"{back // 60}m"),
+            decision("market", decision_id="low", **buy),
+            decision("market", decision_id="back", **buy),
+            decision("market", decision_id="after", **buy),
+        ],
+        arrivals={"low": low, "back": back, "after": back + 120},
+        venue=VenueTerms(cash=CASH, positions=HELD),
+        limits=Limits(daily_loss_pct_max=(lost * D("0.9") / before * 100).quantize(D("1e-9"))),
+        moments=[(at(back + 60), settle)],
+    )
+    ran = run(scene, tmp_path / "a.db")
+    made = {one.decision_id: one for one in instructions(ran)}
+    refused = {name: [x.reason for x in one.refusals] for name, one in made.items()}
+    assert refused["low"] == refused["back"] == [Reason.DAILY_LOSS]
+    (refusal,) = made["back"].refusals
+    assert "and more before" in refusal.message
+    assert made["early"].state is made["after"].state is InstructionState.FILLED
+    assert len([x for x in of_kind(logged(ran), e.AccountAnomaly) if "daily loss" in x.detail]) == 1
+    with Log.open(ran.log.name, writer=False) as log:
+        again = replay_decisions(log)
+    assert again.ok, "what was decided is decided the same from the record"
 
 
 def in_any(moment: int, spans: Sequence[Sequence[int]]) -> bool:
