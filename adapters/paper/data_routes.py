@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .adjusting import Adjusted
 from .answers import answer, listed, service_of
 from .frames import DAY_NS, Timeframe, period_starts, read_timeframe
 from .refusals import ApiRefusal, bad_data
@@ -23,7 +24,6 @@ ROWS_DEFAULT: Final = 1_000
 ROWS_MAX: Final = 10_000
 SYMBOLS_MAX: Final = 1_000
 FEEDS: Final = ("sip", "iex", "delayed_sip", "boats", "overnight", "otc")
-ADJUSTMENTS: Final = ("raw", "split", "dividend", "spin-off", "all")
 KINDS: Final = {"bars": "bar", "quotes": "quote", "trades": "trade"}
 router = APIRouter()
 
@@ -38,6 +38,7 @@ class Asked:
     limit: int
     descending: bool
     frame: Timeframe
+    adjusted: Adjusted
     token: tuple[str, int] | None
 
 
@@ -136,22 +137,19 @@ def _asked(request: Request, symbols: Sequence[str], now: int) -> Asked:
         end = parse_time(query["end"], end_of_day=True) if query.get("end") else now
         limit = int(query.get("limit") or ROWS_DEFAULT)
         token = _read_token(query.get("page_token"))
+        adjusted = Adjusted.read(query.get("adjustment") or "")
     except (ValueError, OverflowError) as error:
         raise bad_data(str(error)[:100]) from error
     if not 1 <= limit <= ROWS_MAX:
         raise bad_data(f"limit must be between 1 and {ROWS_MAX}")
     if query.get("start") and query.get("end") and start > end:
         raise bad_data("end should not be before start")
-    for name, choices in (
-        ("feed", FEEDS),
-        ("sort", ("asc", "desc")),
-        ("adjustment", ADJUSTMENTS),
-    ):
+    for name, choices in (("feed", FEEDS), ("sort", ("asc", "desc"))):
         given = query.get(name)
         if given and not set(given.split(",")) <= set(choices):
             raise bad_data(f"invalid {name}: {given[:40]}")
     descending = query.get("sort") == "desc"
-    return Asked(symbols, start, min(end, now), limit, descending, frame, token)
+    return Asked(symbols, start, min(end, now), limit, descending, frame, adjusted, token)
 
 
 def _page(
@@ -188,7 +186,8 @@ def _rows(
     keys: Sequence[int]
     row_of: Callable[[int], Row]
     if kind == "bars":
-        bars = {row["t"]: row for row in tape.bars_of(asked.frame, asked.start, asked.end, now)}
+        found = tape.bars_of(asked.frame, asked.start, asked.end, now, asked.adjusted)
+        bars = {row["t"]: row for row in found}
         keys, row_of = list(bars), bars.__getitem__
     elif kind == "quotes":
         keys, row_of = tape.quote_rows(asked.start, asked.end), tape.quote

@@ -21,6 +21,7 @@ from ...domain.corporate import (
 )
 from ..corporate_actions import actions_of
 from ..market_data.instruments import InstrumentSpec
+from .adjusting import Booked
 from .announcements import Listed
 
 
@@ -53,6 +54,10 @@ class Effects:
             )
             for spec in instruments
         ]
+
+    def booked(self, *, in_todays_shares: bool) -> Booked:
+        """What bars of earlier days are adjusted for; see :class:`Booked`."""
+        return Booked(self.actions, self.date, in_todays_shares)
 
     def first_name(self, symbol: str) -> str:
         """The earliest name of what trades under a symbol, which its asset's id is made of."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
@@ -12,6 +12,7 @@ import numpy as np
 
 from ...domain.ports import MINUTE_NS, Session
 from ..exchange.tape import BoolArray, Float64Array, Int64Array, SymbolDay
+from .adjusting import Adjusted, Booked
 from .frames import DAY_NS, Timeframe, period_starts
 
 PRICE_DIGITS: Final = 8
@@ -66,6 +67,18 @@ class MinuteBars:
         keep = self.ts < at
         return MinuteBars(*(getattr(self, name)[keep] for name in _COLUMNS))
 
+    def times(self, prices: Float64Array, shares: Float64Array) -> MinuteBars:
+        """These bars with prices and volumes multiplied."""
+        return replace(
+            self,
+            open=self.open * prices,
+            high=self.high * prices,
+            low=self.low * prices,
+            close=self.close * prices,
+            volume=self.volume * shares,
+            value=self.value * prices * shares,
+        )
+
     def row(self, first: int, last: int, start: int) -> Row:
         """One bar over the minutes ``[first, last)``, labelled with ``start``."""
         volume = float(self.volume[first:last].sum())
@@ -83,14 +96,22 @@ class MinuteBars:
         }
 
 
+NOTHING_BOOKED: Final = Booked()
 _COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume", "count", "value")
 
 
 class Tape:
     """One symbol: its day in full and bars of earlier days."""
 
-    def __init__(self, day: SymbolDay, session: Session, earlier: MinuteBars | None) -> None:
+    def __init__(
+        self,
+        day: SymbolDay,
+        session: Session,
+        earlier: MinuteBars | None,
+        booked: Booked = NOTHING_BOOKED,
+    ) -> None:
         self.day = day
+        self._booked = booked
         self._session = session
         self._earlier = None if earlier is None else earlier.before(session.open)
         self._halts: list[tuple[int, int]] = []
@@ -176,9 +197,17 @@ class Tape:
         rows: list[int] = (np.flatnonzero(self._trading(times[first:last])) + first).tolist()
         return rows
 
-    def bars_of(self, frame: Timeframe, start: int, end: int, now: int) -> list[Row]:
-        """Bars that begin in ``[start, end]``; of minutes only whole ones, of days also today's."""
+    def bars_of(
+        self, frame: Timeframe, start: int, end: int, now: int, adjusted: Adjusted | None = None
+    ) -> list[Row]:
+        """Bars that begin in ``[start, end]``; of minutes only whole ones, of days also today's.
+
+        As they are stored where ``adjusted`` says nothing.
+        """
         bars = self.bars
+        if adjusted is not None:
+            asked = (self.day.symbol, bars.ts, bars.close, adjusted)
+            bars = bars.times(*self._booked.factors(*asked))
         lasting = bars.ts + MINUTE_NS <= now
         count = int(lasting.sum())
         if not count:
@@ -204,10 +233,16 @@ class Tapes:
     """The tapes of all symbols."""
 
     def __init__(
-        self, days: Sequence[SymbolDay], session: Session, earlier: Mapping[str, MinuteBars]
+        self,
+        days: Sequence[SymbolDay],
+        session: Session,
+        earlier: Mapping[str, MinuteBars],
+        booked: Booked = NOTHING_BOOKED,
     ):
         self.session = session
-        self._by_symbol = {day.symbol: Tape(day, session, earlier.get(day.symbol)) for day in days}
+        self._by_symbol = {
+            day.symbol: Tape(day, session, earlier.get(day.symbol), booked) for day in days
+        }
 
     @property
     def symbols(self) -> list[str]:

@@ -58,7 +58,8 @@ class World:
         self.actions = read_listed(options.actions)
         self.effects = Effects.of(self.actions, self.day_before, self.session.date)
         days, earlier = self._market()
-        self.tapes = Tapes(days, self.session, earlier)
+        booked = self.effects.booked(in_todays_shares=options.market is None)
+        self.tapes = Tapes(days, self.session, earlier, booked)
         self.account_id = uuid_of("account", options.key, options.seed, self.session.date)
         self.faults = Faults(options.seed)
         self.listeners: list[Callable[[Update], None]] = []
