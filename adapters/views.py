@@ -29,6 +29,7 @@ from ..projections.reports import (
 from .alerting.conditions import conditions
 from .engine import Desk
 from .replay.rebuilding import history_upto
+from .storage.lean_reading import bring_up
 from .storage.log import Log
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Views:
         """
         recent = self._recent
         views = (recent.limits, recent.blotter, recent.reconciliation)
-        recent.follow(self._log.events(after=min(view.position for view in views)))
+        bring_up(recent, self._log, self._log.head().position)
         for view in views:
             if view.stopped is not None:
                 raise view.stopped
@@ -102,7 +103,7 @@ class Views:
     def _told_again(self, gone: Outcomes, sessions: Collection[str]) -> RecentViews:
         upto = self._recent.limits.position
         told = RecentViews(history_upto(self._log, upto), gone, sessions.__contains__)
-        told.follow(self._log.events(upto=upto))
+        bring_up(told, self._log, upto)
         return told
 
 

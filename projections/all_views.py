@@ -140,7 +140,7 @@ class AllViews:
         return True
 
     def tell_again(self, ids: Iterable[UUID]) -> None:
-        """Hold these instructions as their whole streams tell them.
+        """Hold these instructions as their whole streams tell them up to where the views are.
 
         For views that were brought forward by events of which only a part was read.
         """
@@ -149,7 +149,8 @@ class AllViews:
         told = AllViews()
         for id in ids:
             for recorded in self._history(id, VERSION_ABOVE_ALL):
-                told.take(recorded)
+                if recorded.position <= self.limits.position:
+                    told.take(recorded)
         self.limits.holdings().update(told.limits.holdings())
         self.reconciliation.homes().update(told.reconciliation.homes())
         self.blotter.put(told.blotter.instructions().values())

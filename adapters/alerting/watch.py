@@ -21,6 +21,7 @@ from ...projections.execution_quality import summarise
 from ...projections.instruction_book import InstructionBook
 from ...projections.recent_views import RecentViews, RunningQuality
 from ...projections.runner import ProjectionStopped, RecordedEvent
+from ..storage.lean_reading import bring_up
 from ..storage.location import parse_location
 from ..storage.log import Log
 from ..storage.ops_log import OpsLog
@@ -63,7 +64,7 @@ class LogView:
         """Take in what was appended; a log that cannot be followed is remembered in ``stopped``."""
         self._log = log
         try:
-            self._views.follow(self._noted(log.events(after=self.book.position)))
+            bring_up(self._views, log, log.head().position, self._noted)
         except (ProjectionStopped, StoreError) as error:
             self.stopped = str(error)
         else:

@@ -9,7 +9,7 @@ because their hash is checked; that they are a whole event is what `verify` and 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache, lru_cache
 from operator import attrgetter
@@ -27,13 +27,18 @@ from ...domain.decision import ExecutionStrategy, ExecutionUrgency, Style, Trade
 from ...domain.errors import StoreDamaged
 from ...domain.market import TradingStatus
 from ...domain.ports import Side
+from ...projections.all_views import AllViews
 from ...projections.instruction_events import INSTRUCTION_EVENTS
 from .chain import GENESIS, link
+from .log import Log
 from .records import RawRecorded, Recorded
 
 Read = Callable[[bytes], Struct]
+Noted = Callable[[Iterable[Recorded]], Iterable[Recorded]]
 Decode = Callable[[RawRecorded], e.DomainEvent]
 
+LEAN_FROM_EVENTS: Final = 5_000
+"""Below this, telling what is held once more costs more than was saved."""
 IDS_KNOWN_MAX: Final = 50_000
 """How many ids are kept for the next event that has the same."""
 
@@ -307,3 +312,25 @@ def checked_events(log: ReadableLog, upto: int, decode: Decode) -> Iterator[Reco
         yield Recorded(position, decode(raw), hash)
     if expected != upto:
         raise StoreDamaged(f"the event at position {expected + 1} is missing")
+
+
+def bring_up(views: AllViews, log: Log, upto: int, noted: Noted = iter) -> None:
+    """Bring views that let go of what is over forward to a position, as ``AllViews.follow`` does.
+
+    Over a long stretch only what views read is decoded, and what they hold in the end is told again
+    from whole events. ``noted`` looks on as the events come.
+
+    Raises:
+        ProjectionStopped: a view cannot follow.
+        StoreError: an event cannot be read.
+    """
+    after = min(view.position for view in (views.limits, views.blotter, views.reconciliation))
+    if upto - after < LEAN_FROM_EVENTS:
+        views.follow(noted(log.events(after=after, upto=upto)))
+        return
+    decode = lean_decoder(log)
+    raws = log.raw_events(after, upto)
+    try:
+        views.follow(noted(Recorded(raw.position, decode(raw), raw.hash) for raw in raws))
+    finally:
+        views.tell_again(tuple(views.blotter.instructions()))

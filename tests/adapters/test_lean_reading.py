@@ -11,16 +11,21 @@ import pytest
 from msgspec import Struct
 from pydantic import BaseModel
 
+from fillwright.adapters.alerting.watch import LogView
 from fillwright.adapters.replay import rebuilding
 from fillwright.adapters.replay.rebuilding import history_upto, rebuild
 from fillwright.adapters.replay.replaying import replay
-from fillwright.adapters.storage.lean_reading import checked_events, lean_decoder
+from fillwright.adapters.storage import lean_reading
+from fillwright.adapters.storage.lean_reading import bring_up, checked_events, lean_decoder
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import RawRecorded
+from fillwright.adapters.views import Views
 from fillwright.domain.errors import StoreDamaged
 from fillwright.domain.events import CATALOGUE
 from fillwright.domain.plan import PlanTerms
+from fillwright.projections.alerts import DEFAULT_THRESHOLDS
 from fillwright.projections.all_views import AllViews
+from fillwright.projections.canonical import to_json
 from fillwright.projections.instruction_events import INSTRUCTION_EVENTS
 from tests.adapters.mirror.logs import BUSY, store_of
 from tests.adapters.storage.helpers import filled
@@ -103,6 +108,46 @@ def test_a_figure_that_is_no_number_is_damage(figure: object) -> None:
     id, version = UUID(golden["originator_id"]).hex, golden["originator_version"]
     with Log.open("memory:") as log, pytest.raises(StoreDamaged, match="position 3"):
         lean_decoder(log)(RawRecorded(3, id, version, "InstructionReleased.v1", state, b""))
+
+
+def test_views_that_begin_with_a_lean_reading_hold_whole_instructions(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Log.open(store, writer=False) as log:
+        head, whole, lean = log.head().position, Views(log), Views(log)
+        whole.current()
+        monkeypatch.setattr(lean_reading, "LEAN_FROM_EVENTS", 1)
+        bring_up(lean._recent, log, head - 20)
+        assert lean._recent.limits.position == head - 20
+        assert told(lean.current()) == told(whole.current())
+        assert lean.judged() == whole.judged()
+        assert lean.quality() == whole.quality()
+        assert to_json(lean.last_sessions(9).blotter.rows()) == to_json(
+            whole.last_sessions(9).blotter.rows()
+        )
+        held = lean.current().blotter.instructions()
+        assert len(held) > 0
+        for id, entry in held.items():
+            same = whole.current().blotter.instructions()[id]
+            assert (entry.checks, entry.instruction.plan) == (same.checks, same.instruction.plan)
+            assert entry.instruction.decision == same.instruction.decision
+            assert entry.instruction is lean.current().limits.instruction(id)
+
+
+def test_an_alert_watch_that_begins_with_a_lean_reading_sees_the_same(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Log.open(store, writer=False) as log:
+        last = [one.event.record_time for one in log.events()][-1]
+        seen = []
+        for least in (10**9, 1):
+            monkeypatch.setattr(lean_reading, "LEAN_FROM_EVENTS", least)
+            view = LogView(DEFAULT_THRESHOLDS)
+            view.follow(log)
+            assert (view.stopped, view.last_at) == ("", last)
+            seen.append(view.alerts(last))
+        assert seen[0] == seen[1]
+        assert len(seen[0]) > 0
 
 
 def test_processes_that_share_a_log_come_to_what_one_comes_to(
