@@ -10,7 +10,11 @@ from ...domain.ports import NANOS, ExecutionReport
 from .desk import Desk
 
 TRIES_MAX: Final = 7
-"""Asked at once and then after 1, 2, 4 … seconds; what a minute does not bring, positions tell."""
+"""Asked at once and then after 1, 2, 4 … seconds; what a minute does not bring, positions tell.
+
+A try that the broker did not answer does not count: what lost the fill may last.
+"""
+UNANSWERED_NS: Final = 5 * NANOS
 
 
 class UnseenFills:
@@ -44,15 +48,18 @@ class UnseenFills:
         due = [name for name, (at, _) in self._due.items() if at <= now]
         if not due:
             return []
-        for name in due:
-            tries = self._due[name][1]
-            self._due[name] = (now + (NANOS << tries), tries + 1)
+        tries = {name: self._due[name][1] for name in due}
+        self._due |= {name: (now + UNANSWERED_NS, made) for name, made in tries.items()}
         try:
-            return list(await self._desk.broker.reports_since(due))
+            reports = list(await self._desk.broker.reports_since(due))
         except BrokerUnavailable:
             return []
-        finally:
-            self._due = {name: one for name, one in self._due.items() if one[1] < TRIES_MAX}
+        for name, made in tries.items():
+            if made + 1 < TRIES_MAX:
+                self._due[name] = (now + (NANOS << made), made + 1)
+            else:
+                self._due.pop(name, None)
+        return reports
 
     def _look_back(self) -> None:
         """Know what was missing in the last session before the start."""

@@ -18,6 +18,7 @@ from fillwright.adapters.engine import Arrival
 from fillwright.adapters.exchange.terms import Faults, Halt, Outage
 from fillwright.adapters.simulation import Simulation, VenueTerms
 from fillwright.domain import events as e
+from fillwright.domain.errors import BrokerUnavailable
 from fillwright.domain.limits import Limits
 from fillwright.domain.ports import (
     NANOS,
@@ -123,6 +124,23 @@ def test_a_fill_that_the_end_of_its_order_overtakes_for_ever_is_asked_for(tmp_pa
     check_books(ran)
     assert len(ran.engine.desk.broker.lost) == 1  # type: ignore[attr-defined]
     assert only(ran).state is InstructionState.FILLED
+
+
+def test_a_missing_fill_is_asked_for_until_the_broker_has_answered(tmp_path: Path) -> None:
+    """What took the fill may have taken the answers too, for longer than it is asked about."""
+    back = at(START_S + 300)
+
+    class Silent(LosesAFill):
+        async def reports_since(self, names: Sequence[str]) -> list[ExecutionReport]:
+            if self.lost and self._inner.clock.now() < back:
+                raise BrokerUnavailable("no answer")
+            return await super().reports_since(names)
+
+    scene = loses_a_fill(is_deaf=False)
+    ran = run(replace(scene, broker=lambda inner: Silent(inner, is_deaf=False)), tmp_path / "a.db")
+    check_books(ran)
+    orders = only(ran).orders.values()
+    assert [order.missing_qty for order in orders if order.missing_qty] == []
 
 
 def test_a_fill_that_was_missing_at_the_end_is_asked_for_at_the_next_start(tmp_path: Path) -> None:

@@ -116,6 +116,23 @@ def test_what_must_complete_does_not_cross_at_its_deadline_while_the_loss_is_rea
     assert made.end_reason is EndReason.SESSION_END
 
 
+def test_figures_that_are_no_numbers_end_no_loop(tmp_path: Path) -> None:
+    fields = decision("twap", symbol="KO", target_weight=None, order_size=300, window="3m")
+
+    async def blur(simulation: Simulation) -> None:
+        venue = simulation.engine.desk.broker
+        asked = venue.account
+
+        async def blurred() -> Account:
+            return replace(await asked(), equity=D("NaN"))
+
+        venue.account = blurred  # type: ignore[method-assign]
+
+    scene = Scene([fields], moments=[(at(START_S + 30), blur)], close=False)
+    (made,) = instructions(run(scene, tmp_path / "a.db"))
+    assert made.state is InstructionState.FILLED
+
+
 def check_working(events: Sequence[e.DomainEvent], adding: UUID, reducing: UUID) -> None:
     """What adds risk sent nothing while the loss stood at its limit, what reduces went on."""
     spans: list[list[int]] = []
