@@ -25,6 +25,9 @@ from typing import Any, Final
 
 from bench.lifecycle_contenders import EVENTS_PER_LIFECYCLE, Plain, lifecycles
 from bench.log_of_any_size import make
+from fillwright.adapters.handover.audit_pack import make_pack
+from fillwright.adapters.integrity.checkpoints import Checkpoint
+from fillwright.adapters.integrity.notes import SignerKey
 from fillwright.adapters.integrity.verifying import Verification, verify_log
 from fillwright.adapters.mirror.checking import check
 from fillwright.adapters.mirror.figures import figures
@@ -34,6 +37,7 @@ from fillwright.adapters.mirror.writing import update
 from fillwright.adapters.replay.rebuilding import rebuild
 from fillwright.adapters.replay.replaying import Replay, replay, replay_decisions
 from fillwright.adapters.storage.log import Log
+from fillwright.adapters.storage.ops_log import OpsLog
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX: Final = 36_000
@@ -138,6 +142,21 @@ def check_mirror(store: Path) -> int:
     return _timed(lambda: check(store.with_name(MIRROR), None).events)
 
 
+def pack_for_audit(store: Path) -> int:
+    """Everything an auditor asks for, of the whole log, as `audit-pack` writes it."""
+    key = SignerKey("fillwright/bench", bytes(range(32)))
+    with (
+        tempfile.TemporaryDirectory(prefix="fillwright-bench-", dir=store.parent) as folder,
+        Log.open(store, writer=False) as log,
+        OpsLog.open(store, writer=False) as ops,
+    ):
+        found = verify_log(log)
+        records = ops.head()
+        made = Checkpoint(key.name, found.size, found.root, found.head, 0, records).signed(key)
+        out = Path(folder) / "pack"
+        return _timed(lambda: int(make_pack(log, ops, 1, found.size, out, made, key)["to"]))
+
+
 def figures_from_mirror(store: Path) -> int:
     """The report's figures and the limits' counters from columns."""
     with open_tables(store.with_name(MIRROR), None) as tables:
@@ -176,6 +195,7 @@ MEASURES: Final[dict[str, Callable[[Path], int]]] = {
     "the same in one process": rebuild_in_one,
     "replay, everything": replay_all,
     "decide all again": decide_all,
+    "audit pack of all of it": pack_for_audit,
     "write the mirror": write_mirror,
     "check the mirror's chain": check_mirror,
     "figures from the mirror": figures_from_mirror,
@@ -191,7 +211,13 @@ AIMS: Final = (
     ("figures / plain scan", "figures from the mirror", "plain DuckDB scan", 0.1),
 )
 
-LINEAR: Final = ("rebuild all, chain checked", "verify", "write the mirror", "decide all again")
+LINEAR: Final = (
+    "rebuild all, chain checked",
+    "verify",
+    "audit pack of all of it",
+    "write the mirror",
+    "decide all again",
+)
 """What may cost no more for an event of a long log than for one of a short log."""
 
 _took: list[tuple[float, float]] = []
