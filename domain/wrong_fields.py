@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from .errors import InvalidInput
 
 NOTHING: Final = "nothing"
+UNKNOWN: Final = "an unknown field"
 
 
 def wrong(error: ValidationError, model: type[BaseModel], where: str = "") -> InvalidInput:
@@ -32,7 +33,8 @@ def said_of(item: Any, model: type[BaseModel]) -> tuple[str, object, str]:
     name = ".".join(str(part + 1 if isinstance(part, int) else part) for part in loc)
     name = name or model.__name__.lower()
     if item["type"] == "extra_forbidden":
-        return name, item["input"], f"one of the fields {', '.join(inner.model_fields)}"
+        # Its value is not shown: it may be a secret under a wrong name.
+        return name, UNKNOWN, f"one of the fields {', '.join(inner.model_fields)}"
     if item["type"] == "value_error" and "error" in item.get("ctx", {}):
         return name, _short(item["input"]), str(item["ctx"]["error"])
     value = NOTHING if item["type"] == "missing" else _short(item["input"])

@@ -36,8 +36,8 @@ KIM: dict[str, Any] = {"name": "kim", "person": "kim", "roles": ["risk"], "user"
         ({"kind": "robot"}, "allowed: person or agent or service"),
         ({"name": "a b"}, "principals 2: name: 'a b' is not allowed; allowed: text matching"),
         (
-            {"colour": "red"},
-            "colour: 'red' is not allowed; allowed: one of the fields name",
+            {"token": "secret"},
+            "token: 'an unknown field' is not allowed; allowed: one of the fields",
         ),
         ({"user": None}, "kim needs a user or a token to be recognised by"),
         (
@@ -53,6 +53,12 @@ def test_a_principal_that_is_none_is_told_by_entry_field_and_range(
     with pytest.raises(InvalidInput) as error:
         read_principals({"principals": [KIM, {**KIM, **changed}]})
     assert words in said(error)
+
+
+def test_a_secret_under_a_wrong_name_is_not_shown() -> None:
+    with pytest.raises(InvalidInput) as error:
+        read_principals({"principals": [{**KIM, "token": "very secret"}]})
+    assert "very secret" not in said(error)
 
 
 def test_a_field_that_is_missing_is_named() -> None:
