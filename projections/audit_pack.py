@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 from ..domain import events as e
 from ..domain import ops
 from ..domain.supervision import Supervision
-from ..domain.supervision.exceptions import ExceptionBook, Held
+from ..domain.supervision.exceptions import ExceptionBook, Held, held_fields
 from .canonical import to_json
 from .instruction_events import ACCOUNT_EVENTS
-from .raised import PERSON, RaisedExceptions, held_fields, raised_by_findings, raised_by_records
+from .raised import PERSON, RaisedExceptions, raised_by_findings, raised_by_records
 from .runner import Recorded, RecordedEvent, follow
 from .surveillance import Surveillance
 

@@ -19,7 +19,7 @@ from ..domain.ids import account_stream_id
 from ..domain.ops.exceptions import ExceptionKind
 from ..domain.reasons import Anomalous
 from ..domain.statement import LineBreak
-from ..domain.supervision.exceptions import Held, Raised, Urgency
+from ..domain.supervision.exceptions import Raised, Urgency
 from .instruction_events import ACCOUNT_EVENTS, INSTRUCTION_EVENTS
 from .runner import Handler, Projection
 from .surveillance_terms import Finding
@@ -52,6 +52,7 @@ class RaisedExceptions(Projection):
         self._raised: dict[str, Raised] = {}
         self._names: dict[UUID, str] = {}
         self._home: dict[UUID, tuple[str, str]] = {}
+        self._submitters: dict[UUID, tuple[str, ...]] = {}
         self._breaks: dict[UUID, dict[e.Break, str]] = {}
         self._positions: dict[tuple[str, str], str] = {}
         self._statements: dict[tuple[str, str], dict[LineBreak, str]] = {}
@@ -100,19 +101,25 @@ class RaisedExceptions(Projection):
         self._names[account_stream_id(event.account)] = event.account
         symbol = event.decision.symbol if event.decision is not None else ""
         self._home[event.originator_id] = (event.account, symbol)
+        if event.submitted_by is not None:
+            self._submitters[event.originator_id] = (event.submitted_by.principal,)
         self._uses(event, event.account, symbol)
 
     def _rejected(self, event: e.InstructionRejected) -> None:
         account, symbol = self._instruction(event)
         reasons = ", ".join(refusal.reason.value for refusal in event.refusals)
         subject = f"{symbol} {event.originator_id}".strip()
-        self._add(event, ExceptionKind.REFUSAL, Urgency.INFO, account, subject, reasons)
+        self._refused(event, account, subject, reasons)
 
     def _order_rejected(self, event: e.OrderRejected) -> None:
         account, _ = self._instruction(event)
         detail = f"the broker refused it: {event.report.text}"[:500]
-        subject = event.report.client_order_id
-        self._add(event, ExceptionKind.REFUSAL, Urgency.INFO, account, subject, detail)
+        self._refused(event, account, event.report.client_order_id, detail)
+
+    def _refused(self, event: e.DomainEvent, account: str, subject: str, detail: str) -> None:
+        """What was refused is the doing of whoever submitted it."""
+        by = self._submitters.get(event.originator_id, ())
+        self._add(event, ExceptionKind.REFUSAL, Urgency.INFO, account, subject, detail, (), by)
 
     def _anomaly(self, event: e.InstructionAnomaly | e.AccountAnomaly) -> None:
         if isinstance(event, e.AccountAnomaly):
@@ -379,22 +386,3 @@ def _persons(actor: str) -> tuple[str, ...]:
 
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-
-
-def held_fields(held: Held) -> dict[str, object]:
-    """An exception and whose it is, as plain values; times are ns UTC."""
-    raised = held.raised
-    return {
-        "exception": raised.id,
-        "kind": raised.kind.value,
-        "urgency": raised.urgency.value,
-        "account": raised.account,
-        "subject": raised.subject,
-        "detail": raised.detail,
-        "raised_at": raised.raised_at,
-        "originators": list(raised.originators),
-        "positions": list(raised.positions),
-        "owner": held.owner,
-        "due_at": held.due_at,
-        "escalated": held.escalated,
-    }

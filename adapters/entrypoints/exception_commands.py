@@ -169,7 +169,7 @@ def close(
 
 def held_json(held: Held) -> dict[str, Any]:
     """An exception for a program."""
-    from ...projections.raised import held_fields
+    from ...domain.supervision.exceptions import held_fields
 
     closed = held.closed
     return {

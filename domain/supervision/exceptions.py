@@ -290,3 +290,22 @@ class ExceptionBook:
 def _check_open(held: Held) -> None:
     if held.closed is not None:
         raise InvalidInput("exception", held.raised.id[:12], "one that is not closed yet")
+
+
+def held_fields(held: Held) -> dict[str, object]:
+    """An exception and whose it is, as plain values; times are ns UTC."""
+    raised = held.raised
+    return {
+        "exception": raised.id,
+        "kind": raised.kind.value,
+        "urgency": raised.urgency.value,
+        "account": raised.account,
+        "subject": raised.subject,
+        "detail": raised.detail,
+        "raised_at": raised.raised_at,
+        "originators": list(raised.originators),
+        "positions": list(raised.positions),
+        "owner": held.owner,
+        "due_at": held.due_at,
+        "escalated": held.escalated,
+    }

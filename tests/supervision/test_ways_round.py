@@ -13,6 +13,7 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain import events as e
 from fillwright.domain import ops
+from tests.adapters.entrypoints.conftest import GENERATED, Cli
 from tests.supervision.conftest import House
 
 DIFFERS, DENIED = 4, 6
@@ -160,3 +161,26 @@ def test_a_scope_or_an_account_that_is_too_long_is_told_with_its_range(house: Ho
     assert done.code == 2
     assert "scope: 'yyy" in done.err
     assert "allowed: text of at most 200 characters" in done.err
+
+
+def test_who_is_behind_what_was_refused_does_not_close_it(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person who answers for an agent closes none of its refused decisions, by any name."""
+    house = House(tmp_path, cli, monkeypatch.setenv)
+    Log.open(str(house.store)).close()
+    house.set_up()
+    row = tmp_path / "one.jsonl"
+    row.write_text(
+        '{"decision_id": "a", "symbol": "KO", "action": "BUY", "target_weight": 50, '
+        '"confidence": 8, "strategy": "market"}'
+    )
+    assert house.by("pm-7", "run", row, *GENERATED).code == 0
+    listed = house.by("eve", "exceptions", "list", "--kind", "refusal", "--json").json
+    (refused,) = listed["exceptions"]
+    assert refused["originators"] == ["pm-7"]
+    close = ("exceptions", "close", refused["exception"], "--disposition", "explained", "--text")
+    for own in ("kim", "kim2"):
+        done = house.by(own, *close, "as it should be")
+        assert (done.code, "pm-7's own doing" in done.err) == (DENIED, True)
+    assert house.by("ada", *close, "as it should be").code == 0
