@@ -56,6 +56,7 @@ def constrain(
     closing_buffer_ns: int,
     messages_left: int,
     cancels_kept: int = CANCELS_KEPT,
+    crosses_kept: int = 0,
     opposite_limits: Sequence[Decimal | None] = (),
 ) -> Guarded:
     """Cut a step down to what may be sent, and name what was cut.
@@ -65,6 +66,8 @@ def constrain(
             new slice is placed, except crosses of the plan's final phase.
         messages_left: requests the broker still takes, for this account, at this moment.
         cancels_kept: how many of them orders must leave for cancels.
+        crosses_kept: how many more a day order, which can wait, leaves for what other plans have to
+            cross at their deadlines.
         opposite_limits: limits of own open orders of the other side in the symbol, None for a
             market order.
 
@@ -80,12 +83,10 @@ def constrain(
         cancels = cancels[: max(messages_left, 0)]
     around = _Surroundings(now, session_close, closing_buffer_ns, opposite_limits, market.band)
     places = _allowed_places(step, plan, view, market, around, found)
-    budget = max(messages_left - len(cancels) - cancels_kept, 0)
-    if len(places) > budget:
+    paid = _paid(places, messages_left - len(cancels) - cancels_kept, crosses_kept)
+    if len(paid) < len(places):
         found.append(Violation.MESSAGE_BUDGET)
-        # What completes comes before what waits; within each the strategy's own order.
-        places.sort(key=lambda place: place.time_in_force is not TimeInForce.IOC)
-        places = places[:budget]
+        places = paid
     if not found and plan.long_quantity is None:
         return Guarded(step)
     if not found:
@@ -100,6 +101,16 @@ def constrain(
         finish=step.finish if len(cancels) == known else None,
     )
     return Guarded(rebuilt, tuple(dict.fromkeys(found)))
+
+
+def _paid(places: Sequence[Place], budget: int, crosses_kept: int) -> list[Place]:
+    """What the budget pays for: what completes before what waits, else in the strategy's order."""
+    paid: list[Place] = []
+    for place in sorted(places, key=lambda one: one.time_in_force is not TimeInForce.IOC):
+        waits = place.time_in_force is TimeInForce.DAY
+        if len(paid) < budget - (crosses_kept if waits else 0):
+            paid.append(place)
+    return paid
 
 
 def _known_cancels(step: Step, view: InstructionView, found: list[Violation]) -> list[Cancel]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
+from uuid import UUID
 
+from ...domain.guard import CANCELS_KEPT
+from ...domain.instruction import Instruction
 from ...domain.ports import NANOS
+from ...domain.violations import STEP_ORDERS_MAX
 
 WINDOW_NS: Final = 60 * NANOS
 
@@ -16,6 +21,7 @@ class MessageBudget:
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
         self._sent: deque[int] = deque()
+        self._owed: tuple[int, frozenset[UUID]] = (-1, frozenset())
 
     def left(self, now: int) -> int:
         """Messages that may still be sent in the minute up to ``now``."""
@@ -23,6 +29,29 @@ class MessageBudget:
             self._sent.popleft()
         return max(self.per_minute - len(self._sent), 0)
 
+    def owed(self, active: Mapping[UUID, Instruction], to: UUID, now: int) -> int:
+        """How many others than ``to`` have to cross at a deadline within the minute that counts.
+
+        What can wait leaves a message to each of them. Looked at once a second, and only when so
+        little is left that it could matter.
+        """
+        if self.left(now) > CANCELS_KEPT + STEP_ORDERS_MAX + len(active):
+            return 0
+        second = now // NANOS
+        if self._owed[0] != second:
+            owing = (id for id, one in active.items() if _crosses(one, now + WINDOW_NS))
+            self._owed = second, frozenset(owing)
+        return len(self._owed[1] - {to})
+
     def spend(self, now: int) -> None:
         """Count one message; what must go out goes out, even past the budget."""
         self._sent.append(now)
+
+
+def _crosses(instruction: Instruction, until: int) -> bool:
+    """Whether it completes, its deadline is by then, and shares are left."""
+    plan = instruction.plan
+    waits = instruction.release_at is not None and not instruction.released
+    if plan is None or instruction.is_done or waits:
+        return False
+    return plan.completes and plan.end_at <= until and instruction.spent < plan.quantity

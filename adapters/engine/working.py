@@ -152,6 +152,7 @@ class Working:
             session_close=market.session_close,
             closing_buffer_ns=desk.limits.closing_buffer_seconds * NANOS,
             messages_left=self._budget.left(now),
+            crosses_kept=self._budget.owed(desk.active, instruction.id, now),
             opposite_limits=desk.open_limits(plan.symbol, plan.side.opposite),
         )
         self._act(instruction, plan, view, market, guarded)

@@ -444,3 +444,17 @@ def test_whatever_is_asked_what_is_left_is_allowed_and_every_cut_is_named(
         messages_left=messages_left,
     )
     assert again.violations == ()
+
+
+def test_what_waits_leaves_messages_to_the_deadlines_of_others_and_what_crosses_does_not() -> None:
+    """24 messages are left: 20 of them are for cancels, and two others cross within the minute."""
+    rests = [rest_of("10", f"99.9{place}") for place in range(4)]
+    assert len(guarded(*rests, messages_left=24).step.places) == 4
+    found = guarded(*rests, messages_left=24, crosses_kept=2)
+    assert found.step.places == tuple(rests[:2])
+    assert found.violations == (Violation.MESSAGE_BUDGET,)
+    crosses = [cross_of("10") for _ in range(4)]
+    assert len(guarded(*crosses, messages_left=24, crosses_kept=2).step.places) == 4
+    mixed = guarded(*rests[:2], *crosses[:2], messages_left=24, crosses_kept=1)
+    assert [one.time_in_force.value for one in mixed.step.places] == ["ioc", "ioc", "day"]
+    assert guarded(*rests, messages_left=200, crosses_kept=2).violations == ()

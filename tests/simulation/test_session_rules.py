@@ -30,6 +30,7 @@ from tests.simulation.world import (
     closes_at,
     decision,
     exchange_fills,
+    instructions,
     logged,
     of_kind,
     only,
@@ -330,3 +331,33 @@ def test_a_deferred_decision_is_not_worked_on_the_side_that_it_has_not_reserved(
     assert ended.reason is NothingReason.OPPOSITE_OF_ACTION
     assert "new decision" in ended.note
     assert {key: used for key, used in ran.engine.desk.usage.counters().items() if used} == {}
+
+
+def test_a_deadline_is_kept_though_what_waits_would_use_up_the_budget(tmp_path: Path) -> None:
+    """Five orders a minute are left beside the cancels, and six icebergs rest and rest again."""
+    waiting = [
+        decision(
+            "iceberg",
+            decision_id=f"w{n}",
+            symbol="KO",
+            target_weight=None,
+            order_size=400 + n,
+            window="20m",
+            must_complete=False,
+        )
+        for n in range(6)
+    ]
+    due = decision("market", decision_id="due", target_weight=3, window="3m", style="smart")
+    scene = Scene(
+        [*waiting, due],
+        arrivals={"due": START_S + 30},
+        rules={"messages_per_minute": 25},
+        limits=Limits(position_pct_max=D(60), turnover_pct_max=D(400)),
+    )
+    ran = run(scene, tmp_path / "a.db")
+    check_books(ran)
+    made = {one.decision_id: one for one in instructions(ran)}["due"]
+    assert made.state is InstructionState.FILLED
+    assert made.plan is not None
+    assert made.ended_at is not None
+    assert made.ended_at <= made.plan.end_at + 5 * NANOS
