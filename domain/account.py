@@ -18,7 +18,7 @@ from .ids import account_stream_id
 from .instruments import Instrument, InstrumentBook
 from .killing import scopes_covering
 from .limits import Limits
-from .ports import Account, OtherExecution, Position, Session
+from .ports import Account, CashMovement, OtherExecution, Position, Session
 from .reasons import Anomalous
 
 
@@ -293,18 +293,16 @@ class TradingAccount(Aggregate):
         """Record an execution of somebody else's order, once; whether it was news."""
         if execution.execution_id in self.foreign:
             return False
-        self._record(
-            e.ForeignExecution,
-            stamp,
-            account=name,
-            session_date=session_date,
-            symbol=execution.symbol,
-            side=execution.side,
-            quantity=execution.quantity,
-            price=execution.price,
-            execution_id=execution.execution_id,
-            venue_order_id=execution.venue_order_id,
-        )
+        said = {key: value for key, value in execution._asdict().items() if key != "at"}
+        self._record(e.ForeignExecution, stamp, account=name, session_date=session_date, **said)
+        return True
+
+    def cash_moved(self, stamp: e.Stamp, name: str, date: str, movement: CashMovement) -> bool:
+        """Record cash that came or went within the session, once; whether it was news."""
+        if movement.movement_id in self.day.moved:
+            return False
+        said = {key: value for key, value in movement._asdict().items() if key != "at"}
+        self._record(e.CashMoved, stamp, account=name, session_date=date, **said)
         return True
 
     def captured_data(self, stamp: e.Stamp, **fields: Any) -> None:

@@ -251,6 +251,15 @@ class OtherExecution(NamedTuple):
     at: int
 
 
+class CashMovement(NamedTuple):
+    """Cash that came (above 0) or went, booked ``at`` (ns UTC); id and kind are the broker's."""
+
+    movement_id: str
+    kind: str
+    amount_usd: Decimal
+    at: int
+
+
 class Broker(Protocol):
     """Orders out, reports in. Every outcome arrives as an :class:`ExecutionReport`."""
 

@@ -106,6 +106,11 @@ def _anomaly_settled(event: e.AnomalySettled) -> Told:
     return Told(f"{what}: {event.disposition.value}", event.reason)
 
 
+def _cash_moved(event: e.CashMoved) -> Told:
+    what = "came into the account" if event.amount_usd > 0 else "left the account"
+    return Told(f"{abs(event.amount_usd):,.2f} USD {what} ({event.kind})", event.movement_id)
+
+
 WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.AccountStatusRecorded: _status,
     e.InstrumentRecorded: _instrument,
@@ -118,4 +123,5 @@ WORDS: Final[dict[type[e.DomainEvent], Callable[[Any], Told]]] = {
     e.StatementReconciled: _statement,
     e.SessionSignedOff: _signed_off,
     e.AnomalySettled: _anomaly_settled,
+    e.CashMoved: _cash_moved,
 }

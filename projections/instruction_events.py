@@ -63,6 +63,7 @@ ACCOUNT_EVENTS: Final[tuple[type[e.DomainEvent], ...]] = (
     e.SessionClosed,
     e.MarketDataCaptured,
     e.ForeignExecution,
+    e.CashMoved,
     e.AccountAnomaly,
     e.AnomalySettled,
     e.SubjectRedacted,

@@ -163,6 +163,17 @@ def _settled(own: dict[str, Any]) -> e.AnomalySettled:
     )
 
 
+def _cash(own: dict[str, Any]) -> e.DomainEvent:
+    return e.CashMoved(
+        **own,
+        account=ACCOUNT,
+        session_date=SESSION,
+        movement_id="20260302143000000::5f596936-6f23-4cef-bdf1-3806aae57dbf",
+        kind="CSW",
+        amount_usd=D("-25000.00"),
+    )
+
+
 def _foreign(own: dict[str, Any]) -> e.DomainEvent:
     return e.ForeignExecution(
         **own,
@@ -256,6 +267,7 @@ def account_examples() -> list[e.DomainEvent]:
             official_close=None,
         ),
         _foreign(own),
+        _cash(own),
         e.AccountAnomaly(
             **own,
             kind=Anomalous.USAGE_OVER_CAP,

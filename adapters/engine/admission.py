@@ -40,7 +40,7 @@ from .incoming import (
     refusal_of_reuse,
     session_date,
 )
-from .losses import is_latched, latch_if_reached
+from .losses import count_cash, is_latched, is_reached, latch_if_reached
 from .market_rules import listing_of, loss_basis, record_instrument, round_lot_of, short_facts
 from .permits import permitted
 from .receiving import personal_text, record_received
@@ -169,6 +169,8 @@ class Admission:
             record_status(desk, account, session)
         held = positions.get(decision.symbol)
         date = session.date if session else session_date(desk)
+        if session is not None and is_reached(desk, account):
+            await count_cash(desk)  # what was withdrawn is no loss
         usage = desk.usage.usage(desk.name, date, shown=True)
         if not usage.session_equity_usd:
             usage = replace(usage, session_equity_usd=account.equity)
@@ -254,8 +256,8 @@ class Admission:
             size = decision.order_size if netted else None
             stamp = self._desk.stamp(str(instruction.id), "facts")
             instruction.assess(stamp, inputs_of(decision, facts, order_size=size, note=note))
-            if facts.session is not None and facts.loss_basis_usd is not None:
-                latch_if_reached(self._desk, facts.account, facts.loss_basis_usd)
+            if facts.session is not None:
+                latch_if_reached(self._desk, facts.account)
 
     def _decide(
         self, instruction: Instruction, decision: Decision, entry: Entry, note: str = ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import Protocol, runtime_checkable
 
 from ...domain.day_loss import LOSS_NOTE
 from ...domain.errors import BrokerUnavailable
 from ...domain.planning.pretrade_loss import bound_usd, loss_usd
-from ...domain.ports import Account
+from ...domain.ports import Account, CashMovement
 from ...domain.reasons import Anomalous
 from .desk import Desk
 from .market_rules import LOSS_LOOK_NS, adds_risk, loss_basis
@@ -33,14 +33,54 @@ def is_latched(desk: Desk) -> bool:
     return True
 
 
-def latch_if_reached(desk: Desk, account: Account, basis: Decimal) -> None:
+@runtime_checkable
+class TellsCash(Protocol):
+    """A broker that tells of cash that comes into the account and leaves it."""
+
+    @property
+    def cash(self) -> MovesCash:
+        """What comes and goes."""
+        ...
+
+
+class MovesCash(Protocol):
+    """Cash that comes and goes."""
+
+    async def movements(self, since: int) -> tuple[CashMovement, ...]:
+        """What was booked after ``since`` (ns UTC)."""
+        ...
+
+
+async def count_cash(desk: Desk) -> None:
+    """Record what cash came or went since the session's first account record, if that is told.
+
+    Raises:
+        BrokerUnavailable: it cannot be asked.
+    """
+    opened = desk.account.session
+    if opened is None or not isinstance(desk.broker, TellsCash):
+        return
+    for one in await desk.broker.cash.movements(opened.record_time):
+        stamp = desk.stamp("account", f"cash:{one.movement_id}"[:200], market_time=one.at)
+        if desk.account.cash_moved(stamp, desk.name, opened.session_date, one):
+            desk.touch(desk.account)
+
+
+def is_reached(desk: Desk, account: Account) -> bool:
+    """Whether the session's loss is at its limit by these figures and the cash on record."""
+    basis = loss_basis(desk)
+    if basis is None or not account.equity.is_finite():
+        return False
+    return loss_usd(basis, account.equity) >= bound_usd(basis, desk.limits.daily_loss_pct_max)
+
+
+def latch_if_reached(desk: Desk, account: Account) -> None:
     """Put on record that the loss has reached its limit, unless that stands already."""
-    if not account.equity.is_finite():
+    basis = loss_basis(desk)
+    if basis is None or not is_reached(desk, account) or is_latched(desk):
         return
     bound = bound_usd(basis, desk.limits.daily_loss_pct_max)
     loss = loss_usd(basis, account.equity)
-    if loss < bound or is_latched(desk):
-        return
     said = f"{loss:,.2f} USD lost since the close before, the limit is {bound:,.2f} USD"
     stamp = desk.stamp("account", "daily_loss")
     desk.account.note(stamp, Anomalous.USAGE_OVER_CAP, f"{LOSS_NOTE}{said}")
@@ -65,12 +105,13 @@ class LossWatch:
         if self._looked is not None and now - self._looked < LOSS_LOOK_NS:
             return
         self._looked = now
-        basis = loss_basis(desk)
-        if basis is not None and self._at_risk():
+        if self._at_risk():
             try:
-                latch_if_reached(desk, await desk.broker_account(), basis)
+                account = await desk.broker_account()
+                await count_cash(desk)
             except BrokerUnavailable:
                 return
+            latch_if_reached(desk, account)
         was, desk.loss_reached = desk.loss_reached, is_latched(desk)
         if desk.loss_reached != was:
             for instruction in desk.active.values():

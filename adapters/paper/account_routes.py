@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ...domain.settlement import settlement_of
 from ..alpaca_api.ulid import time_of_ulid
-from .activities import activity_events, listed_fills
+from .activities import activity_events, listed_activities
 from .answers import answer, body_of, choice_of, service_of, time_of
 from .portfolio import portfolio_history
 from .refusals import missing, syntax
@@ -56,7 +56,7 @@ async def history(request: Request) -> Response:
 
 @router.get("/v2/account/activities")
 async def activities(request: Request) -> Response:
-    """Activities of any type; this account has only fills."""
+    """Activities of any type; this account has fills, and cash that came or went."""
     return answer(_activities(request, request.query_params.get("activity_types")))
 
 
@@ -69,7 +69,7 @@ async def activities_of_type(request: Request, activity_type: str) -> Response:
 def _activities(request: Request, types: str | None) -> list[dict[str, Any]]:
     world = service_of(request).world
     world.desk.working.advance(world.now)
-    return listed_fills(world.desk.ledger.fills, request.query_params, types)
+    return listed_activities(world.desk.ledger, request.query_params, types)
 
 
 @router.get("/v2beta1/events/activities")

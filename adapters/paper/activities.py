@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..alpaca_api.ulid import time_of_ulid, ulid
 from .answers import choice_of, time_of, whole_of
 from .frames import DAY_NS
-from .ledger import Fill
+from .ledger import CashMove, Fill, Ledger
 from .refusals import syntax
 from .wire import local_stamp, number, stamp
 from .world import World
@@ -20,8 +20,8 @@ HEARTBEAT_SECONDS: Final = 10.0
 TYPE: Final = "FILL"
 
 
-def listed_fills(
-    fills: Sequence[Fill], query: Mapping[str, str], types: str | None
+def listed_activities(
+    ledger: Ledger, query: Mapping[str, str], types: str | None
 ) -> list[dict[str, Any]]:
     """One page of ``/v2/account/activities``.
 
@@ -35,26 +35,30 @@ def listed_fills(
     if date is not None and (after is not None or until is not None):
         raise syntax("date cannot be combined with after and until")
     wanted = None if not types else {each.strip().upper() for each in types.split(",")}
-    if query.get("category") == "non_trade_activity" or (wanted and TYPE not in wanted):
-        return []
-    order_id = query.get("order_id")
+    category, order_id = query.get("category"), query.get("order_id")
+    fills = [fill for fill in ledger.fills if order_id is None or fill.order.id == order_id]
+    moves = ledger.moves if order_id is None else []
+    listed: Sequence[Fill | CashMove] = [
+        *(fills if category != "non_trade_activity" else ()),
+        *(moves if category != "trade_activity" else ()),
+    ]
     found = [
-        fill
-        for fill in fills
-        if (after is None or fill.at > after)
-        and (until is None or fill.at < until)
-        and (date is None or date <= fill.at < date + DAY_NS)
-        and (order_id is None or fill.order.id == order_id)
+        each
+        for each in listed
+        if (after is None or each.at > after)
+        and (until is None or each.at < until)
+        and (date is None or date <= each.at < date + DAY_NS)
+        and (wanted is None or each.kind in wanted)
     ]
     # By time to the millisecond and then by uuid, as the ids sort: within one millisecond the
     # order of executions is not kept, here as there.
-    found.sort(key=lambda fill: fill.activity_id, reverse=descending)
+    found.sort(key=lambda each: each.activity_id, reverse=descending)
     token = query.get("page_token")
     if token:
         found = [
             f for f in found if (f.activity_id < token) is descending and f.activity_id != token
         ]
-    return [fill.shown() for fill in found[:size]]
+    return [each.shown() for each in found[:size]]
 
 
 async def activity_events(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -16,6 +17,7 @@ from .refusals import ApiRefusal
 from .wire import parse_time, stamp
 from .world import World
 
+CASH_MAX: Final = 1_000_000_000
 ADVANCE_SECONDS_MAX: Final = 86_400 * 5
 router = APIRouter(prefix="/fillwright")
 
@@ -42,6 +44,19 @@ async def clear_faults(request: Request) -> Response:
     """Remove all rules; halts that have begun go on."""
     service_of(request).world.faults.clear()
     return Response(status_code=204)
+
+
+@router.post("/cash")
+async def move_cash(request: Request) -> Response:
+    """Deposit cash, or withdraw it: ``{"amount": "-25000"}``."""
+    body = await body_of(request)
+    try:
+        amount = Decimal(str(body["amount"])) if isinstance(body, dict) else Decimal(0)
+    except (KeyError, InvalidOperation):
+        amount = Decimal(0)
+    if not amount.is_finite() or not 0 < abs(amount) <= CASH_MAX:
+        raise ApiRefusal(400, f"amount must be a number of dollars up to {CASH_MAX}, not 0")
+    return answer(service_of(request).world.move_cash(amount))
 
 
 @router.post("/disconnect")

@@ -277,6 +277,8 @@ class Desk:
             self.cancel_all(at)
         elif does == "configure":
             self.configure(content["body"], at)
+        elif does == "cash":
+            self.ledger.move(Decimal(content["amount"]), at)
         elif does == "luld":
             edges = (Decimal(content[name]) for name in ("lower", "upper"))
             self.band(Band(content["symbol"], content["from"], content["to"], *edges), at)

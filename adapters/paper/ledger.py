@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from .orders import PaperOrder, Status
-from .wire import activity_prefix, micro_stamp, number, uuid_of
+from .wire import activity_prefix, local_stamp, micro_stamp, number, uuid_of
 
 ZERO: Final = Decimal(0)
 Pricer = Callable[[str, int], Decimal]
@@ -32,6 +32,11 @@ class Fill:
     status: Status
 
     @property
+    def kind(self) -> str:
+        """The type of the activity."""
+        return "FILL"
+
+    @property
     def cash(self) -> Decimal:
         """What it does to cash."""
         return (-1 if self.order.is_buy else 1) * self.qty * self.price
@@ -51,6 +56,33 @@ class Fill:
             "order_id": self.order.id,
             "cum_qty": number(self.cum_qty),
             "order_status": str(self.status),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CashMove:
+    """Cash that came into the account, or left it below 0, as the account's activities show it."""
+
+    activity_id: str
+    at: int
+    amount: Decimal
+
+    @property
+    def kind(self) -> str:
+        """The type of the activity."""
+        return "CSD" if self.amount > 0 else "CSW"
+
+    def shown(self) -> dict[str, Any]:
+        """The row of ``/v2/account/activities``."""
+        return {
+            "id": self.activity_id,
+            "activity_type": self.kind,
+            "date": local_stamp(self.at)[:10],
+            "created_at": micro_stamp(self.at),
+            "net_amount": number(self.amount),
+            "currency": "USD",
+            "description": "",
+            "status": "executed",
         }
 
 
@@ -81,6 +113,7 @@ class Ledger:
         self.cash = cash
         self.start_cash = cash
         self.fills: list[Fill] = []
+        self.moves: list[CashMove] = []
         self.start = {name: qty for name, qty in positions.items() if qty}
         self._holdings = {name: Holding(qty, entry(name)) for name, qty in self.start.items()}
         self.last_equity = cash + sum((each.qty * each.entry for each in self._all()), ZERO)
@@ -94,6 +127,13 @@ class Ledger:
         """Shares held, negative short."""
         holding = self._holdings.get(symbol)
         return ZERO if holding is None else holding.qty
+
+    def move(self, amount: Decimal, at: int) -> CashMove:
+        """Book cash that comes, or goes below 0."""
+        self.cash += amount
+        id = f"{activity_prefix(at)}::{uuid_of('cash', at, len(self.moves))}"
+        self.moves.append(CashMove(id, at, amount))
+        return self.moves[-1]
 
     def book(self, order: PaperOrder, qty: Decimal, price: Decimal, at: int) -> Fill:
         """Book one execution of an order that has taken it in already."""

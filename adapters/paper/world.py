@@ -107,6 +107,13 @@ class World:
                 raise InvalidInput(f"fault {rule.fault}", rule.terms, str(error)) from error
         self.faults.add(rule for rule in rules if rule.fault not in AT_ONCE)
 
+    def move_cash(self, amount: Decimal) -> dict[str, Any]:
+        """Have cash come into the account, or leave it below 0; gives the activity."""
+        now = self.now
+        self.desk.working.advance(now)
+        with self._journal.command(now, {"do": "cash", "amount": str(amount)}):
+            return self.desk.ledger.move(amount, now).shown()
+
     def close(self) -> None:
         """Let go of the journal."""
         self._journal.close()

@@ -233,6 +233,22 @@ class ForeignExecution(DomainEvent):
     venue_order_id: Annotated[str, Field(max_length=200)]
 
 
+class CashMoved(DomainEvent):
+    """Cash came into the account within a session, or left it: no result of the day.
+
+    ``amount_usd`` is above 0 for what came; ``market_time`` is when the broker booked it, after
+    the session's first account record. ``movement_id`` and ``kind`` are the broker's.
+    """
+
+    TOPIC: ClassVar[str] = "CashMoved"
+
+    account: str
+    session_date: str
+    movement_id: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Annotated[str, Field(max_length=32)]
+    amount_usd: Decimal
+
+
 class AccountAnomaly(DomainEvent):
     """Something odd about the account: recorded, never dropped."""
 

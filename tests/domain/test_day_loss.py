@@ -18,7 +18,7 @@ from fillwright.domain.limits import Limits
 from fillwright.domain.planning.facts import Planned, Refused
 from fillwright.domain.planning.planner import plan_decision
 from fillwright.domain.planning.pretrade_loss import loss_usd
-from fillwright.domain.ports import Account, AccountKind, Position
+from fillwright.domain.ports import Account, AccountKind, CashMovement, Position
 from fillwright.domain.reasons import Anomalous, Reason
 from tests.domain.planning_cases import INSTRUCTION, a_decision, an_account, some_facts
 
@@ -66,6 +66,19 @@ def test_cash_that_came_or_went_overnight_is_no_result() -> None:
     assert days.opens("2024-01-08", 130, 60).basis == 130
     days = Days().opens("2024-01-05", 100, 40).closes(110, 40)
     assert days.opens("2024-01-08", 80, 10).basis == 80
+
+
+def test_cash_that_comes_or_goes_within_the_session_is_no_result() -> None:
+    days = Days().opens("2024-01-05", 100, 40).closes(110, 40).opens("2024-01-08", 104, 40)
+    out = CashMovement("a", "CSW", D(-30), 5)
+    assert days.record.cash_moved(STAMP, "test", "2024-01-08", out)
+    assert days.basis == 80
+    assert not days.record.cash_moved(STAMP, "test", "2024-01-08", out), "told again, it is no news"
+    assert days.basis == 80
+    days.record.cash_moved(STAMP, "test", "2024-01-08", CashMovement("b", "CSD", D(5), 6))
+    assert days.basis == 85
+    days.closes(79, 15)
+    assert days.opens("2024-01-09", 79, 15).basis == 79, "the day after begins anew"
 
 
 def test_without_the_session_right_before_it_is_counted_from_the_first_record() -> None:

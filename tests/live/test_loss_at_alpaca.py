@@ -85,3 +85,31 @@ def test_what_is_bought_stops_when_the_days_loss_is_reached_and_what_is_sold_goe
     assert [x for x in inside if x.originator_id == adding] == []
     assert inside, "only what reduces is sent"
     assert any("daily loss" in x.detail for x in events if isinstance(x, e.AccountAnomaly))
+
+
+def withdraw_once_it_trades(server: PaperServer) -> None:
+    """Take out far more than the limit on the day's loss while something is worked."""
+    if eventually(lambda: server.call("GET", "/v2/orders?status=all").json(), seconds=200):
+        server.call("POST", "/fillwright/cash", json={"amount": "-20000"})
+
+
+@pytest.mark.timeout(300)
+def test_what_is_withdrawn_within_the_session_is_no_loss(tmp_path: Path) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps({"cash": 970_000}))
+    wanted = [order("adds", symbol="AAPL", action="BUY", window="4m")]
+    with running(speed=SPEED, start="10:00", account=account) as server:
+        fillwright = Fillwright(server, tmp_path)
+        taking = Thread(target=withdraw_once_it_trades, args=(server,))
+        taking.start()
+        ran = fillwright.run(wanted, "--json", **LIMIT)
+        taking.join()
+        assert ran.returncode == 0, ran.stderr
+        activities = server.call("GET", "/v2/account/activities/CSW").json()
+    (row,) = json.loads(ran.stdout)["blotter"]
+    assert row["state"] == "filled", row
+    events = fillwright.events()
+    (moved,) = [x for x in events if isinstance(x, e.CashMoved)]
+    assert (moved.kind, moved.amount_usd) == ("CSW", -20_000)
+    assert [x["id"] for x in activities] == [moved.movement_id]
+    assert [x for x in events if isinstance(x, e.InstructionSuspended)] == []

@@ -38,6 +38,7 @@ from ...alpaca_api.access import AlpacaAccess
 from ...alpaca_api.reading import raw, text_of
 from ...alpaca_api.rest import AlpacaRest, ApiRefusal, ApiSilence, Withheld
 from ..arrivals import Arrivals
+from .cash import Cash
 from .fills import Fills
 from .others import Others
 from .questions import Questions
@@ -72,6 +73,7 @@ class AlpacaBroker(Questions):
         self._inbox: list[ExecutionReport] = []
         self._submitting: dict[str, Future[None]] = {}
         self.others = Others(self._listing, lambda: self._clock, self._ask)
+        self.cash = Cash(self._listing, self._ask)
         self._fills = Fills(rest, self._listing, self.others, self._ask)
         self._connections = 0
         self._gap = False

@@ -153,21 +153,29 @@ class Listing:
         Raises:
             BrokerUnavailable: they cannot be listed.
         """
+        span = {"after": rfc3339(since), "until": rfc3339(until)}
+        return self._all("/account/activities/FILL", span, "fills")
+
+    def activities(self, kinds: Sequence[str], since: int) -> list[Json]:
+        """Activities of these types from ``since`` (ns UTC) on.
+
+        Raises:
+            BrokerUnavailable: they cannot be listed.
+        """
+        asked = {"activity_types": ",".join(kinds), "after": rfc3339(since)}
+        return self._all("/account/activities", asked, "activities")
+
+    def _all(self, path: str, filters: Mapping[str, object], what: str) -> list[Json]:
         rows: list[Json] = []
-        asked: dict[str, object] = {
-            "direction": "asc",
-            "page_size": FILLS_PAGE,
-            "after": rfc3339(since),
-            "until": rfc3339(until),
-        }
+        asked = {"direction": "asc", "page_size": FILLS_PAGE, **filters}
         for _ in range(PAGES_MAX):
-            page = self._page("/account/activities/FILL", asked)
+            page = self._page(path, asked)
             rows += page
             token = text_of(page[-1], "id") if page else None
             if len(page) < FILLS_PAGE or token is None:
                 return rows
             asked["page_token"] = token
-        raise BrokerUnavailable(f"the list of fills is longer than {PAGES_MAX} pages")
+        raise BrokerUnavailable(f"the list of {what} is longer than {PAGES_MAX} pages")
 
     def _short(self, executed: dict[str, Any]) -> bool:
         return any(
