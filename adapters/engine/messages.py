@@ -35,21 +35,25 @@ class MessageBudget:
         What can wait leaves a message to each of them. Looked at once a second, and only when so
         little is left that it could matter.
         """
-        if self.left(now) > CANCELS_KEPT + STEP_ORDERS_MAX + len(active):
+        if not self.is_scarce(len(active), now):
             return 0
         second = now // NANOS
         if self._owed[0] != second:
-            owing = (id for id, one in active.items() if _crosses(one, now + WINDOW_NS))
+            owing = (id for id, one in active.items() if crosses(one, now + WINDOW_NS))
             self._owed = second, frozenset(owing)
         return len(self._owed[1] - {to})
+
+    def is_scarce(self, count: int, now: int) -> bool:
+        """Whether so little is left that one message for each of ``count`` plans could matter."""
+        return self.left(now) <= CANCELS_KEPT + STEP_ORDERS_MAX + count
 
     def spend(self, now: int) -> None:
         """Count one message; what must go out goes out, even past the budget."""
         self._sent.append(now)
 
 
-def _crosses(instruction: Instruction, until: int) -> bool:
-    """Whether it completes, its deadline is by then, and shares are left."""
+def crosses(instruction: Instruction, until: int) -> bool:
+    """Whether it completes, its deadline is by then (ns UTC), and shares are left."""
     plan = instruction.plan
     waits = instruction.release_at is not None and not instruction.released
     if plan is None or instruction.is_done or waits:

@@ -9,7 +9,7 @@ before it is sent.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -28,7 +28,7 @@ from ...domain.switching import SwitchingRules
 from ...projections.daily_limits import DailyLimits
 from ..brokers.simulated import SimulatedBroker, SimulatedRuntime
 from ..engine.desk import Desk
-from ..engine.messages import MessageBudget
+from ..engine.messages import WINDOW_NS, MessageBudget, crosses
 from ..engine.rules import EngineRules
 from ..engine.working import WATCH_NS, Working
 from ..exchange.exchange import Exchange
@@ -139,7 +139,8 @@ class Bench:
         Each meets its own market undisturbed; only the budget is shared.
         """
         budget = MessageBudget(messages_per_minute)
-        orders = [ParentOrder(self, parent, policy, budget) for parent in parents]
+        orders: list[ParentOrder] = []
+        orders += [ParentOrder(self, one, policy, budget, beside=orders) for one in parents]
         waiting = [(0, number) for number in range(len(orders))]
         while waiting:
             _, number = heapq.heappop(waiting)
@@ -152,12 +153,25 @@ class Bench:
 class _Budget(MessageBudget):
     """A budget of an account whose orders count time from their own start."""
 
-    def __init__(self, shared: MessageBudget, start: int) -> None:
+    def __init__(
+        self, shared: MessageBudget, start: int, beside: Sequence[ParentOrder] = ()
+    ) -> None:
         self._shared = shared
         self._start = start
+        self._beside = beside
 
     def left(self, now: int) -> int:
         return self._shared.left(now - self._start)
+
+    def owed(self, active: Mapping[UUID, Instruction], to: UUID, now: int) -> int:
+        ago = now - self._start
+        if not self._shared.is_scarce(len(self._beside), ago):
+            return 0
+        return sum(
+            crosses(one.instruction, one.parent.start + ago + WINDOW_NS)
+            for one in self._beside
+            if one.instruction.id != to
+        )
 
     def spend(self, now: int) -> None:
         self._shared.spend(now - self._start)
@@ -174,14 +188,18 @@ class ParentOrder:
         budget: MessageBudget,
         *,
         plan: PlanTerms | None = None,
+        beside: Sequence[ParentOrder] = (),
     ) -> None:
-        """A parent to be worked by ``policy``, or as ``plan`` says where that is given."""
+        """A parent to be worked by ``policy``, or as ``plan`` says where that is given.
+
+        ``beside`` are all that share the budget, this one among them.
+        """
         self.parent = parent
         self.policy = policy
         self._exchange = Exchange([bench.scaled], bench.terms(parent))
         self._clock = VirtualClock(parent.start)
         self.desk = bench.desk(self._exchange, self._clock)
-        self._working = Working(self.desk, _Budget(budget, parent.start))
+        self._working = Working(self.desk, _Budget(budget, parent.start, beside))
         self._messages = 0
         self._steps = 0
         id = uuid5(NAMESPACE_URL, parent.name)
