@@ -2,8 +2,8 @@
 
     python -m bench.replay [--events 100000,1000000] [--rounds 3] [--json]
 
-Each measurement has a process of its own, so that its memory is its own, and all of one size take
-turns. Ratios inside one run count; see ``bench/README.md``.
+Each measurement has a process of its own, which loads only what it measures, so that its memory is
+its own, and all of one size take turns. Ratios inside one run count; see ``bench/README.md``.
 """
 
 from __future__ import annotations
@@ -21,30 +21,21 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bench.lifecycle_contenders import EVENTS_PER_LIFECYCLE, Plain, lifecycles
-from bench.log_of_any_size import make
-from fillwright.adapters.handover.audit_pack import make_pack
-from fillwright.adapters.integrity.checkpoints import Checkpoint
-from fillwright.adapters.integrity.notes import SignerKey
-from fillwright.adapters.integrity.verifying import Verification, verify_log
-from fillwright.adapters.mirror.checking import check
-from fillwright.adapters.mirror.figures import figures
-from fillwright.adapters.mirror.query import open_tables
-from fillwright.adapters.mirror.segments import read_manifest
-from fillwright.adapters.mirror.writing import update
-from fillwright.adapters.replay.rebuilding import rebuild
-from fillwright.adapters.replay.replaying import Replay, replay, replay_decisions
+from bench.memory import Started, high_water_kb
 from fillwright.adapters.storage.log import Log
-from fillwright.adapters.storage.ops_log import OpsLog
+
+if TYPE_CHECKING:
+    from fillwright.adapters.integrity.verifying import Verification
+    from fillwright.adapters.replay.replaying import Replay
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX: Final = 36_000
 PLAIN_EVENTS: Final = 18_000
 MIRROR: Final = "mirror"
 WHOSE: Final = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-"""The largest of this process and of those that it ended."""
+"""This process, and those that it ended."""
 SCAN: Final = (
     "sum(executed), sum(notional), sum(fees), max(position), count(DISTINCT instruction_id)"
 )
@@ -52,6 +43,8 @@ SCAN: Final = (
 
 def library_reads(store: Path) -> int:
     """The library's own log, its own events, read and decoded by its own means."""
+    from bench.lifecycle_contenders import EVENTS_PER_LIFECYCLE, Plain, lifecycles
+
     del store
     with (
         tempfile.TemporaryDirectory(prefix="fillwright-bench-") as folder,
@@ -86,6 +79,8 @@ def hash_bytes(store: Path) -> int:
 
 def verify_all(store: Path) -> int:
     """Chain, tree and places of all events, as `verify` does it."""
+    from fillwright.adapters.integrity.verifying import verify_log
+
     with Log.open(store, writer=False) as log:
         return _timed(lambda: _verified(verify_log(log, jobs=os.cpu_count() or 1)))
 
@@ -98,6 +93,8 @@ def _verified(found: Verification) -> int:
 
 def rebuild_all(store: Path) -> int:
     """All projections from nothing, with the chain checked, as `replay` does it."""
+    from fillwright.adapters.replay.rebuilding import rebuild
+
     with Log.open(store, writer=False) as log:
         head = log.head().position
         return _timed(lambda: rebuild(log, head, seal=True).limits.position)
@@ -105,6 +102,8 @@ def rebuild_all(store: Path) -> int:
 
 def rebuild_in_one(store: Path) -> int:
     """The same in one process."""
+    from fillwright.adapters.replay.rebuilding import rebuild
+
     with Log.open(store, writer=False) as log:
         head = log.head().position
         rebuild(log, min(head, 1_000), seal=True)
@@ -113,6 +112,8 @@ def rebuild_in_one(store: Path) -> int:
 
 def replay_all(store: Path) -> int:
     """All that `fillwright replay` does."""
+    from fillwright.adapters.replay.replaying import replay
+
     with Log.open(store, writer=False) as log:
         return _timed(lambda: _agreed(replay(log)))
 
@@ -127,23 +128,35 @@ def _agreed(found: Replay) -> int:
 
 def decide_all(store: Path) -> int:
     """Every recorded decision decided again."""
+    from fillwright.adapters.replay.replaying import replay_decisions
+
     with Log.open(store, writer=False) as log:
         return _timed(lambda: replay_decisions(log).position)
 
 
 def write_mirror(store: Path) -> int:
     """The mirror written from nothing."""
+    from fillwright.adapters.mirror.writing import update
+
     with Log.open(store, writer=False) as log:
         return _timed(lambda: update(log, store.with_name(MIRROR), rebuild=True).position)
 
 
 def check_mirror(store: Path) -> int:
     """Files and chain of the mirror, without the log."""
+    from fillwright.adapters.mirror.checking import check
+
     return _timed(lambda: check(store.with_name(MIRROR), None).events)
 
 
 def pack_for_audit(store: Path) -> int:
     """Everything an auditor asks for, of the whole log, as `audit-pack` writes it."""
+    from fillwright.adapters.handover.audit_pack import make_pack
+    from fillwright.adapters.integrity.checkpoints import Checkpoint
+    from fillwright.adapters.integrity.notes import SignerKey
+    from fillwright.adapters.integrity.verifying import verify_log
+    from fillwright.adapters.storage.ops_log import OpsLog
+
     key = SignerKey("fillwright/bench", bytes(range(32)))
     with (
         tempfile.TemporaryDirectory(prefix="fillwright-bench-", dir=store.parent) as folder,
@@ -159,12 +172,16 @@ def pack_for_audit(store: Path) -> int:
 
 def figures_from_mirror(store: Path) -> int:
     """The report's figures and the limits' counters from columns."""
+    from fillwright.adapters.mirror.figures import figures
+    from fillwright.adapters.mirror.query import open_tables
+
     with open_tables(store.with_name(MIRROR), None) as tables:
         return _timed(lambda: figures(tables).position)
 
 
 def ask_mirror(store: Path) -> int:
     """A question to a view, opening included."""
+    from fillwright.adapters.mirror.query import open_tables
 
     def ask() -> int:
         with open_tables(store.with_name(MIRROR), None) as tables:
@@ -178,6 +195,8 @@ def ask_mirror(store: Path) -> int:
 def scan_by_duckdb(store: Path) -> int:
     """DuckDB alone over the columns that the figures need most."""
     import duckdb
+
+    from fillwright.adapters.mirror.segments import read_manifest
 
     folder = store.with_name(MIRROR)
     files = [str(path) for path in read_manifest(folder).paths(folder)]
@@ -239,32 +258,25 @@ def _processor() -> float:
 
 def run_one(name: str, store: Path) -> dict[str, Any]:
     """One measurement in this process."""
+    started = Started()
+    started.start()
     count = MEASURES[name](store)
+    of_started, own = started.stop(), high_water_kb("self")
     seconds, cpu_seconds = _took[-1]
     return {
         "events": count,
         "per_second": count / seconds,
         "per_cpu_second": count / max(cpu_seconds, 1e-6),
-        "peak_mb": round(_peak_kb() / 1024),
+        "peak_mb": round(max(own, of_started) / 1024),
+        "own_mb": round(own / 1024),
+        "started_mb": round(of_started / 1024),
     }
-
-
-def _peak_kb() -> int:
-    """The largest of this process since it began and of those that it has ended.
-
-    What the system counts for a process includes what its parent had when it was started, so that
-    is asked for those alone that this one started, being small then.
-    """
-    status = Path("/proc/self/status")
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if status.exists():
-        line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM"))
-        own = int(line.split()[1])
-    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def measure(sizes: Sequence[int], rounds: int, names: Sequence[str]) -> list[dict[str, Any]]:
     """Every size, measurements in turn, medians of rounds."""
+    from bench.log_of_any_size import make
+
     found = []
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="fillwright-bench-") as folder:
