@@ -128,3 +128,27 @@ def test_a_recorded_folder_says_which_assets_it_is_of_and_what_it_does_not_say_i
     file.write_text(json.dumps(entries))
     with pytest.raises(MarketFolderError, match="cusip must be a text of 1 to 9 characters"):
         RecordedMarketData.from_folder(folder, "20251106")
+
+
+def test_a_half_penny_tick_of_a_day_holds_for_that_symbol_and_day_alone(tmp_path: Path) -> None:
+    """Rule 612 goes by the symbol's measured spread, so that the day's entry says it."""
+    store, far = tmp_path / "a.db", {"strategy": "limit", "limit_price": "240.008", "window": "2m"}
+    before = GeneratedMarket(3, "20261030", [SPEC])
+    after = GeneratedMarket(
+        3, "20261102", [replace(SPEC, tick=D("0.005")), replace(SPEC, symbol="PEP")]
+    )
+    trade(store, before, {"symbol": "KO", **far})
+    trade(store, after, {"symbol": "KO", **far}, {"symbol": "PEP", **far})
+    with Log.open(str(store), writer=False) as log:
+        events = [recorded.event for recorded in log.events()]
+    plans = [x.plan for x in events if isinstance(x, e.InstructionPlanned)]
+    assert [(x.symbol, x.tick, x.limit_price) for x in plans] == [
+        ("KO", D("0.01"), D("240.00")),
+        ("KO", D("0.005"), D("240.005")),
+        ("PEP", D("0.01"), D("240.00")),
+    ]
+    told = [x for x in events if isinstance(x, e.InstrumentRecorded)]
+    assert [(x.session_date, x.instrument.tick) for x in told if x.instrument.symbol == "KO"] == [
+        ("2026-10-30", D("0.01")),
+        ("2026-11-02", D("0.005")),
+    ]
