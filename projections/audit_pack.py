@@ -15,7 +15,7 @@ from ..domain.supervision import Supervision
 from ..domain.supervision.exceptions import ExceptionBook, Held, held_fields
 from .canonical import to_json
 from .instruction_events import ACCOUNT_EVENTS
-from .raised import PERSON, RaisedExceptions, raised_by_findings, raised_by_records
+from .raised import PERSON, RaisedExceptions, raised_by_records
 from .runner import Recorded, RecordedEvent, follow
 from .surveillance import Surveillance
 
@@ -142,7 +142,7 @@ class PackTables:
         book = ExceptionBook(
             [
                 *self._raised.raised(),
-                *raised_by_findings(self._watched.findings()),
+                *self._raised.raised_by(self._watched.findings()),
                 *raised_by_records(records),
             ]
         )

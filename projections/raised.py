@@ -53,6 +53,7 @@ class RaisedExceptions(Projection):
         self._names: dict[UUID, str] = {}
         self._home: dict[UUID, tuple[str, str]] = {}
         self._submitters: dict[UUID, tuple[str, ...]] = {}
+        self._days: dict[tuple[str, str, str], set[str]] = {}
         self._breaks: dict[UUID, dict[e.Break, str]] = {}
         self._positions: dict[tuple[str, str], str] = {}
         self._statements: dict[tuple[str, str], dict[LineBreak, str]] = {}
@@ -65,6 +66,28 @@ class RaisedExceptions(Projection):
     def state(self) -> object:
         """All of them."""
         return {"raised": self.raised()}
+
+    def raised_by(self, findings: Iterable[Finding]) -> Iterator[Raised]:
+        """One exception for each finding of surveillance, with the events behind it.
+
+        It is the doing of whoever submitted something in that symbol on that day. It is the same
+        exception while the day goes on: what is seen later is added to it.
+        """
+        for one in findings:
+            places = sorted({place for seen in one.occurrences for place in seen.positions})
+            detail = f"{one.pattern.value} {one.count} times, {one.observed:f} {one.unit}"
+            day = (one.account, one.symbol, one.session_date)
+            yield Raised(
+                _hash("surveillance", one.pattern.value, *day),
+                ExceptionKind.SURVEILLANCE,
+                Urgency.WARNING,
+                one.account,
+                f"{one.symbol} {one.session_date}",
+                detail,
+                min(seen.at for seen in one.occurrences),
+                tuple(sorted(self._days.get(day, ()))),
+                tuple(places),
+            )
 
     # -- from the log --------------------------------------------------------------------------
 
@@ -102,7 +125,9 @@ class RaisedExceptions(Projection):
         symbol = event.decision.symbol if event.decision is not None else ""
         self._home[event.originator_id] = (event.account, symbol)
         if event.submitted_by is not None:
-            self._submitters[event.originator_id] = (event.submitted_by.principal,)
+            name = event.submitted_by.principal
+            self._submitters[event.originator_id] = (name,)
+            self._days.setdefault((event.account, symbol, event.session_date), set()).add(name)
         self._uses(event, event.account, symbol)
 
     def _rejected(self, event: e.InstructionRejected) -> None:
@@ -297,27 +322,6 @@ class RaisedExceptions(Projection):
 
 
 # -- from elsewhere --------------------------------------------------------------------------------
-
-
-def raised_by_findings(findings: Iterable[Finding]) -> Iterator[Raised]:
-    """One exception for each finding of surveillance, with the events behind it.
-
-    It is the same exception while the day goes on: what is seen later is added to it.
-    """
-    for one in findings:
-        places = sorted({place for seen in one.occurrences for place in seen.positions})
-        detail = f"{one.pattern.value} {one.count} times, {one.observed:f} {one.unit}"
-        yield Raised(
-            _hash("surveillance", one.pattern.value, one.account, one.symbol, one.session_date),
-            ExceptionKind.SURVEILLANCE,
-            Urgency.WARNING,
-            one.account,
-            f"{one.symbol} {one.session_date}",
-            detail,
-            min(seen.at for seen in one.occurrences),
-            (),
-            tuple(places),
-        )
 
 
 def raised_by_records(records: Iterable[tuple[int, ops.OpsRecord]]) -> Iterator[Raised]:

@@ -13,7 +13,7 @@ from ...domain.principals import Principal
 from ...domain.reasons import Disposition
 from ...domain.supervision import Moment, Supervision
 from ...domain.supervision.exceptions import HOUR_NS, ExceptionBook, Held, Raised
-from ...projections.raised import RaisedExceptions, raised_by_findings, raised_by_records
+from ...projections.raised import RaisedExceptions, raised_by_records
 from ...projections.reconciliation import SETTLED_BY_A_PERSON, Reconciliation
 from ...projections.runner import follow
 from ...projections.surveillance import Surveillance
@@ -62,7 +62,7 @@ class BookView:
         """Everything to look at, by when it was raised."""
         found = [
             *self._told.raised(),
-            *raised_by_findings(self._watched.findings()),
+            *self._told.raised_by(self._watched.findings()),
             *raised_by_records(self._records),
         ]
         return sorted(found, key=lambda one: (one.raised_at, one.id))

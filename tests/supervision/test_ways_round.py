@@ -13,7 +13,8 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain import events as e
 from fillwright.domain import ops
-from tests.adapters.entrypoints.conftest import GENERATED, Cli
+from tests.adapters.entrypoints.conftest import EXAMPLES, GENERATED, Cli
+from tests.adapters.entrypoints.test_surveillance import CROSSING
 from tests.supervision.conftest import House
 
 DIFFERS, DENIED = 4, 6
@@ -170,17 +171,16 @@ def test_who_is_behind_what_was_refused_does_not_close_it(
     house = House(tmp_path, cli, monkeypatch.setenv)
     Log.open(str(house.store)).close()
     house.set_up()
-    row = tmp_path / "one.jsonl"
-    row.write_text(
-        '{"decision_id": "a", "symbol": "KO", "action": "BUY", "target_weight": 50, '
-        '"confidence": 8, "strategy": "market"}'
-    )
-    assert house.by("pm-7", "run", row, *GENERATED).code == 0
-    listed = house.by("eve", "exceptions", "list", "--kind", "refusal", "--json").json
-    (refused,) = listed["exceptions"]
-    assert refused["originators"] == ["pm-7"]
-    close = ("exceptions", "close", refused["exception"], "--disposition", "explained", "--text")
-    for own in ("kim", "kim2"):
-        done = house.by(own, *close, "as it should be")
-        assert (done.code, "pm-7's own doing" in done.err) == (DENIED, True)
-    assert house.by("ada", *close, "as it should be").code == 0
+    row = tmp_path / "crossing.json"
+    row.write_text(json.dumps(CROSSING))
+    account = EXAMPLES / "account_generated.json"
+    assert house.by("pm-7", "run", row, *GENERATED, "--account", account).code == 0
+    for kind in ("refusal", "surveillance"):
+        listed = house.by("eve", "exceptions", "list", "--kind", kind, "--json").json
+        (found,) = listed["exceptions"]
+        assert found["originators"] == ["pm-7"], kind
+        close = ("exceptions", "close", found["exception"], "--disposition", "explained")
+        for own in ("kim", "kim2"):
+            done = house.by(own, *close, "--text", "as it should be")
+            assert (done.code, "pm-7's own doing" in done.err) == (DENIED, True)
+        assert house.by("ada", *close, "--text", "as it should be").code == 0
