@@ -127,14 +127,15 @@ class Application(AsyncClosing, Telling):
 
     async def admit(
         self,
-        raw: Raw,
+        raw: Raw | bytes,
         *,
         strategy: ExecutionStrategy | None = None,
         by: Submitter | None = None,
     ) -> Outcome:
         """Admit a decision without waiting for its end; durable when this returns.
 
-        ``by`` is the principal that submits it; by default the one of this process.
+        ``by`` is the principal that submits it; by default the one of this process. Bytes are what
+        could not be read as a decision; they are refused on the record.
 
         Raises:
             StoreError: it could not be recorded, and nothing was sent.
@@ -145,7 +146,7 @@ class Application(AsyncClosing, Telling):
 
     async def execute(
         self,
-        raw: Raw,
+        raw: Raw | bytes,
         *,
         strategy: ExecutionStrategy | None = None,
         by: Submitter | None = None,
@@ -298,7 +299,7 @@ class Application(AsyncClosing, Telling):
             await self._before()
 
     async def _admitted(
-        self, raw: Raw, strategy: ExecutionStrategy | None, by: Submitter | None
+        self, raw: Raw | bytes, strategy: ExecutionStrategy | None, by: Submitter | None
     ) -> Admitted:
         # Awaited directly, so that the caller is told before virtual time passes on.
         return await self.engine.schedule(AdvisedArrival(raw, by=by, strategy=strategy))

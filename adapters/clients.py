@@ -6,17 +6,20 @@ token and calls it instead of the application. What is not a method here no clie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from ..domain.decision import ExecutionStrategy
 from ..domain.errors import InvalidInput
 from ..domain.executor import Outcome, Raw
 from ..domain.planning.facts import Outcome as Planning
+from ..domain.ports import Position
 from ..domain.principals import REMOTE, Channel, Submitter
 from ..domain.reasons import Refusal
+from ..domain.supervision.exceptions import Held
 from .application import Application
 from .closing import Closing
+from .supervision.exceptions_book import Exceptions
 from .supervision.supervising import Caller, Supervisor
 
 SUBMIT: Final = "submit"
@@ -24,6 +27,10 @@ PREVIEW: Final = "preview"
 OUTCOME: Final = "outcome"
 CANCEL: Final = "cancel"
 KILL: Final = "kill"
+STATUS: Final = "status"
+LIMITS: Final = "limits"
+SHOW: Final = "show"
+EXCEPTIONS: Final = "exceptions list"
 
 
 class Client(Closing):
@@ -55,7 +62,9 @@ class Client(Closing):
             self.close()
             raise
 
-    async def admit(self, raw: Raw, *, strategy: ExecutionStrategy | None = None) -> Outcome:
+    async def admit(
+        self, raw: Raw | bytes, *, strategy: ExecutionStrategy | None = None
+    ) -> Outcome:
         """As :meth:`Application.admit`, in the client's name.
 
         Raises:
@@ -63,7 +72,9 @@ class Client(Closing):
         """
         return await self._application.admit(raw, strategy=strategy, by=self._submitter())
 
-    async def execute(self, raw: Raw, *, strategy: ExecutionStrategy | None = None) -> Outcome:
+    async def execute(
+        self, raw: Raw | bytes, *, strategy: ExecutionStrategy | None = None
+    ) -> Outcome:
         """As :meth:`Application.execute`, in the client's name; raises as :meth:`admit`."""
         return await self._application.execute(raw, strategy=strategy, by=self._submitter())
 
@@ -90,6 +101,32 @@ class Client(Closing):
     async def kill(self, reason: str, *, scope: str = "account") -> None:
         """As :meth:`Application.kill`, in the client's name; raises AccessDenied."""
         await self._application.kill(reason, scope=scope, actor=self._actor(KILL))
+
+    async def status(self) -> Mapping[str, Any]:
+        """As :meth:`Application.monitor`; raises AccessDenied."""
+        self._supervisor.require(STATUS)
+        return await self._application.monitor()
+
+    async def positions(self) -> Mapping[str, Position]:
+        """All positions of the account by symbol, as the broker has them; raises AccessDenied."""
+        self._supervisor.require(STATUS)
+        return await self._application.engine.desk.broker.positions()
+
+    def limits(self) -> dict[str, Any]:
+        """What is used of the limits, and all that are in force; raises AccessDenied."""
+        self._supervisor.require(LIMITS)
+        return {"used": self._application.session_limits(), "in_force": self._application.limits}
+
+    def exceptions(self) -> list[Held]:
+        """What somebody still has to look at; raises AccessDenied."""
+        self._supervisor.require(EXCEPTIONS)
+        held = Exceptions(self._supervisor).held(self._supervisor.now)
+        return [one for one in held if one.is_open]
+
+    def show(self) -> str:
+        """Where the log is, for whoever may read all of an instruction; raises AccessDenied."""
+        self._supervisor.require(SHOW)
+        return self._supervisor.store
 
     def close(self) -> None:
         """Let go of the store's second stream; a second call does nothing."""

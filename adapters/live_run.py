@@ -107,10 +107,7 @@ async def work_live(
     futures = [engine.schedule(each.arrival, each.at) for each in decisions]
     try:
         await (engine.run() if stopping is None else stopping.run(engine))
-        if engine.desk.now >= run.session.close:
-            await engine.close_session()
-        else:
-            await engine.record_capture()
+        await record_end(engine, run.session)
     finally:
         for future in futures:
             if future.done() and not future.cancelled():
@@ -122,6 +119,18 @@ async def work_live(
         if future.done() and not future.cancelled()
     )
     return Outcome(pairs, head.position - before, head)
+
+
+async def record_end(engine: Engine, session: Session) -> None:
+    """Close the session's books after its close; before it record the market data used so far.
+
+    Raises:
+        StoreError: it cannot be recorded.
+    """
+    if engine.desk.now >= session.close:
+        await engine.close_session()
+    else:
+        await engine.record_capture()
 
 
 def _session_of(application: Application) -> Session:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -49,13 +49,16 @@ class Stopping:
     stopped: EngineStopped | None = None
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(self, engine: Engine) -> None:
+    async def run(self, engine: Engine, serving: Awaitable[None] | None = None) -> None:
         """Run the engine until all is done, or until it is told to stop and has.
+
+        With ``serving`` the engine works what is handed to it meanwhile, until that ends; when it
+        is told to stop, ``serving`` is cancelled after the engine has.
 
         Raises:
             StoreError, BrokerUnavailable: what the engine raises.
         """
-        running = asyncio.ensure_future(engine.run())
+        running = asyncio.ensure_future(engine.run() if serving is None else serving)
         asked = asyncio.ensure_future(self._asked.wait())
         with self._listening():
             try:
@@ -63,6 +66,8 @@ class Stopping:
                 if asked.done() and not running.done():
                     await self._stop(engine)
                     await engine.stop()
+                    if serving is not None:
+                        running.cancel()
                     await asyncio.gather(running, return_exceptions=True)
                 else:
                     await running

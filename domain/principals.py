@@ -174,6 +174,8 @@ COMMANDS: Final[Mapping[str, tuple[Role, ...]]] = {
     "verify": _READ,
     "run": (Role.SUBMIT, Role.TRADE),
     "run --live": (Role.TRADE,),
+    "serve": (Role.SUBMIT, Role.TRADE),
+    "serve --live": (Role.TRADE,),
     "month": (Role.SUBMIT, Role.TRADE),
     "demo": (Role.SUBMIT, Role.TRADE),
     "kill": DESK,

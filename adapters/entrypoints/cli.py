@@ -37,6 +37,7 @@ from .redact_command import redact
 from .replay_command import replay
 from .report_commands import explain, report, review
 from .running_commands import run
+from .serve_command import serve
 from .store_commands import store_app
 from .strategy_commands import strategies_app
 from .surveillance_command import surveillance
@@ -89,6 +90,7 @@ app.command()(audit_pack)
 app.command()(mirror)
 app.command()(query)
 app.command()(paper)
+app.command()(serve)
 app.command()(kill)
 app.command()(release)
 app.command()(reconcile)

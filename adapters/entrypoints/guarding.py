@@ -51,6 +51,7 @@ def guarded(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
 
 WITH_OPTIONS: Final = {
     "run": {"live": "run --live"},
+    "serve": {"live": "serve --live"},
     "reconcile": {"statement": "reconcile --statement", "sign_off": "reconcile --statement"},
     "actions": {"file": "actions FILE"},
 }

@@ -54,7 +54,8 @@ class BrokerName(StrEnum):
     ALPACA = "alpaca"
 
 
-def _address(flag: str, what: str) -> Any:
+def address(flag: str, what: str) -> Any:
+    """An option that names one of Alpaca's addresses."""
     return typer.Option(
         flag,
         metavar="URL",
@@ -143,11 +144,11 @@ def run(
     store: StoreOption = None,
     broker: BrokerOption = BrokerName.SIMULATED,
     live: LiveOption = False,
-    trading_url: Annotated[str | None, _address("--trading-url", "trading address")] = None,
-    data_url: Annotated[str | None, _address("--data-url", "market-data address")] = None,
-    stream_url: Annotated[str | None, _address("--stream-url", "socket of trade updates")] = None,
+    trading_url: Annotated[str | None, address("--trading-url", "trading address")] = None,
+    data_url: Annotated[str | None, address("--data-url", "market-data address")] = None,
+    stream_url: Annotated[str | None, address("--stream-url", "socket of trade updates")] = None,
     data_stream_url: Annotated[
-        str | None, _address("--data-stream-url", "socket of market data")
+        str | None, address("--data-stream-url", "socket of market data")
     ] = None,
     seed: SeedOption = None,
     account: AccountOption = None,
@@ -199,7 +200,7 @@ def run(
         from .sessions import trade
 
         given = (market, session, store, seed, account, symbols, latency_ms, fees, config, shown)
-        terms, held = _simulated(*given)
+        terms, held = simulated_terms(*given)
         arrivals = file_decisions(rows, held, terms.rules, lenient=not strict)
         outcome, views = trade(terms, arrivals, progress=shown)
         result = Result(outcome, views, terms.market.symbols)
@@ -243,7 +244,7 @@ def _refuse_invalid(invalid: int, rows: int) -> None:
         )
 
 
-def _simulated(
+def simulated_terms(
     market: str | None,
     session: str | None,
     store: str | None,

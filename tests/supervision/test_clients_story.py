@@ -242,6 +242,11 @@ def test_a_client_needs_a_log_that_others_can_read_and_a_way_that_is_a_servers()
 
 
 def test_all_that_a_client_can_call_asks_for_a_command_that_a_role_allows() -> None:
-    asked = {"admit": "submit", "execute": "submit", "execute_batch": "submit", "close": None}
+    asked = {
+        **dict.fromkeys(("admit", "execute", "execute_batch"), "submit"),
+        "positions": "status",
+        "exceptions": "exceptions list",
+        "close": None,
+    }
     offered = {name for name in vars(Client) if not name.startswith("_")}
     assert {asked.get(name, name) for name in offered} - {None} <= set(COMMANDS)

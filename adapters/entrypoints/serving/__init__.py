@@ -1,0 +1,1 @@
+"""``serve``: clients over HTTP, each by its token; no logic of its own."""
