@@ -102,8 +102,16 @@ def serve(
     }
     with listen(host, port, remote=remote) as listener:
         if broker is BrokerName.ALPACA:
-            of_simulation = {"market": market, "session": session, "seed": seed}
-            needs("--broker simulated", {**of_simulation, "account": account})
+            of_simulation = {
+                "market": market,
+                "session": session,
+                "seed": seed,
+                "account": account,
+                "symbols": symbols or None,
+                "latency_ms": None if latency_ms == LATENCY_MS_DEFAULT else latency_ms,
+                "fees": None if fees is FeeModel.US else fees.value,
+            }
+            needs("--broker simulated", of_simulation)
             stopping = _serve_alpaca(listener, store, config, addresses, is_live=live)
         else:
             needs("--broker alpaca", {"live": live, **addresses})

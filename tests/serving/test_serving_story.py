@@ -270,6 +270,26 @@ def test_a_token_that_is_withdrawn_is_refused_from_the_next_call_on(server: Serv
     assert server.ask("rob", "GET", "/v1/limits").status_code == 200
 
 
+def test_a_batch_is_answered_in_its_order_and_a_kill_stops_what_comes_after(
+    server: Server,
+) -> None:
+    sent = server.ask("rob", "POST", "/v1/decisions/batch", [buy("b-1"), buy("b-2", action="HOLD")])
+    assert sent.status_code == 200, sent.text
+    first, second = sent.json()
+    assert first["result"]["status"] in ("FILLED", "PLANNED", "NO_CHANGE"), first
+    assert second["status"] == "rejected"
+    for wrong in ([], [1], {"decisions": []}):
+        assert server.ask("rob", "POST", "/v1/decisions/batch", wrong).status_code == 422
+    assert server.ask("rob", "POST", "/v1/kill", {"scope": "account"}).status_code == 422
+    killed = server.ask("rob", "POST", "/v1/kill", {"reason": "enough"})
+    assert (killed.status_code, killed.json()) == (200, {"killed": "account"})
+    (engaged,) = events_of(server, e.KillSwitchEngaged)
+    assert engaged.reason == "enough"
+    after = server.ask("rob", "POST", "/v1/decisions", buy("after", target_weight=3))
+    assert after.json()["status"] == "rejected", after.text
+    assert "kill" in json.dumps(after.json()["result"]["refusals"])
+
+
 def test_two_callers_at_once_do_not_pass_a_limit_and_sigterm_leaves_the_log_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,3 +327,6 @@ def test_a_host_that_others_reach_and_a_port_that_is_taken_are_refused(tmp_path:
         busy = captured(*there, "--port", port)
     assert (busy.code, "free port" in busy.err) == (2, True)
     assert captured(*there, "--host", "example.org").code == 2
+    alpaca = ("serve", "--broker", "alpaca", "--store", tmp_path / "log.db", "--symbols", "KO")
+    unused = captured(*alpaca)
+    assert (unused.code, "symbols" in unused.err) == (2, True), unused.err
