@@ -26,6 +26,7 @@ from .exception_commands import exceptions_app
 from .export_command import export
 from .failures import MEANINGS, ExitCode, exit_code_of, is_expected, message_of
 from .guarding import guard_all
+from .mcp_command import mcp
 from .mirror_commands import mirror, query
 from .monitor_command import monitor
 from .month_command import month
@@ -91,6 +92,7 @@ app.command()(mirror)
 app.command()(query)
 app.command()(paper)
 app.command()(serve)
+app.command()(mcp)
 app.command()(kill)
 app.command()(release)
 app.command()(reconcile)

@@ -24,7 +24,7 @@ from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain import events as e
 from fillwright.domain.intake import KEYS
 from fillwright.domain.ops import EngineStopped
-from fillwright.domain.ops.control import AccessRefused
+from fillwright.domain.ops.control import AccessGranted, AccessRefused
 from fillwright.domain.principals import Channel, Submitter
 from tests.adapters.entrypoints.conftest import GENERATED, captured, command, environment
 from tests.supervision.conftest import principals_file, token
@@ -145,6 +145,10 @@ def test_an_agent_submits_a_decision_and_reads_what_came_of_it(server: Server) -
     too_late = server.ask("rob", "POST", f"{place}/cancel")
     assert (too_late.status_code, too_late.json()["result"]) == (200, told["result"])
 
+    with OpsLog.open(server.store, writer=False) as ops:
+        granted = [one.record for one in ops.records(topics={"AccessGranted"})]
+    told_of = [(one.actor, one.command) for one in granted if isinstance(one, AccessGranted)]
+    assert told_of == [("rob", "run")], "who runs the engine is on record"
     by = events_of(server, e.DecisionReceived)[0].submitted_by
     assert by == Submitter(principal="pm-7", person="kim", channel=Channel.API)
     assert "DecisionReceived" in server.ask("pm-7", "GET", f"{place}/timeline").text
