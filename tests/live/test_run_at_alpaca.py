@@ -113,7 +113,7 @@ def test_decisions_are_traded_recorded_and_found_again(
         decision(
             decision_id="two", symbol="AAPL", action="TRIM", target_weight=1.0, strategy="twap"
         )
-        | {"window": "3m"},
+        | {"window": "3m", "must_complete": True},
         decision(decision_id="three", target_weight=40.0),
     ]
     ran = fillwright.run(decisions, "--json")
