@@ -228,6 +228,13 @@ class NoWayRound(RuleBasedStateMachine):
             ChangeTerms(kind, "main", found.scope, found.content, "r", ends, found.is_tightening),
         )
 
+    @rule(by=names, days=st.sampled_from([4_000, 8_888]))
+    def keep_longer_twice_from_one_state(self, by: str, days: int) -> None:
+        """The second was seen from a state that the first has ended, as all proposed before was."""
+        both = [self.propose_retention(by, days, (hold, False), 1) for hold in (False, True)]
+        for change in both:
+            self.use(by, change)
+
     @rule(by=names, change=changes)
     def approve(self, by: str, change: str) -> None:
         def make() -> OpsRecord:
