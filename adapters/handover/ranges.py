@@ -25,9 +25,9 @@ from ..integrity.merkle import Frontier, Span, node_hash, split
 from ..integrity.notes import VerifierKey
 from ..integrity.proofs import ProofError, is_anchored, signed_checkpoint
 from ..integrity.tree import OnProgress, roots_of_spans
-from ..storage.chain import link
 from ..storage.log import Log
 from ..storage.records import RawRecorded
+from ..storage.verification import fault_of
 
 FORMAT: Final = "fillwright export 1"
 MANIFEST: Final = "manifest.json"
@@ -196,16 +196,9 @@ def _linked(
     for position, row in enumerate(rows, start=first):
         if row.position != position or position > last:
             raise ProofError(f"the event at position {position} is missing or out of order")
-        previous = link(
-            previous,
-            position,
-            bytes.fromhex(row.originator_id),
-            row.originator_version,
-            row.topic,
-            row.state,
-        )
-        if previous != row.hash:
-            raise ProofError(f"the event at position {position} is altered: its hash does not fit")
+        if what := fault_of(row, position, previous):
+            raise ProofError(f"the event at position {position} is {what}")
+        previous = row.hash
         if on_progress is not None and position % PROGRESS_EVERY == 0:
             on_progress(position - first, last - first + 1)
         yield previous

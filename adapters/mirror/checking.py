@@ -15,11 +15,12 @@ from ...domain.errors import StoreDamaged, StoreError
 from ...projections.runner import ProjectionStopped
 from ..storage.chain import GENESIS
 from ..storage.records import RawRecorded
+from ..storage.verification import checked
 from .columns import COLUMNS_VERSION
 from .effects import Effects
 from .rows import Rows, row_of
 from .segments import Manifest, read_manifest, read_rows
-from .writing import MirroredLog, OnProgress, checked
+from .writing import MirroredLog, OnProgress
 
 _RAW: Final = ("position", "originator_id", "originator_version", "topic", "state", "hash")
 

@@ -13,10 +13,10 @@ from uuid import UUID
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
 from ...domain.ids import account_stream_id
-from ..storage.chain import link
 from ..storage.filelock import FileLock
 from ..storage.lean_reading import lean_decoder
 from ..storage.records import Head, RawRecorded
+from ..storage.verification import checked
 from .columns import COLUMNS_VERSION
 from .effects import Effects, Row
 from .rows import Rows, row_of
@@ -246,27 +246,6 @@ def _effects_before(log: MirroredLog, first: int, manifest: Manifest, *, whole: 
             if name is not None:
                 accounts[name] = min(accounts[name], raw.originator_version - 1)
     return Effects(log.stream, accounts)
-
-
-def checked(raw: RawRecorded, position: int, previous: bytes) -> bytes:
-    """The event's hash, when it is the next one and as it was written.
-
-    Raises:
-        StoreDamaged: it is not.
-    """
-    if raw.position != position:
-        raise StoreDamaged(f"the event at position {position} is missing")
-    try:
-        id = bytes.fromhex(raw.originator_id)
-        found = link(previous, position, id, raw.originator_version, raw.topic, raw.state)
-    except (ValueError, TypeError) as error:
-        raise StoreDamaged(f"the event at position {position} is altered: {error}") from error
-    if found != raw.hash:
-        raise StoreDamaged(
-            f"the event at position {position} is altered: its hash does not fit what is stored. "
-            "Run `fillwright verify` on the store"
-        )
-    return found
 
 
 @contextmanager

@@ -27,11 +27,12 @@ from ...projections.instruction_events import ACCOUNT_EVENTS
 from ...projections.parts import PARTS_MAX, Folded, Part, Whole, part_of
 from ...projections.runner import History, ProjectionStopped
 from ..collector import without_collector
-from ..storage.chain import GENESIS, link
+from ..storage.chain import GENESIS
 from ..storage.lean_reading import checked_events, lean_decoder
 from ..storage.location import is_postgres
 from ..storage.log import Log
 from ..storage.records import RawRecorded, Recorded
+from ..storage.verification import checked
 
 PARALLEL_FROM_EVENTS: Final = 250_000
 """Below this, starting processes costs more than they save."""
@@ -169,7 +170,7 @@ class _PartReading:
             if position != self.position + 1:
                 raise _missing(self.position + 1)
             if part_of(originator, parts) == part:
-                _check(self._previous, raw)
+                checked(raw, position, self._previous)
                 if _is_of_account(topic):
                     accounts.append(raw)
                 else:
@@ -187,21 +188,6 @@ class _PartReading:
 
 def _missing(position: int) -> StoreDamaged:
     return StoreDamaged(f"the event at position {position} is missing")
-
-
-def _check(previous: bytes, raw: RawRecorded) -> None:
-    position, originator, version, topic, state, hash = raw
-    try:
-        found = link(previous, position, bytes.fromhex(originator), version, topic, state)
-    except (ValueError, TypeError) as error:
-        raise StoreDamaged(
-            f"the event at position {position} is not what was written ({topic}: {error})"
-        ) from error
-    if found != hash:
-        raise StoreDamaged(
-            f"the event at position {position} is missing or not what was written: its hash "
-            "does not fit. Run `fillwright verify` on the store"
-        )
 
 
 @cache

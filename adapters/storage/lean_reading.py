@@ -29,9 +29,10 @@ from ...domain.market import TradingStatus
 from ...domain.ports import Side
 from ...projections.all_views import AllViews
 from ...projections.instruction_events import INSTRUCTION_EVENTS
-from .chain import GENESIS, link
+from .chain import GENESIS
 from .log import Log
 from .records import RawRecorded, Recorded
+from .verification import checked
 
 Read = Callable[[bytes], Struct]
 Noted = Callable[[Iterable[Recorded]], Iterable[Recorded]]
@@ -296,20 +297,9 @@ def checked_events(log: ReadableLog, upto: int, decode: Decode) -> Iterator[Reco
     """
     previous, expected = GENESIS, 0
     for raw in log.raw_events(0, upto):
-        position, originator, version, topic, state, hash = raw
         expected += 1
-        try:
-            previous = link(previous, position, bytes.fromhex(originator), version, topic, state)
-        except (ValueError, TypeError) as error:
-            raise StoreDamaged(
-                f"the event at position {position} is not what was written ({topic}: {error})"
-            ) from error
-        if previous != hash or position != expected:
-            raise StoreDamaged(
-                f"the event at position {expected} is missing or not what was written: its hash "
-                "does not fit. Run `fillwright verify` on the store"
-            )
-        yield Recorded(position, decode(raw), hash)
+        previous = checked(raw, expected, previous)
+        yield Recorded(expected, decode(raw), previous)
     if expected != upto:
         raise StoreDamaged(f"the event at position {expected + 1} is missing")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from ...domain.errors import StoreError
+from ...domain.errors import StoreDamaged, StoreError
 from .chain import GENESIS, link
 from .records import Head, RawRecorded, VerifyResult
 
@@ -82,6 +82,25 @@ class _Check:
             if self._progress is not None and self.count % PROGRESS_EVERY == 0:
                 self._progress(self.count, head.position)
         return ""
+
+
+def checked(raw: RawRecorded, position: int, previous: bytes) -> bytes:
+    """The event's hash, when it is the one that follows ``previous`` and as it was written.
+
+    Raises:
+        StoreDamaged: it is not; says what is wrong.
+    """
+    at, originator, version, topic, state, hash = raw
+    try:
+        found = link(previous, position, bytes.fromhex(originator), version, topic, state)
+    except Exception:  # a column of another type or length than we write
+        found = None
+    if found != hash or at != position:
+        raise StoreDamaged(
+            f"the event at position {position} is {fault_of(raw, position, previous)}. "
+            "Run `fillwright verify` on the store"
+        )
+    return hash
 
 
 def fault_of(raw: RawRecorded, position: int, previous: bytes) -> str:

@@ -178,7 +178,7 @@ def test_processes_that_share_a_log_name_the_first_event_that_is_wrong(store: Pa
     connection.close()
     with (
         Log.open(store, writer=False) as log,
-        pytest.raises(StoreDamaged, match="position 31 is missing or not what was written"),
+        pytest.raises(StoreDamaged, match="position 31 is altered: its hash does not fit"),
     ):
         rebuild(log, log.head().position, seal=True, parts=2)
 
