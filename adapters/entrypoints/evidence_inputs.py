@@ -118,7 +118,10 @@ def binding(
         left = unbound(ops, newest) if newest is not None else ops.head().position
     if newest is not None and newest.size >= position and not left:
         return newest
-    _check_may_checkpoint(store, f"{left} records are not bound to the newest checkpoint")
+    bound = newest.size if newest is not None else 0
+    counted = {"events": max(position - bound, 0), "records": left}
+    missing = " and ".join(f"{count} {what}" for what, count in counted.items() if count)
+    _check_may_checkpoint(store, f"{missing} are not bound to the newest checkpoint")
     return checkpoint_now(store, log, settings, advance)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -115,16 +115,21 @@ LiveOption = Annotated[
     typer.Option("--live", help='Trade with real money; the settings must say mode = "live" too.'),
 ]
 
-TradingUrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--trading-url",
+
+def _address(flag: str, what: str) -> Any:
+    return typer.Option(
+        flag,
         metavar="URL",
-        help="The broker's address, or that of a paper server. Default: the settings', else "
+        help=f"The broker's {what}, or that of a paper server. Default: the settings', else "
         "Alpaca's.",
         show_default=False,
-    ),
-]
+    )
+
+
+TradingUrlOption = Annotated[str | None, _address("--trading-url", "address")]
+DataUrlOption = Annotated[str | None, _address("--data-url", "market-data address")]
+StreamUrlOption = Annotated[str | None, _address("--stream-url", "socket of trade updates")]
+DataStreamUrlOption = Annotated[str | None, _address("--data-stream-url", "socket of market data")]
 
 
 def needs(what: str, given: Mapping[str, object]) -> None:

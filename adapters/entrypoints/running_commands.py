@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ...domain.errors import InvalidInput
 from .options import (
     ConfigOption,
+    DataStreamUrlOption,
+    DataUrlOption,
     JsonOption,
     LiveOption,
     ProgressOption,
     SeedOption,
     StoreOption,
+    StreamUrlOption,
+    TradingUrlOption,
     needs,
 )
 
@@ -52,16 +56,6 @@ class BrokerName(StrEnum):
 
     SIMULATED = "simulated"
     ALPACA = "alpaca"
-
-
-def address(flag: str, what: str) -> Any:
-    """An option that names one of Alpaca's addresses."""
-    return typer.Option(
-        flag,
-        metavar="URL",
-        help=f"Alpaca's {what}, or that of a paper server. Default: the settings', else Alpaca's.",
-        show_default=False,
-    )
 
 
 BrokerOption = Annotated[
@@ -144,12 +138,10 @@ def run(
     store: StoreOption = None,
     broker: BrokerOption = BrokerName.SIMULATED,
     live: LiveOption = False,
-    trading_url: Annotated[str | None, address("--trading-url", "trading address")] = None,
-    data_url: Annotated[str | None, address("--data-url", "market-data address")] = None,
-    stream_url: Annotated[str | None, address("--stream-url", "socket of trade updates")] = None,
-    data_stream_url: Annotated[
-        str | None, address("--data-stream-url", "socket of market data")
-    ] = None,
+    trading_url: TradingUrlOption = None,
+    data_url: DataUrlOption = None,
+    stream_url: StreamUrlOption = None,
+    data_stream_url: DataStreamUrlOption = None,
     seed: SeedOption = None,
     account: AccountOption = None,
     symbols: SymbolsOption = "",

@@ -13,9 +13,12 @@ import typer
 from ...domain.errors import InvalidInput
 from .options import (
     ConfigOption,
+    DataStreamUrlOption,
+    DataUrlOption,
     LiveOption,
     SeedOption,
     StoreOption,
+    StreamUrlOption,
     TradingUrlOption,
     needs,
     store_of,
@@ -31,7 +34,6 @@ from .running_commands import (
     MarketOption,
     SessionOption,
     SymbolsOption,
-    address,
     simulated_terms,
 )
 
@@ -64,11 +66,9 @@ def serve(
     broker: BrokerOption = BrokerName.SIMULATED,
     live: LiveOption = False,
     trading_url: TradingUrlOption = None,
-    data_url: Annotated[str | None, address("--data-url", "market-data address")] = None,
-    stream_url: Annotated[str | None, address("--stream-url", "socket of trade updates")] = None,
-    data_stream_url: Annotated[
-        str | None, address("--data-stream-url", "socket of market data")
-    ] = None,
+    data_url: DataUrlOption = None,
+    stream_url: StreamUrlOption = None,
+    data_stream_url: DataStreamUrlOption = None,
     market: MarketOption = None,
     session: SessionOption = None,
     seed: SeedOption = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,8 @@ def test_a_pack_of_a_server_binds_every_record_and_is_checked_without_it(
     assert house.by("eve", "kill", "--reason", "let me").code == DENIED
     pack = ("audit-pack", *signing, *anchor, "--json", "--out")
     none = house.by("eve", *pack, house.folder / "none")
-    assert (none.code, "are not bound to the newest checkpoint" in none.err) == (2, True)
+    assert none.code == 2
+    assert re.search(r"\d+ events and \d+ records are not bound to the newest", none.err)
     done = house.by("ada", *pack, house.folder / "pack")
     assert done.code == 0, done.err
     told = cli(
