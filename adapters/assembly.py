@@ -18,6 +18,7 @@ from .alpaca_provider import AlpacaProvider
 from .brokers.provider import ProviderBroker
 from .brokers.provider_runtime import ProviderRuntime
 from .brokers.simulated import SimulatedBroker, SimulatedRuntime
+from .captured_segments import segments_beside
 from .engine import Desk, Engine
 from .engine.gate import SendGate
 from .inputs.events import FileEvents, NoEvents
@@ -173,8 +174,7 @@ def _of_alpaca(
         silent_answer_seconds=int(desk.rules.silent_answer_seconds * rate),
         silent_rest_seconds=int(desk.rules.silent_rest_seconds * rate),
     )
-    path = parse_location(store) if store is not None else None
-    folder = path.with_name(path.name + ".market") if path else None
+    folder = segments_beside(store) if store is not None else None
     capture = SegmentCapture(market, folder) if folder else None
     parts = _loaded(Engine(desk, capture, broker.arrived.set), settings, log)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -19,9 +18,6 @@ from ..projections.execution_quality import EndFacts
 from ..projections.instruction_book import Followed, InstructionBook
 from .exchange.scaled import UNITS, from_units
 from .market_data.capture import PRINTS, QUOTES, Segment, SegmentError, read_segment
-
-SEGMENTS_SUFFIX: Final = ".market"
-"""What the folder of segments is called, after the store's file."""
 
 
 class Captured:

@@ -18,6 +18,7 @@ from ..domain.planning.facts import PlanningRules
 from ..domain.ports import NANOS, AccountKind, Session
 from ..projections.daily_limits import DailyLimits
 from .brokers.simulated import DayOver, SimulatedBroker, SimulatedRuntime
+from .captured_segments import segments_beside
 from .closing import Closing
 from .engine import Desk, Engine, EngineRules
 from .engine.gate import SendGate
@@ -244,7 +245,7 @@ def _wire(
         clock_offset_ns=clock.offset_ns,
     )
     desk.gate = SendGate(desk, None if path is None else log.url)
-    folder = path.with_name(path.name + ".market") if path else None
+    folder = segments_beside(log.url)
     capture: Capture | None = SegmentCapture(market, folder) if folder else None
     engine = Engine(desk, capture)
     engine.load(limits or Limits())

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ..domain.events import MarketDataCaptured
 from ..projections.runner import RecordedEvent, follow
 from ..projections.tca.log_rows import TcaRows
-from .end_facts import SEGMENTS_SUFFIX
+from .captured_segments import segments_beside
 from .market_data.capture import PRINTS, QUOTES, Segment, SegmentError, read_segment
-from .storage.location import parse_location
 from .storage.log import Log
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ def tables_of_store(store: str, *, position: int | None = None) -> LogTables:
     Raises:
         StoreError: the store cannot be read.
     """
-    path = parse_location(store)
-    folder = path.with_name(path.name + SEGMENTS_SUFFIX) if path else None
+    folder = segments_beside(store)
     with Log.open(store, writer=False) as log:
         return tables_of_events(log.events(upto=position or log.head().position), folder)
 

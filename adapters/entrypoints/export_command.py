@@ -130,7 +130,7 @@ def _range(
 def _dossier(
     log: Log, where: str, named: str, out: Path, terms: IntegritySettings, advance: OnProgress
 ) -> dict[str, object]:
-    from ..end_facts import SEGMENTS_SUFFIX
+    from ..captured_segments import segments_beside
     from ..handover.dossier import make_dossier
     from .evidence_inputs import covering, signer_of, write_document
     from .views import read_views
@@ -140,8 +140,7 @@ def _dossier(
         raise InvalidInput("out", out, "a file that does not exist yet")
     row = read_views(log, where).one(named)
     mark = covering(None, None, terms, row.last_position)
-    path = log.files
-    segments = path.with_name(path.name + SEGMENTS_SUFFIX)
+    segments = segments_beside(where) or Path()
     document = make_dossier(log, row.instruction_id, segments, mark, key, advance)
     write_document(document, out)
     return {

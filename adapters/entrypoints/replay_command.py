@@ -115,20 +115,19 @@ def _show_what_if(
     json_output: bool,
     progress: bool | None,
 ) -> None:
-    from ..end_facts import SEGMENTS_SUFFIX
+    from ..captured_segments import segments_beside
     from ..evaluation.changes import parse_changes
     from ..evaluation.what_if import what_if
-    from ..storage.location import parse_location, without_password
+    from ..storage.location import without_password
     from ..storage.log import Log
     from . import output
     from .progress_bar import bar
     from .what_if_view import what_if_view
 
     asked = parse_changes(changes)
-    path = parse_location(store)
-    if path is None:
+    segments = segments_beside(store)
+    if segments is None:
         raise InvalidInput("store", store, "a store with captured market data beside it")
-    segments = path.with_name(path.name + SEGMENTS_SUFFIX)
     with Log.open(store, writer=False) as log, bar(progress, "working it again") as advance:
         found = what_if(
             log, segments, asked, latency_ns=latency_ms * 1_000_000, on_progress=advance

@@ -109,8 +109,8 @@ def backup(
 ) -> None:
     """Copy a store into one SQLite file while engines go on, checking every event on the way.
 
-    The file is a store: `verify`, `report` and all others read it. Keys and captured market data
-    lie beside the store in files of their own; copy those too.
+    The file is a store: `verify`, `report` and all others read it. Captured market data are copied
+    beside it. Keys of personal text are not: who has a copy of a key can read what was redacted.
     """
     _copy(store_of(store), str(file), json_output=json_output, progress=progress)
 
@@ -125,12 +125,14 @@ def restore(
     """Fill a new store from a backup, checking every event; nothing is overwritten.
 
     The store is a file that does not exist, or a schema on PostgreSQL that was migrated and is
-    empty. Compare the head that is printed with a checkpoint kept outside.
+    empty. Captured market data beside the file are copied beside the store. Compare the head that
+    is printed with a checkpoint kept outside.
     """
     _copy(str(file), store_of(store), json_output=json_output, progress=progress)
 
 
 def _copy(source: str, target: str, *, json_output: bool, progress: bool | None) -> None:
+    from ..captured_segments import copy_segments
     from ..storage.copying import copy_store
     from . import output
     from .progress_bar import bar
@@ -138,10 +140,14 @@ def _copy(source: str, target: str, *, json_output: bool, progress: bool | None)
     output.log_to_stderr()
     with bar(progress, "copying") as advance:
         done: Copied = copy_store(source, target, advance)
+        data = copy_segments(source, target)
     if json_output:
-        output.print_json(output.fields_of(done))
-    else:
-        output.print_line(
-            f"{done.target}: {done.position:,} events, verified, and {done.records:,} records\n"
-            f"head {done.position} {done.head_hash}"
-        )
+        told = {"segments": data.segments, "segments_missing": data.missing}
+        output.print_json({**output.fields_of(done), **told})
+        return
+    output.print_line(
+        f"{done.target}: {done.position:,} events, verified, {done.records:,} records and "
+        f"{data.segments:,} segments of market data\nhead {done.position} {done.head_hash}"
+    )
+    for what in data.missing:
+        output.print_line(f"not copied: {what}")

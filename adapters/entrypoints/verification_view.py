@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ..integrity.verifying import Verification
-    from ..storage.log import Log
 
 ACTOR: Final = "verify"
 ONLY_OUTSIDE: Final = (
@@ -100,26 +99,3 @@ def keep_record(store: str, found: Verification, faults: list[str]) -> None:
         from . import output
 
         output.note("the outcome is not kept: the store cannot be written")
-
-
-def segments_of(log: Log) -> tuple[int, list[str]]:
-    """How many captured segments are as their hash says, and what is wrong with the others."""
-    from ...domain.events import MarketDataCaptured
-    from ..end_facts import SEGMENTS_SUFFIX
-    from ..market_data.capture import SegmentError, read_segment
-
-    path = log.files
-    folder = path.with_name(path.name + SEGMENTS_SUFFIX)
-    good, bad = 0, []
-    for raw in log.raw_events():
-        if raw.topic.partition(".")[0] != MarketDataCaptured.TOPIC:
-            continue
-        event = log.decode(raw)
-        if not isinstance(event, MarketDataCaptured):
-            continue
-        try:
-            read_segment(folder, event.sha256)
-            good += 1
-        except SegmentError as error:
-            bad.append(f"{error} (position {raw.position})")
-    return good, bad

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ..integrity.verifying import Outside, Verification
     from ..storage.log import Log
 
+JobsOption = Annotated[
+    int, typer.Option("--jobs", metavar="N", min=0, max=64, help="Processes; 0 for one per core.")
+]
+
 
 def verify(
     store: StoreOption = None,
@@ -40,10 +44,7 @@ def verify(
         bool,
         typer.Option("--counters", help="Fold the limits from the log and compare the counters."),
     ] = False,
-    jobs: Annotated[
-        int,
-        typer.Option("--jobs", metavar="N", min=0, max=64, help="Processes; 0 for one per core."),
-    ] = 0,
+    jobs: JobsOption = 0,
     record: Annotated[
         bool,
         typer.Option("--record/--no-record", help="Keep the outcome in the store's second stream."),
@@ -59,12 +60,13 @@ def verify(
     is not as it was written. Exits 5 when the log is consistent but nothing outside vouches for it
     although a key or anchor is configured, or the store says that it was anchored.
     """
+    from ..captured_segments import check_segments
     from ..settings import Settings
     from ..storage.log import Log
     from . import output
     from .failures import Difference, NotAnchored
     from .progress_bar import bar
-    from .verification_view import keep_record, segments_of, verification_json, verification_text
+    from .verification_view import keep_record, verification_json, verification_text
 
     output.log_to_stderr()
     settings = Settings.read(file=config)
@@ -73,7 +75,7 @@ def verify(
         with bar(progress, "verifying") as advance:
             outside = _outside(key, anchor, settings.integrity)
             found = _verify(log, outside, incremental=incremental, jobs=jobs, progress=advance)
-        segments, bad = segments_of(log) if found.ok else (0, [])
+        segments, bad = check_segments(log) if found.ok else (0, [])
         if found.ok and not bad:
             bad = _further_faults(log, outside, settings.integrity, counters=counters)
         second = _second_stream(log, outside) if found.ok else ""

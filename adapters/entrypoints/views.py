@@ -15,8 +15,9 @@ from ...projections.reconciliation import Reconciliation
 from ...projections.reports import SIMULATED_NOTE, PerformanceReport, execution_report
 from ...projections.runner import follow
 from ..as_of import AsOf, parse_as_of
-from ..end_facts import SEGMENTS_SUFFIX, Captured, end_facts
-from ..storage.location import parse_location, without_password
+from ..captured_segments import segments_beside
+from ..end_facts import Captured, end_facts
+from ..storage.location import without_password
 from ..storage.log import Log
 
 
@@ -63,8 +64,7 @@ class Views:
 
     def report(self, period_days: int = 1) -> PerformanceReport:
         """The report of the last sessions, bound to the views' position and no other time."""
-        path = parse_location(self.store)
-        folder = path.with_name(path.name + SEGMENTS_SUFFIX) if path else None
+        folder = segments_beside(self.store)
         facts = end_facts(self.blotter, Captured(folder, self.captured)) if folder else {}
         simulated = bool(self.started) and self.started[-1].broker == "simulated"
         return execution_report(

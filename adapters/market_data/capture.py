@@ -230,16 +230,7 @@ def read_segment(folder: str | Path, sha256: str) -> Segment:
         InvalidInput: ``sha256`` is not 64 lower-case hexadecimal digits.
         SegmentError: the segment is missing, its bytes have changed, or it is not one of ours.
     """
-    if not _SHA256.fullmatch(sha256):
-        raise InvalidInput("sha256", sha256, "64 lower-case hexadecimal digits")
-    path = Path(folder) / f"{sha256}.parquet"
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SegmentError(f"segment {sha256}: {error.strerror or error}") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise SegmentError(f"segment {sha256}: its bytes have changed, they hash to {found}")
+    data = _bytes_of(Path(folder), sha256)
     # Costs 40 MB and is needed only where segments are read or written.
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -266,6 +257,30 @@ def read_segment(folder: str | Path, sha256: str) -> Segment:
         )
     except (pa.ArrowException, KeyError, ValueError, ArithmeticError) as error:
         raise SegmentError(f"segment {sha256}: not a market data segment: {error}") from error
+
+
+def copy_segment(sha256: str, source: Path, target: Path) -> None:
+    """Copy a segment into another folder, durably; one that is there already is left alone.
+
+    Raises:
+        InvalidInput: ``sha256`` is not 64 lower-case hexadecimal digits.
+        SegmentError: the segment is missing, or its bytes have changed.
+        OSError: the folder cannot be written.
+    """
+    _store(target, f"{sha256}.parquet", _bytes_of(source, sha256))
+
+
+def _bytes_of(folder: Path, sha256: str) -> bytes:
+    if not _SHA256.fullmatch(sha256):
+        raise InvalidInput("sha256", sha256, "64 lower-case hexadecimal digits")
+    try:
+        data = (folder / f"{sha256}.parquet").read_bytes()
+    except OSError as error:
+        raise SegmentError(f"segment {sha256}: {error.strerror or error}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise SegmentError(f"segment {sha256}: its bytes have changed, they hash to {found}")
+    return data
 
 
 def _optional(about: dict[str, str], name: str) -> Decimal | None:

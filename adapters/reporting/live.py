@@ -9,8 +9,7 @@ from ...domain.errors import InvalidInput
 from ...projections.alerts import AlertThresholds
 from ...projections.best_execution.document import Report, fields_of, report_id
 from ...projections.best_execution.reporter import Reporter
-from ..end_facts import SEGMENTS_SUFFIX
-from ..storage.location import parse_location
+from ..captured_segments import segments_beside
 from ..storage.log import Log
 
 
@@ -35,12 +34,10 @@ def live_report(
     from .building import Request, build
     from .source import read_log
 
-    path = parse_location(log.name)
-    folder = path.with_name(path.name + SEGMENTS_SUFFIX) if path else None
     reporter, thresholds = terms
     request = Request(kind, *sessions, reporter, thresholds=thresholds)
     request.check()
-    return build(read_log(log, log.name, folder), request)
+    return build(read_log(log, log.name, segments_beside(log.name)), request)
 
 
 def fields_with_id(report: Report) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from ...projections.reconciliation import Reconciliation
 from ...projections.runner import follow
 from ...projections.tca.log_rows import TcaRows
 from ..as_of import AsOf
-from ..end_facts import SEGMENTS_SUFFIX
-from ..storage.location import parse_location
+from ..captured_segments import segments_beside
 from ..storage.log import Log
 from ..tca_inputs import LogTables, tables_of_rows
 
@@ -71,8 +70,7 @@ def read_source(store: str, *, position: int | None = None, progress: Progress =
         StoreError: it cannot be read.
         InvalidInput: it has no such position.
     """
-    path = parse_location(store)
-    folder = path.with_name(path.name + SEGMENTS_SUFFIX) if path else None
+    folder = segments_beside(store)
     with Log.open(store, writer=False) as log:
         return read_log(log, store, folder, position, progress)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -70,11 +69,20 @@ def test_a_store_is_made_looked_at_copied_and_compacted(
     again = cli("store", "restore", tmp_path / "copy.db", "--store", target)
     assert again.code == 3
     assert "nothing is overwritten" in again.err
-    missing = cli("verify", "--store", target)
+    assert cli("verify", "--store", target).code == 0
+    segments = sorted((tmp_path / "copy.db.market").iterdir())
+    assert len(segments) == len(list((tmp_path / "by_hand.market").iterdir())) > 1
+    segments[0].unlink()
+    segments[1].write_bytes(b"something else")
+    done = cli("store", "restore", tmp_path / "copy.db", "--store", tmp_path / "part.db", "--json")
+    assert (done.code, done.json["segments"]) == (0, len(segments) - 2)
+    assert [one.split(": ", 1)[1][:9] for one in sorted(done.json["segments_missing"])] == [
+        "No such f",
+        "its bytes",
+    ]
+    missing = cli("verify", "--store", tmp_path / "part.db")
     assert missing.code == 4
     assert "segment" in missing.err
-    shutil.copytree(tmp_path / "by_hand.market", tmp_path / "restored.db.market")
-    assert cli("verify", "--store", target).code == 0
 
 
 def test_two_accounts_trade_at_the_same_time_on_one_log(postgres_url: str, tmp_path: Path) -> None:
