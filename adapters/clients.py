@@ -6,15 +6,18 @@ token and calls it instead of the application. What is not a method here no clie
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..domain.decision import ExecutionStrategy
-from ..domain.errors import InvalidInput
+from ..domain.errors import FillwrightError, InvalidInput
 from ..domain.executor import Outcome, Raw
 from ..domain.planning.facts import Outcome as Planning
 from ..domain.ports import Position
-from ..domain.principals import REMOTE, Channel, Submitter
+from ..domain.principals import REMOTE, AccessDenied, Channel, Submitter
 from ..domain.reasons import Refusal
 from ..domain.supervision.exceptions import Held
 from .application import Application
@@ -31,6 +34,48 @@ STATUS: Final = "status"
 LIMITS: Final = "limits"
 SHOW: Final = "show"
 EXCEPTIONS: Final = "exceptions list"
+STRANGERS_SECONDS: Final = 60
+STRANGERS_MAX: Final = 60
+
+
+class TooManyStrangers(FillwrightError):
+    """Nobody whom the store does not know is answered for ``retry_seconds``."""
+
+    def __init__(self, retry_seconds: int) -> None:
+        super().__init__(f"too many calls without a known token; again in {retry_seconds} seconds")
+        self.retry_seconds = retry_seconds
+
+
+class Strangers:
+    """Counts callers whom the store does not know, so that they cannot fill its record.
+
+    The first of a minute are refused on the record each. Another record says that more come; those
+    are turned away until the minute is over. Whoever has a known token is never held up.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since, self._count = clock(), 0
+
+    def one_more(self, supervisor: Supervisor) -> None:
+        """Count the caller of a supervisor, whom it does not know.
+
+        Raises:
+            AccessDenied: they have become too many; on the record.
+            TooManyStrangers: they were too many before.
+        """
+        now = self._clock()
+        if now - self._since >= STRANGERS_SECONDS:
+            self._since, self._count = now, 0
+        self._count += 1
+        if self._count == STRANGERS_MAX:
+            why = (
+                f"{STRANGERS_MAX} calls without a known token within {STRANGERS_SECONDS} seconds; "
+                "more are turned away off the record until these are over"
+            )
+            supervisor.deny(AccessDenied("unknown callers", "recognise", why))
+        if self._count > STRANGERS_MAX:
+            raise TooManyStrangers(math.ceil(self._since + STRANGERS_SECONDS - now))
 
 
 class Client(Closing):
@@ -41,12 +86,19 @@ class Client(Closing):
     reads and submits at most, whoever's the token is. Close it, or use it as a context.
     """
 
-    def __init__(self, application: Application, channel: Channel, token: str) -> None:
-        """Authenticate a client.
+    def __init__(
+        self,
+        application: Application,
+        channel: Channel,
+        token: str,
+        strangers: Strangers | None = None,
+    ) -> None:
+        """Authenticate a client; ``strangers`` counts those of a server whom nobody knows.
 
         Raises:
             InvalidInput: ``channel`` is none of a server's, or the log is in memory only.
             AccessDenied: the token is nobody's, or no principals are set up; on the record.
+            TooManyStrangers: likewise, and off the record, because too many came before.
             StoreError: who may what cannot be read.
         """
         log = application.engine.desk.log
@@ -57,6 +109,8 @@ class Client(Closing):
         self._application, self._channel = application, channel
         self._supervisor = Supervisor(log.url, Caller.with_token(token, channel))
         try:
+            if strangers is not None and not self._supervisor.is_known:
+                strangers.one_more(self._supervisor)
             self.name = self._supervisor.me.name
         except BaseException:
             self.close()
@@ -101,6 +155,16 @@ class Client(Closing):
     async def kill(self, reason: str, *, scope: str = "account") -> None:
         """As :meth:`Application.kill`, in the client's name; raises AccessDenied."""
         await self._application.kill(reason, scope=scope, actor=self._actor(KILL))
+
+    def refuse(self, command: str, why: str) -> None:
+        """Put on the record that the client asked for a command in a way that is none.
+
+        Raises:
+            AccessDenied: it may not run the command at all.
+        """
+        self._supervisor.require(command)
+        with contextlib.suppress(AccessDenied):
+            self._supervisor.deny(AccessDenied(self.name, command, why))
 
     async def status(self) -> Mapping[str, Any]:
         """As :meth:`Application.monitor`; raises AccessDenied."""

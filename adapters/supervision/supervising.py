@@ -142,6 +142,15 @@ class Supervisor(Closing):
         return self._denied_on_record(lambda state, when: self._recognise(state))
 
     @property
+    def is_known(self) -> bool:
+        """Whether the caller is somebody; asking is not put on the record."""
+        try:
+            self._recognise(self.state)
+        except AccessDenied:
+            return False
+        return True
+
+    @property
     def now(self) -> int:
         """The time by which changes expire, ns UTC: never before the last record of control."""
         return self.state.moment(self._clock.now(), 0, "0" * 64).at

@@ -18,6 +18,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
+from fillwright.adapters.clients import STRANGERS_MAX
 from fillwright.adapters.entrypoints.serving.decision_schema import decision_schema
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
@@ -220,6 +221,43 @@ def test_who_may_not_is_refused_on_the_record_and_a_channel_only_takes_rights_aw
     unknown = server.ask("rob", "GET", "/v1/status", **{"Fillwright-Channel": "library"})
     assert (unknown.status_code, unknown.json()["field"]) == (422, "Fillwright-Channel")
     assert not events_of(server, e.KillSwitchEngaged)
+
+
+def test_a_kill_or_a_batch_that_is_none_is_refused_by_field_and_on_the_record(
+    server: Server,
+) -> None:
+    seen = len(refused(server))
+    asked = [
+        ("/v1/kill", {"scope": "account"}, "reason"),
+        ("/v1/kill", {"reason": "why", "scope": 3}, "scope"),
+        ("/v1/kill", {"reason": "why", "when": "now"}, "when"),
+        ("/v1/kill", b"stop", "body"),
+        ("/v1/decisions/batch", [], "body"),
+        ("/v1/decisions/batch", [1], "body"),
+        ("/v1/decisions/batch", {"decision_id": "alone"}, "body"),
+    ]
+    for path, body, field in asked:
+        answer = server.ask("rob", "POST", path, body)
+        assert (answer.status_code, answer.json()["field"]) == (422, field), (path, body)
+    assert refused(server)[seen:] == [("rob", "kill")] * 4 + [("rob", "submit")] * 3
+    assert server.ask("pm-7", "POST", "/v1/kill", {}).status_code == 403
+    assert not events_of(server, e.KillSwitchEngaged)
+
+
+def test_callers_whom_nobody_knows_cannot_fill_the_record_nor_hold_others_up(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path) as server:
+        answers = [server.ask("nobody", "GET", "/v1/status") for _ in range(STRANGERS_MAX + 3)]
+        known = server.ask("eve", "GET", "/v1/status")
+        records = refused(server)
+    assert known.status_code == 200
+    codes = [answer.status_code for answer in answers]
+    assert codes == [401] * STRANGERS_MAX + [429] * 3
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert records == [("an unknown token", "recognise")] * (STRANGERS_MAX - 1) + [
+        ("unknown callers", "recognise")
+    ]
 
 
 def test_what_is_not_there_is_404_and_what_is_too_long_is_413(server: Server) -> None:

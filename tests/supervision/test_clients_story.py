@@ -246,6 +246,7 @@ def test_all_that_a_client_can_call_asks_for_a_command_that_a_role_allows() -> N
         **dict.fromkeys(("admit", "execute", "execute_batch"), "submit"),
         "positions": "status",
         "exceptions": "exceptions list",
+        "refuse": None,  # of the command that it is given
         "close": None,
     }
     offered = {name for name in vars(Client) if not name.startswith("_")}

@@ -17,12 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .... import __version__
+from ....domain.errors import InvalidInput
 from ....domain.executor import Outcome
 from ....domain.principals import Channel
 from ....domain.reasons import Reason, Refusal
 from ....domain.result import OuterStatus, ResultStatus
 from ...application import Application
-from ...clients import Client
+from ...clients import KILL, SUBMIT, Client, Strangers
 from ..exception_commands import held_json
 from ..story import story_json, tell
 from .decision_schema import decision_schema
@@ -66,7 +67,8 @@ async def client_of(
     if request.app.state.is_stopping():
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the engine is being stopped")
     token = given.credentials if given is not None else ""
-    with Client(request.app.state.application, Channel(channel), token) as client:
+    state = request.app.state
+    with Client(state.application, Channel(channel), token, state.strangers) as client:
         yield client
 
 
@@ -109,12 +111,12 @@ async def submit(client: ClientOf, request: Request, wait: bool = False) -> Resp
 async def submit_batch(client: ClientOf, request: Request) -> Response:
     """Submit decisions as one batch, and answer with all outcomes when all have ended."""
     raws = await _body(request)
-    if not isinstance(raws, list) or not all(isinstance(raw, dict) for raw in raws):
+    is_list = isinstance(raws, list) and all(isinstance(raw, dict) for raw in raws)
+    if not is_list or not 1 <= len(raws) <= BATCH_MAX:
+        observed = f"{len(raws)} decisions" if is_list else "no list of decisions"
         allowed = f"a list of 1 to {BATCH_MAX} decisions"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no list of decisions", "body", allowed)
-    if not 1 <= len(raws) <= BATCH_MAX:
-        allowed = f"1 to {BATCH_MAX} decisions"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{len(raws)} decisions", "body", allowed)
+        client.refuse(SUBMIT, f"{observed}; allowed: {allowed}")
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, observed, "body", allowed)
     return answer([outcome_json(one) for one in await client.execute_batch(raws)])
 
 
@@ -154,17 +156,29 @@ async def cancel(client: ClientOf, id: str) -> Response:
 @router.post("/kill", openapi_extra=WHY)
 async def kill(client: ClientOf, request: Request) -> Response:
     """Block trading and cancel own orders; a person releases it at the command line."""
-    body = await _object(request)
-    reason, scope = body.pop("reason", None), body.pop("scope", "account")
-    if not isinstance(reason, str) or not 0 < len(reason.strip()) <= 500:
-        allowed = "a text of 1 to 500 characters"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no reason is given", "reason", allowed)
-    if not isinstance(scope, str) or body:
-        field = next(iter(body), "scope")
-        allowed = "reason and scope: account, symbol:X or strategy:x"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field} is not allowed", field, allowed)
+    body = await _body(request)
+    try:
+        reason, scope = _why_and_what(body)
+    except InvalidInput as wrong:
+        client.refuse(KILL, str(wrong))
+        raise
     await client.kill(reason, scope=scope)
     return answer({"killed": scope})
+
+
+def _why_and_what(body: object) -> tuple[str, str]:
+    """Reason and scope of a kill."""
+    if not isinstance(body, dict):
+        raise InvalidInput("body", "no JSON object", "a JSON object with a reason")
+    reason, scope = body.get("reason"), body.get("scope", "account")
+    if not isinstance(reason, str) or not 0 < len(reason.strip()) <= 500:
+        raise InvalidInput("reason", reason, "a text of 1 to 500 characters")
+    unknown = body.keys() - {"reason", "scope"}
+    if unknown or not isinstance(scope, str):
+        field = next(iter(unknown), "scope")
+        allowed = "reason and scope: account, symbol:X or strategy:x"
+        raise InvalidInput(field, body[field], allowed)
+    return reason, scope
 
 
 @router.get("/status")
@@ -209,6 +223,7 @@ def build_app(application: Application, is_stopping: Callable[[], bool]) -> Fast
         redoc_url=None,
     )
     app.state.application, app.state.is_stopping = application, is_stopping
+    app.state.strangers = Strangers()
     app.include_router(router)
     app.add_api_route("/healthz", healthz)
     handle_errors(app)

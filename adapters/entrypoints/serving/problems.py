@@ -18,6 +18,7 @@ from ....domain.principals import AccessDenied
 from ....domain.reasons import Refusal
 from ....projections.canonical import canonical_bytes
 from ....projections.runner import ProjectionStopped
+from ...clients import TooManyStrangers
 from ...storage.location import without_password
 
 PROBLEM: Final = "application/problem+json"
@@ -46,6 +47,7 @@ def problem(
     field: str = "",
     allowed: str = "",
     refusals: Sequence[Refusal] = (),
+    retry_seconds: int = RETRY_SECONDS,
     **more: Any,
 ) -> Response:
     """An answer that says what is wrong."""
@@ -55,8 +57,8 @@ def problem(
     headers = {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(RETRY_SECONDS)
+    elif status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        headers["Retry-After"] = str(retry_seconds)
     return Response(canonical_bytes(body), status, headers, PROBLEM)
 
 
@@ -65,6 +67,7 @@ def handle_errors(app: FastAPI) -> None:
     for kind in (
         Problem,
         AccessDenied,
+        TooManyStrangers,
         InvalidInput,
         StoreError,
         ProjectionStopped,
@@ -84,6 +87,8 @@ async def _answered(request: Request, error: Exception) -> Response:
             unknown = error.command == "recognise"
             status = HTTPStatus.UNAUTHORIZED if unknown else HTTPStatus.FORBIDDEN
             return problem(status, str(error))
+        case TooManyStrangers(retry_seconds=seconds):
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_seconds=seconds)
         case InvalidInput(field="instruction"):
             return problem(HTTPStatus.NOT_FOUND, str(error), field=error.field)
         case InvalidInput():
