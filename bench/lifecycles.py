@@ -88,6 +88,7 @@ CONTENDERS: Final = (
     Contender("fillwright, 64 in flight", ours(64)),
     Contender("fillwright, 512 in flight", ours(512)),
     Contender("fillwright, 64, with its commands", ours(64, OursWhole)),
+    Contender("raw SQLite, 64 events per commit", raw(64)),
 )
 
 AIMS: Final = (
@@ -102,6 +103,9 @@ AIMS: Final = (
     ("512 in flight / plain per event", 7, (0, 1), 40.0, True),
 )
 """Ratios that the design asks for; against the better of several plain figures."""
+
+LIMITS: Final = {5: 3, 6: 9, 7: 4}
+"""Raw SQLite with as many events in a commit, by contender: what no store on it can beat."""
 
 LIFECYCLES_MAX: Final = 20_000
 
@@ -135,8 +139,18 @@ def ratios(rates: Sequence[float], *, slow: bool) -> list[dict[str, Any]]:
     found = []
     for what, contender, against, aim, only_slow in AIMS:
         if only_slow == slow:
-            ratio = rates[contender] / max(rates[index] for index in against)
-            found.append({"what": what, "ratio": round(ratio, 2), "aim": aim, "met": ratio >= aim})
+            against_rate = max(rates[index] for index in against)
+            ratio = rates[contender] / against_rate
+            limit = rates[LIMITS[contender]] / against_rate
+            found.append(
+                {
+                    "what": what,
+                    "ratio": round(ratio, 2),
+                    "aim": aim,
+                    "met": ratio >= aim,
+                    "raw_ratio": round(limit, 2),
+                }
+            )
     return found
 
 
@@ -148,7 +162,10 @@ def report_text(title: str, rates: Sequence[float], *, slow: bool) -> str:
     lines.append("")
     for row in ratios(rates, slow=slow):
         verdict = "met" if row["met"] else "SHORT"
-        lines.append(f"{row['what']:40}{row['ratio']:>13.2f}x  aim {row['aim']:g}x  {verdict}")
+        lines.append(
+            f"{row['what']:40}{row['ratio']:>13.2f}x  aim {row['aim']:g}x  {verdict:5}  "
+            f"raw SQLite itself {row['raw_ratio']:.2f}x"
+        )
     return "\n".join(lines)
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.reservations import CounterUpdate
-from .appending import NO_STREAM, Outcome, RememberedStreams, Stream, gather, past_64_bits
+from .appending import (
+    NO_STREAM,
+    Gathered,
+    Outcome,
+    RememberedStreams,
+    Stream,
+    gather,
+    past_64_bits,
+)
 from .chain import GENESIS
 from .group_commit import WriteJob
 from .recording import SELECT_HEAD
@@ -37,6 +46,7 @@ SELECT ?1, ?2 WHERE coalesce((SELECT used FROM counters WHERE key = ?1), 0) + ?2
 ON CONFLICT (key) DO UPDATE SET used = used + excluded.used"""
 
 _COLUMNS: Final = 7
+_VALUES_PER_INSERT: Final = ROWS_PER_INSERT * _COLUMNS
 
 INSERTS: Final = tuple(
     f"INSERT INTO {EVENTS_TABLE} VALUES {','.join(['(?,?,?,?,?,?,?)'] * rows)}"
@@ -44,22 +54,51 @@ INSERTS: Final = tuple(
 )
 
 
+def _insert_after_head(rows: int) -> str:
+    """Insert rows whose first follows the head that the last two parameters are.
+
+    After another head the first row's hash is null, which its column refuses.
+    """
+    position = rows * _COLUMNS + 1
+    first = (
+        f"(?1,?2,?3,?4,?5,(SELECT ?6 FROM ({SELECT_HEAD}) "
+        f"WHERE position = ?{position} AND hash = ?{position + 1}),?7)"
+    )
+    later = (
+        f"({','.join(f'?{row * _COLUMNS + column}' for column in range(1, _COLUMNS + 1))})"
+        for row in range(1, rows)
+    )
+    return f"INSERT INTO {EVENTS_TABLE} VALUES {','.join((first, *later))}"
+
+
+INSERTS_AFTER_HEAD: Final = ("", *map(_insert_after_head, range(1, ROWS_PER_INSERT + 1)))
+
+
 class Appender:
-    """Appends jobs inside transactions of its own; used by one thread at a time."""
+    """Appends jobs inside transactions of its own; used by one thread at a time.
+
+    The head and the last version of each stream are remembered, and where they say all that is to
+    be known, what is gathered goes in without a look at the store. Another process may have added
+    to it since, which the statement and the table's keys find.
+    """
 
     def __init__(self, store: str) -> None:
         self._store = store
+        self._head: Head | None = None
         self._remembered = RememberedStreams()
 
     def transact(self, cursor: sqlite3.Cursor, jobs: Sequence[WriteJob]) -> list[Outcome]:
         """Write all jobs in one transaction and commit it.
 
-        The last version of each stream is remembered. Another process may have added to one since,
-        which the table's keys find; then everything is looked up and done again.
-
         Raises:
             sqlite3.Error: nothing was written, unless the commit itself met a disk error.
         """
+        try:
+            outcomes = self._without_looking(cursor, jobs)
+            if outcomes is not None:
+                return outcomes
+        except sqlite3.IntegrityError:
+            pass
         try:
             return self._attempt(cursor, jobs)
         except sqlite3.IntegrityError:
@@ -72,23 +111,70 @@ class Appender:
                 "Run `fillwright verify` on it"
             ) from error
 
+    def _without_looking(
+        self, cursor: sqlite3.Cursor, jobs: Sequence[WriteJob]
+    ) -> list[Outcome] | None:
+        """Write by what is remembered, None when that says too little."""
+        head, self._head = self._head, None
+        if head is None or any(job.counters for job in jobs):
+            return None
+        try:
+            gathered = gather(_NotBegun(), head, jobs, self._remembered, look_up=False)
+        except _UnknownError:
+            return None
+        first, later = gathered.values[:_VALUES_PER_INSERT], gathered.values[_VALUES_PER_INSERT:]
+        if later:
+            with _transaction(cursor):
+                _insert_after(cursor, head, first)
+                _insert(cursor, later)
+        elif first:
+            # A statement on its own is a transaction.
+            _insert_after(cursor, head, first)
+        else:
+            return None
+        return self._committed(gathered)
+
+    def _committed(self, gathered: Gathered) -> list[Outcome]:
+        self._remembered.update(gathered.streams)
+        self._head = gathered.head if gathered.head.position else None
+        return gathered.outcomes
+
     def _attempt(
         self, cursor: sqlite3.Cursor, jobs: Sequence[WriteJob], *, look_up: bool = False
     ) -> list[Outcome]:
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(cursor):
             row = cursor.execute(SELECT_HEAD).fetchone()
             head = Head(*row) if row else Head(0, GENESIS)
             opened = _Opened(cursor)
             gathered = gather(opened, head, jobs, self._remembered, look_up=look_up)
             _insert(cursor, gathered.values)
-            cursor.execute("COMMIT")
-        except BaseException:
-            if cursor.connection.in_transaction:
-                cursor.execute("ROLLBACK")
-            raise
-        self._remembered.update(gathered.streams)
-        return gathered.outcomes
+        return self._committed(gathered)
+
+
+@contextmanager
+def _transaction(cursor: sqlite3.Cursor) -> Iterator[None]:
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        cursor.execute("COMMIT")
+    except BaseException:
+        if cursor.connection.in_transaction:
+            cursor.execute("ROLLBACK")
+        raise
+
+
+class _UnknownError(Exception):
+    """What is remembered does not say it."""
+
+
+class _NotBegun:
+    """In the place of a transaction while none has begun."""
+
+    def stream(self, originator_id: UUID) -> Stream:
+        raise _UnknownError
+
+    def count(self, counters: Sequence[CounterUpdate]) -> CounterExceeded | StoreError | None:
+        raise _UnknownError
 
 
 class _Opened:
@@ -129,8 +215,12 @@ class _Opened:
         return refused
 
 
+def _insert_after(cursor: sqlite3.Cursor, head: Head, values: Sequence[object]) -> None:
+    """Insert rows; raises sqlite3.IntegrityError when ``head`` is not that of the store."""
+    cursor.execute(INSERTS_AFTER_HEAD[len(values) // _COLUMNS], (*values, *head))
+
+
 def _insert(cursor: sqlite3.Cursor, values: Sequence[object]) -> None:
-    step = ROWS_PER_INSERT * _COLUMNS
-    for start in range(0, len(values), step):
-        chunk = values[start : start + step]
+    for start in range(0, len(values), _VALUES_PER_INSERT):
+        chunk = values[start : start + _VALUES_PER_INSERT]
         cursor.execute(INSERTS[len(chunk) // _COLUMNS], chunk)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventsourcing.persistence import PersistenceError
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteConnection
@@ -20,6 +20,15 @@ from .recording import ChainedRecorder
 from .records import is_of
 from .schema import CREATE_STATEMENTS, EVENTS_TABLE
 from .sqlite_appending import Appender
+from .wal_room import WalRoom
+
+
+class _Own(NamedTuple):
+    """What a file's recorder keeps for its commits."""
+
+    connection: SQLiteConnection
+    cursor: sqlite3.Cursor
+    room: WalRoom
 
 
 class LogRecorder(ChainedRecorder, SQLiteApplicationRecorder):
@@ -31,7 +40,7 @@ class LogRecorder(ChainedRecorder, SQLiteApplicationRecorder):
         self._log_datastore = datastore
         self._appender = Appender(store)
         self._writer_lock = Lock()
-        self._connection: SQLiteConnection | None = None
+        self._own: _Own | None = None
         self._broken: StoreError | None = None
 
     @property
@@ -52,9 +61,12 @@ class LogRecorder(ChainedRecorder, SQLiteApplicationRecorder):
             raise self._broken
         with self._writing() as cursor:
             try:
-                return self._appender.transact(cursor, jobs)
+                outcomes = self._appender.transact(cursor, jobs)
             except sqlite3.Error as error:
                 raise self._failed(error) from error
+        if self._own is not None:
+            self._own.room.keep()
+        return outcomes
 
     def _failed(self, error: sqlite3.Error) -> StoreError:
         failure = explain(error, self.store)
@@ -72,10 +84,12 @@ class LogRecorder(ChainedRecorder, SQLiteApplicationRecorder):
                 with shared as connection, connection.cursor() as cursor:
                     yield _plain(cursor)
                 return
-            if self._connection is None:
-                self._connection = self._log_datastore.pool.get_connection(is_writer=True)
-            with self._connection.cursor() as cursor:
-                yield _plain(cursor)
+            if self._own is None:
+                connection = self._log_datastore.pool.get_connection(is_writer=True)
+                cursor = _plain(connection.cursor().sqlite_cursor)
+                file = cursor.execute("PRAGMA database_list").fetchone()[2]
+                self._own = _Own(connection, cursor, WalRoom(f"{file}-wal"))
+            yield self._own.cursor
 
     def replace_counters(self, counters: Mapping[str, int], account: str | None) -> None:
         """Put counters in the place of all others, or of all others of one account."""
@@ -97,6 +111,8 @@ class LogRecorder(ChainedRecorder, SQLiteApplicationRecorder):
     def close(self) -> None:
         """Finish what was accepted, refuse the rest, and close the file."""
         super().close()
+        if self._own is not None:
+            self._own.room.close()
         self._log_datastore.close()
 
     @property

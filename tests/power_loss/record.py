@@ -10,6 +10,7 @@ among the writes.
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import random
 import sys
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fillwright.adapters.storage import connection
+from fillwright.adapters.storage import connection, wal_room
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.records import CounterExceeded
 from fillwright.domain.reservations import CounterUpdate
@@ -39,6 +40,19 @@ class CheckpointingPool(connection.StorePool):
         return made
 
 
+def watch_room(entries: list[Entry], store: Path) -> None:
+    """Note the zeros too that the store itself puts into the write-ahead log, past SQLite."""
+    append_zeros = wal_room.append_zeros
+
+    def noted(descriptor: int, count: int) -> int:
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+        written = append_zeros(descriptor, count)
+        entries.append(("write", f"{store.name}-wal", end, bytes(written)))
+        return written
+
+    wal_room.append_zeros = noted
+
+
 def work(log: Log, entries: list[Entry], choose: random.Random) -> None:
     """Append, one after the other."""
     aggregates = [Sample(number) for number in range(1, 6)]
@@ -46,10 +60,12 @@ def work(log: Log, entries: list[Entry], choose: random.Random) -> None:
         one = choose.choice(aggregates)
         one.happen(choose.choice((1, 1, 2, 7)), "x" * choose.choice((10, 300, 5_000)))
         key, cap = f"used:{number % 3}", 40 if number % 9 == 8 else None
-        counter = CounterUpdate(key, choose.randrange(1, 30), cap)
+        counters = [CounterUpdate(key, choose.randrange(1, 30), cap)]
+        if number % 3 == 1:
+            counters = []  # such an append is one statement
         entries.append(("attempt",))
         try:
-            placed = log.append(one, counters=[counter])
+            placed = log.append(one, counters=counters)
         except CounterExceeded:
             # The append is not there, and its aggregate goes on from what is.
             aggregates[aggregates.index(one)] = Sample(100 + number)
@@ -79,6 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     except CannotRecord as error:
         print(error, file=sys.stderr)
         return CANNOT
+    watch_room(entries, store)
     connection.StorePool = CheckpointingPool  # type: ignore[misc]
     with Log.open(store, threaded=True) as log:
         work(log, entries, random.Random(seed))

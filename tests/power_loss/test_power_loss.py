@@ -151,6 +151,8 @@ def test_the_recording_has_what_is_to_be_lost(recording: Recording) -> None:
     assert {("write", "wal"), ("sync", "wal"), ("write", STORE), ("sync", STORE)} <= kinds
     syncs = [entry for entry in recording.entries if entry == ("sync", STORE)]
     assert len(syncs) > 5, "checkpoints are among what is interrupted"
+    zeros = [e for e in recording.entries if e[0] == "write" and len(e[3]) > 24 and not any(e[3])]
+    assert len(zeros) >= 2, "and so is the making of room in the write-ahead log"
     disk = Disk()
     differing = 0
     for entry in recording.entries:
