@@ -183,6 +183,20 @@ def name_now(symbol: str, actions: Iterable[CorporateAction], upto: str, since: 
     return name
 
 
+def all_names(symbol: str, actions: Iterable[CorporateAction]) -> frozenset[str]:
+    """Every name that changes of symbols link to ``symbol``, earlier and later ones, with itself.
+
+    A name that another company takes over later links the two: whoever asks for all names wants
+    none left out.
+    """
+    changes = [(one.symbol, one.new_symbol) for one in actions if one.new_symbol is not None]
+    names, found = frozenset[str](), frozenset({symbol})
+    while found != names:
+        names = found
+        found = names.union(*(pair for pair in changes if not names.isdisjoint(pair)))
+    return names
+
+
 def volume_factor(
     names: Iterable[str], actions: Iterable[CorporateAction], on: str, asked: str
 ) -> Decimal:

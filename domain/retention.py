@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
@@ -37,17 +38,19 @@ class RetentionRules(Record):
 
     ``days`` is counted from when the decision was recorded; the default is the six years of SEC
     rule 17a-4(a). ``legal_holds`` names what may not be redacted at all: ``*`` for everything,
-    ``account:NAME``, ``symbol:NAME`` or ``decision:ID``.
+    ``account:NAME``, ``symbol:NAME``, under any name that it has had, or ``decision:ID``.
     """
 
     days: Days = SIX_YEARS_DAYS
     legal_holds: LegalHolds = ()
 
-    def held_by(self, account: str, decision_id: str, symbol: str | None) -> str | None:
-        """The first legal hold that a decision is under, None when it is under none."""
+    def held_by(self, account: str, decision_id: str, names: Iterable[str]) -> str | None:
+        """The first legal hold that a decision is under, None when it is under none.
+
+        ``names`` are all that its symbol is or was called, none where it could not be read.
+        """
         scopes = {EVERYTHING, f"account:{account}", f"decision:{decision_id}"}
-        if symbol is not None:
-            scopes.add(f"symbol:{symbol}")
+        scopes |= {f"{_SYMBOL}{name}" for name in names}
         return next((hold for hold in self.legal_holds if hold in scopes), None)
 
     def kept_until(self, recorded_at: int) -> int:

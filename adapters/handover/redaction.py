@@ -13,8 +13,9 @@ from typing import Final
 from uuid import UUID
 
 from ...domain import events as e
+from ...domain.corporate import all_names
 from ...domain.errors import InvalidInput
-from ...domain.ids import redaction_id
+from ...domain.ids import account_stream_id, redaction_id
 from ...domain.ports import NANOS
 from ...domain.retention import RetentionRules
 from ..storage.keystore import Keystore
@@ -108,8 +109,7 @@ def redact(
     event = received.event
     assert isinstance(event, e.DecisionReceived)
     rules = retention_of(log, configured)
-    symbol = event.decision.symbol if event.decision is not None else None
-    hold = rules.held_by(event.account, event.decision_id, symbol)
+    hold = rules.held_by(event.account, event.decision_id, _names_of(log, event))
     if hold is not None:
         raise InvalidInput(
             "instruction", event.decision_id, f"what is under no legal hold; {hold} holds it"
@@ -130,6 +130,19 @@ def redact(
     position, anew = _record(log, event, rules, reason, person, now)
     keystore.destroy(event.subject)
     return Redaction(event.subject, instruction, event.decision_id, position, anew)
+
+
+def _names_of(log: Log, event: e.DecisionReceived) -> frozenset[str]:
+    """All that its symbol is or was called, by the corporate actions on record."""
+    if event.decision is None:
+        return frozenset()
+    recorded = log.stream(account_stream_id(event.account))
+    actions = {
+        one.action.action_id: one.action
+        for one in recorded
+        if isinstance(one, e.CorporateActionRecorded)
+    }
+    return all_names(event.decision.symbol, actions.values())
 
 
 def _received(log: Log, instruction: UUID) -> Recorded:

@@ -17,6 +17,7 @@ from fillwright.domain.account_positions import unexplained_positions
 from fillwright.domain.corporate import (
     ActionKind,
     CorporateAction,
+    all_names,
     close_after,
     name_now,
     names_before,
@@ -110,6 +111,16 @@ def test_names_are_followed_both_ways_from_their_date_on() -> None:
     assert names_before("BB", chain, "2025-11-12") == ("AA",)
     assert name_now("AA", chain, "2025-11-12") == "BB"
     assert name_now("AA", chain, "2025-11-25") == "CC"
+
+
+def test_all_names_of_a_symbol_are_those_before_and_after_it_and_no_others() -> None:
+    chain = (change("AA", "BB", "2025-11-10"), change("BB", "CC", "2025-11-20"))
+    other = change("KO", "KX", "2025-11-12")
+    for name in ("AA", "BB", "CC"):
+        assert all_names(name, (*chain, other)) == {"AA", "BB", "CC"}
+    assert all_names("PEP", chain) == {"PEP"}
+    taken_over = change("DD", "AA", "2025-12-01")
+    assert all_names("CC", (*chain, taken_over)) == {"AA", "BB", "CC", "DD"}
 
 
 def test_volumes_and_closes_before_an_ex_date_are_told_in_shares_of_after() -> None:

@@ -35,6 +35,29 @@ def test_it_is_refused_within_retention_and_under_a_legal_hold(
     assert not store.with_name("log.db.keys").exists()
 
 
+def test_a_hold_on_a_symbol_is_one_under_every_name_that_it_has_had(
+    vouched_copy: Vouched, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = {
+        "ca_type": "name_changes",
+        "id": "c-1",
+        "process_date": "2024-07-01",
+        "old_symbol": "KO",
+        "new_symbol": "KOKE",
+    }
+    (tmp_path / "actions.json").write_text(
+        json.dumps({"corporate_actions": {"name_changes": [change]}})
+    )
+    store = vouched_copy.store
+    told = cli("actions", tmp_path / "actions.json", "--store", store)
+    assert told.code == 0, told.err
+    monkeypatch.setenv("FILLWRIGHT_RETENTION__DAYS", "30")
+    for name, code in (("KOKE", 2), ("PEP", 0)):
+        monkeypatch.setenv("FILLWRIGHT_RETENTION__LEGAL_HOLDS", json.dumps([f"symbol:{name}"]))
+        held = cli("redact", DECISION, *ASKED, "--store", store)
+        assert (held.code, f"symbol:{name} holds it" in held.err) == (code, bool(code))
+
+
 def test_it_is_an_event_and_the_log_verifies_still(
     vouched_copy: Vouched, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
