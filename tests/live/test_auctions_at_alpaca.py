@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -129,19 +130,31 @@ def test_inside_the_last_ten_minutes_urgency_decides_at_the_paper_server_too(
     assert Decimal(rows["hurried"]["executed"]) > 0, rows
 
 
-def test_before_the_cut_off_a_late_decision_is_a_limit_order_on_close_at_the_paper_server(
-    tmp_path: Path,
+def test_orders_for_the_close_are_sent_before_the_cut_off_and_filled_at_it(
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Decisions count as late from 25 minutes before the close on, the cut-off is at 15:50."""
-    account = tmp_path / "account.json"
+    """Two engines, each at a server of its own, wait for the close at the same time."""
+    kinds = (a_late_decision, a_vwap_with_a_part_at_the_close)
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        runs = [pool.submit(kind, tmp_path_factory.mktemp("close")) for kind in kinds]
+    for run in runs:
+        run.result()
+
+
+def a_late_decision(folder: Path) -> None:
+    """It is a limit order on close until the cut-off at 15:50.
+
+    Decisions count as late from 25 minutes before the close on.
+    """
+    account = folder / "account.json"
     account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
     late = {
         "FILLWRIGHT_EXECUTION__LATE": "auction",
         "FILLWRIGHT_TIMING__AVOID_CLOSE_MINUTES": "25",
     }
     wanted = decision(decision_id="late", strategy="twap", max_slippage=200)
-    with running(speed=60, start="15:40", account=account) as server:
-        fillwright = Fillwright(server, tmp_path)
+    with running(speed=60, start="15:36", account=account) as server:
+        fillwright = Fillwright(server, folder)
         ran = fillwright.run([wanted], "--json", **late)
         assert ran.returncode == 0, ran.stderr
         (row,) = json.loads(ran.stdout)["blotter"]
@@ -156,12 +169,13 @@ def test_before_the_cut_off_a_late_decision_is_a_limit_order_on_close_at_the_pap
     assert fill.report.market_time >= closes
 
 
-def test_vwap_gives_the_close_its_part_at_the_paper_server(tmp_path: Path) -> None:
-    account = tmp_path / "account.json"
+def a_vwap_with_a_part_at_the_close(folder: Path) -> None:
+    """It works the rest before."""
+    account = folder / "account.json"
     account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
     wanted = decision(decision_id="vwap", strategy="vwap", auction="close", max_slippage=200)
     with running(speed=60, start="15:36", account=account) as server:
-        fillwright = Fillwright(server, tmp_path)
+        fillwright = Fillwright(server, folder)
         ran = fillwright.run([wanted], "--json")
         assert ran.returncode == 0, ran.stderr
         (row,) = json.loads(ran.stdout)["blotter"]

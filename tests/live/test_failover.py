@@ -36,8 +36,10 @@ TAKEN_OVER_SECONDS_MAX = 3.0
 UNDER_WAY_SECONDS = 0.5
 """So long a renewal that was sent before the signal may still be on its way."""
 SPEED = 20
-WINDOWS = ("20m", "18m", "18m")
-"""A minute of work, so that a slow machine has no part of it done before it is to be taken over."""
+WINDOWS = ("10m", "9m", "9m")
+"""Half a minute of work, where both takeovers are done in three seconds: a slow machine too has no
+part of it done before it is to be taken over.
+"""
 REQUEST_SECONDS = 1
 LEASE_SECONDS = Ownership(request_seconds=REQUEST_SECONDS).lease_seconds
 

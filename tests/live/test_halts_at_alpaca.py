@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from threading import Thread
 
 import pytest
@@ -28,18 +30,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaperServer]:
 
 
 def halt_once_they_trade(server: PaperServer) -> None:
-    """Halt each symbol for a reason of its own when orders are there, then the whole market."""
-    if eventually(lambda: traded(server) >= {"KO", "AAPL"}, seconds=120):
-        server.fault(fault="halt", symbol="KO", seconds=180, cause="news")
-        server.fault(fault="halt", symbol="AAPL", seconds=180, cause="luld_pause")
-        begins = now(server) + 180 + 240
-        eventually(lambda: now(server) > begins, seconds=120)
-        server.fault(fault="halt", symbol="*", seconds=180, cause="market_wide")
+    """Halt each symbol for a reason of its own, then the whole market; each time they go on."""
+    eventually(lambda: traded(server) >= {"KO", "AAPL"}, seconds=120)
+    server.fault(fault="halt", symbol="KO", seconds=180, cause="news")
+    server.fault(fault="halt", symbol="AAPL", seconds=180, cause="luld_pause")
+    both_go_on(server, now(server) + 180)
+    server.fault(fault="halt", symbol="*", seconds=180, cause="market_wide")
+    both_go_on(server, now(server) + 180)
 
 
-def traded(server: PaperServer) -> set[str]:
-    """The symbols of all orders so far."""
-    return {row["symbol"] for row in server.call("GET", "/v2/orders?status=all").json()}
+def both_go_on(server: PaperServer, since: float) -> None:
+    """Return when there are orders that were sent after a time."""
+    eventually(lambda: traded(server, since) >= {"KO", "AAPL"}, seconds=120)
+
+
+def traded(server: PaperServer, since: float = 0) -> set[str]:
+    """The symbols of all orders so far, or of those since a time."""
+    rows = server.call("GET", "/v2/orders?status=all&limit=500").json()
+    return {row["symbol"] for row in rows if moment(row["submitted_at"]) > since}
+
+
+def moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def now(server: PaperServer) -> float:
@@ -51,15 +63,12 @@ def test_an_engine_at_the_paper_server_sits_out_a_news_halt_a_pause_and_a_market
     server: PaperServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     fillwright = Fillwright(server, tmp_path_factory.mktemp("log"))
-    fields = {"strategy": "twap", "window": "25m", "max_slippage": None}
+    fields = {"strategy": "twap", "window": "60m", "max_slippage": None}
     decisions = [
         decision(decision_id="long", **fields),
         decision(decision_id="other", symbol="AAPL", **fields),
     ]
-    halting = Thread(target=halt_once_they_trade, args=(server,))
-    halting.start()
-    ran = fillwright.run(decisions, "--json")
-    halting.join()
+    ran = fillwright.run(decisions, "--json", until=partial(halt_once_they_trade, server))
     assert ran.returncode == 0, ran.stderr
     events = fillwright.events()
     rows = halts_of(events)
@@ -109,7 +118,7 @@ def band_once_it_trades(server: PaperServer, told: list[Decimal]) -> None:
         server.fault(
             fault="luld",
             symbol="AAPL",
-            seconds=240,
+            seconds=150,
             lower=float(below),
             upper=float(below + 50),
         )
@@ -120,7 +129,7 @@ def test_an_engine_at_the_paper_server_stays_inside_a_price_band(
     server: PaperServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     fillwright = Fillwright(server, tmp_path_factory.mktemp("log"))
-    fields = {"strategy": "twap", "window": "15m", "max_slippage": None}
+    fields = {"strategy": "twap", "window": "9m", "max_slippage": None}
     wanted = [
         decision(decision_id="band", **fields),
         decision(decision_id="held", symbol="AAPL", **fields),

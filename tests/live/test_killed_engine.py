@@ -19,6 +19,8 @@ KILLS_A_TRIAL = 12
 KILLS_MIN = 200
 KILLS_BESIDE_FAULTS = 3
 SEEDS_FROM, SEEDS_MAX = 200, 60
+SHORT_WINDOWS = ("6m", "5m", "5m")
+"""Nine seconds of work, for one kill."""
 PAIRS = list(combinations(FAULTS, 2))
 TRIALS_MAX = 4
 SLOW_SECONDS = 400
@@ -35,7 +37,7 @@ def test_killed_at_random_nothing_is_sent_twice_and_no_fill_is_lost(tmp_path: Pa
 
 @pytest.mark.parametrize("fault", ["error_after", "drop_update"])
 def test_the_same_with_a_fault(tmp_path: Path, fault: str) -> None:
-    made = trial(tmp_path, 2, kills=1, faults=(fault,))
+    made = trial(tmp_path, 2, kills=1, faults=(fault,), windows=SHORT_WINDOWS)
     assert made.problems == []
     assert made.orders > 0
 

@@ -15,6 +15,7 @@ from tests.live.test_run_at_alpaca import SPEED, Fillwright
 from tests.paper.servers import PaperServer, eventually, running
 
 HELD = {"KO": 400}
+SIZE = 200
 LIMIT = {"FILLWRIGHT_LIMITS__DAILY_LOSS_PCT_MAX": "0.1"}
 LOST_USD = 1_000
 """Above the limit of the account's 970,000 USD."""
@@ -22,7 +23,7 @@ LOST_USD = 1_000
 
 def order(name: str, **fields: Any) -> dict[str, Any]:
     given = {"decision_id": name, "confidence": 8, "strategy": "twap", "window": "20m"}
-    return given | {"order_size": 200, "max_slippage": "none"} | fields
+    return given | {"order_size": SIZE, "max_slippage": "none"} | fields
 
 
 def equity(server: PaperServer) -> float:
@@ -33,21 +34,24 @@ def is_filled(server: PaperServer, order_id: str) -> bool:
     return bool(server.order(order_id)["status"] == "filled")
 
 
-def lose_once_both_trade(server: PaperServer) -> None:
-    """Buy and sell a thin symbol at market, to and fro, until that has cost enough."""
+def lose_once_both_trade(server: PaperServer, fillwright: Fillwright) -> None:
+    """Buy and sell a thin symbol at market, to and fro, until that has cost enough.
+
+    Returns when what reduces has been sold all the same.
+    """
 
     def symbols() -> set[str]:
         return {row["symbol"] for row in server.call("GET", "/v2/orders?status=all").json()}
 
-    if not eventually(lambda: symbols() >= {"KO", "AAPL"}, seconds=200):
-        return
+    eventually(lambda: symbols() >= {"KO", "AAPL"}, seconds=200)
     before = equity(server)
     for _ in range(20):
         for side in ("buy", "sell"):
             sent = server.submit(symbol="NPK", qty="2000", side=side)
             eventually(partial(is_filled, server, sent["id"]), seconds=60)
         if equity(server) < before - LOST_USD:
-            return
+            break
+    eventually(lambda: any(isinstance(x, e.InstructionFilled) for x in fillwright.events()), 200)
 
 
 @pytest.mark.timeout(500)
@@ -58,14 +62,12 @@ def test_what_is_bought_stops_when_the_days_loss_is_reached_and_what_is_sold_goe
     account.write_text(json.dumps({"cash": 945_000, "positions": HELD}))
     wanted = [
         order("adds", symbol="AAPL", action="BUY"),
-        order("reduces", symbol="KO", action="SELL"),
+        order("reduces", symbol="KO", action="SELL", window="9m"),
     ]
     with running(speed=SPEED, start="10:00", account=account) as server:
         fillwright = Fillwright(server, tmp_path)
-        losing = Thread(target=lose_once_both_trade, args=(server,))
-        losing.start()
-        ran = fillwright.run(wanted, "--json", **LIMIT)
-        losing.join()
+        losing = partial(lose_once_both_trade, server, fillwright)
+        ran = fillwright.run(wanted, "--json", until=losing, **LIMIT)
         assert ran.returncode == 0, ran.stderr
     rows = {row["decision_id"]: row for row in json.loads(ran.stdout)["blotter"]}
     events = fillwright.events()

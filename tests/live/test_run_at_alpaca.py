@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -54,20 +54,35 @@ class Fillwright:
         self,
         decisions: list[dict[str, Any]],
         *options: str,
+        until: Callable[[], object] | None = None,
         seconds_max: float = 240,
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run decisions at Alpaca."""
+        """Run decisions at Alpaca; with ``until`` the engine is told to end when that returns.
+
+        What is awaited may then take its time on a busy machine, and ends at once on others.
+        """
         file = self.folder / "decisions.json"
         file.write_text(json.dumps(decisions))
-        return subprocess.run(
-            [*CLI, "run", str(file), *AT_ALPACA, "--store", str(self.store), *options],
-            env=self.environment | environment,
-            capture_output=True,
+        command = [*CLI, "run", str(file), *AT_ALPACA, "--store", str(self.store), *options]
+        process = subprocess.Popen(
+            command,
+            env=self.environment | {"FILLWRIGHT_EXECUTION__ON_STOP": "end"} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=seconds_max,
-            check=False,
         )
+        with process:
+            try:
+                if until is not None:
+                    until()
+                    process.terminate()
+                out, told = process.communicate(timeout=seconds_max)
+            except BaseException:
+                process.kill()
+                print(*process.communicate())
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, out, told)
 
     def events(self) -> list[e.DomainEvent]:
         """Everything on the record."""

@@ -21,7 +21,6 @@ from tests.ops.engines import accepted, engine
 from tests.paper.servers import PaperServer, eventually, running
 
 RESTING = {
-    "decision_id": "d-rests",
     "symbol": "KO",
     "action": "BUY",
     "target_weight": 2,
@@ -59,9 +58,14 @@ def resting(server: PaperServer) -> list[dict[str, Any]]:
     return [order for order in accepted(server) if order["status"] in OPEN]
 
 
+def rests(folder: Path, **fields: Any) -> dict[str, Any]:
+    """A decision of this test alone: names of orders follow from it, and the server is shared."""
+    return RESTING | {"decision_id": f"d-{folder.name}"} | fields
+
+
 def started(server: PaperServer, folder: Path, policy: str, **env: str) -> subprocess.Popen[bytes]:
     given = {"FILLWRIGHT_EXECUTION__ON_STOP": policy, **env}
-    process = engine(server, folder, [RESTING, LATER], env=given)
+    process = engine(server, folder, [rests(folder), LATER], env=given)
     eventually(lambda: resting(server), 90)
     return process
 
@@ -110,11 +114,11 @@ def test_orders_are_left_working_and_found_again_by_the_next_start(
     assert f"left open: {order['client_order_id']}" in told
     assert (tmp_path / "engine.out").read_text().startswith("{")
     received = [x for x in logged(tmp_path) if isinstance(x, e.DecisionReceived)]
-    assert [one.decision_id for one in received] == ["d-rests"]
+    assert [one.decision_id for one in received] == [f"d-{tmp_path.name}"]
 
     # The same order is taken up, then cancelled by a stop that ends what it works.
     env = {"FILLWRIGHT_EXECUTION__ON_STOP": "end"}
-    again = engine(server, tmp_path, [RESTING], env=env)
+    again = engine(server, tmp_path, [rests(tmp_path)], env=env)
     eventually(lambda: taken_up(tmp_path), 90)
     again.send_signal(signal.SIGINT)
     assert again.wait(90) == 130
@@ -137,7 +141,7 @@ def test_orders_are_cancelled_and_the_instruction_goes_on_at_the_next_start(
     assert (stopped.left_open, stopped.in_time, stopped.instructions_open) == ((), True, 1)
     assert not any(isinstance(x, e.InstructionCancelled) for x in logged(tmp_path))
 
-    again = engine(server, tmp_path, [RESTING])
+    again = engine(server, tmp_path, [rests(tmp_path)])
     (other,) = eventually(lambda: resting(server), 90)
     again.kill()
     again.wait()
@@ -148,7 +152,9 @@ def test_orders_are_cancelled_and_the_instruction_goes_on_at_the_next_start(
 def test_what_the_broker_does_not_prove_in_time_is_named_and_a_second_signal_leaves_at_once(
     server: PaperServer, tmp_path: Path
 ) -> None:
-    limit = {"FILLWRIGHT_EXECUTION__STOP_SECONDS_MAX": "3"}
+    # What has been asked of a silent broker is waited for as long as a request may take.
+    brief = {"FILLWRIGHT_BROKER__REQUEST_TIMEOUT_SECONDS": "1"}
+    limit = brief | {"FILLWRIGHT_EXECUTION__STOP_SECONDS_MAX": "3"}
     process = started(server, tmp_path, "cancel", **limit)
     (order,) = resting(server)
     server.process.send_signal(signal.SIGSTOP)  # the broker is silent from now on
@@ -168,8 +174,8 @@ def test_what_the_broker_does_not_prove_in_time_is_named_and_a_second_signal_lea
     again = engine(
         server,
         tmp_path,
-        [RESTING | {"decision_id": "d-more", "limit_price": "57.50", "target_weight": 3}],
-        env={"FILLWRIGHT_EXECUTION__ON_STOP": "cancel"},
+        [rests(tmp_path, decision_id="d-more", limit_price="57.50", target_weight=3)],
+        env=brief | {"FILLWRIGHT_EXECUTION__ON_STOP": "cancel"},
     )
     eventually(lambda: taken_up(tmp_path), 90)
     server.process.send_signal(signal.SIGSTOP)
