@@ -24,7 +24,7 @@ from ...domain.errors import FillwrightError, StoreDamaged, StoreError
 from ...domain.events import upcasting
 from ...projections.all_views import AllViews, Keep, keep_none
 from ...projections.instruction_events import ACCOUNT_EVENTS
-from ...projections.parts import PARTS_MAX, Folded, Part, Whole, part_of
+from ...projections.parts import PARTS_MAX, Folded, Part, Whole
 from ...projections.runner import History, ProjectionStopped
 from ..collector import without_collector
 from ..storage.chain import GENESIS
@@ -145,49 +145,50 @@ class _PartReading:
 
     def __init__(self, log: Log, upto: int, part: int, parts: int, window: int) -> None:
         self.position = 0
+        self._log = log
         self._upto, self._part, self._parts, self._window = upto, part, parts, window
-        self._previous = GENESIS
-        self._rows = log.raw_part(part, parts, upto)
         self._decode = lean_decoder(log)
 
     def window(self, folding: Part) -> _Sent:
         """Fold up to the end of a window, or to what is wrong."""
         accounts: list[RawRecorded] = []
-        failure = None
+        failure, hash = None, b""
         try:
-            self._fold(folding, accounts)
+            hash = self._fold(folding, accounts)
         except FillwrightError as error:
             failure = _Failure.of(self.position + 1, error)
         effects, folding.effects = marshal.dumps(folding.effects), []
-        return _Sent(effects, accounts, self._previous, failure)
+        return _Sent(effects, accounts, hash, failure)
 
-    def _fold(self, folding: Part, accounts: list[RawRecorded]) -> None:
-        part, parts, decode = self._part, self._parts, self._decode
-        end = min(self._upto, self.position + self._window)
-        for row in islice(self._rows, end - self.position):
-            raw: RawRecorded = row
-            position, originator, version, topic, _, hash = raw
-            if position != self.position + 1:
-                raise _missing(self.position + 1)
-            if part_of(originator, parts) == part:
-                checked(raw, position, self._previous)
-                if _is_of_account(topic):
-                    accounts.append(raw)
-                else:
-                    event = decode(raw)
-                    if event.originator_version != version:
-                        raise StoreDamaged(
-                            f"the event at position {position} is filed under another version"
-                        )
-                    folding.take(Recorded(position, event, hash))
-            self._previous = hash
+    def _fold(self, folding: Part, accounts: list[RawRecorded]) -> bytes:
+        decode, after = self._decode, self.position
+        end = min(self._upto, after + self._window)
+        for raw, previous in self._log.raw_part(self._part, self._parts, after, end):
+            self.position = raw.position - 1
+            if previous is None and raw.position > 1:
+                raise self._missing(after, end)
+            checked(raw, raw.position, previous or GENESIS)
+            if _is_of_account(raw.topic):
+                accounts.append(raw)
+                continue
+            event = decode(raw)
+            if event.originator_version != raw.originator_version:
+                raise StoreDamaged(
+                    f"the event at position {raw.position} is filed under another version"
+                )
+            folding.take(Recorded(raw.position, event, raw.hash))
+        for position, hash in self._log.hashes(end - 1, end):
             self.position = position
-        if self.position != end:
-            raise _missing(self.position + 1)
+            return hash
+        raise self._missing(after, end)
 
-
-def _missing(position: int) -> StoreDamaged:
-    return StoreDamaged(f"the event at position {position} is missing")
+    def _missing(self, after: int, end: int) -> StoreDamaged:
+        """What is wrong where an event before the end of a window is not there."""
+        there = {position for position, _ in self._log.hashes(after, end)}
+        gone = (one for one in range(after + 1, end + 1) if one not in there)
+        first = next(gone, self.position + 1)
+        self.position = first - 1
+        return StoreDamaged(f"the event at position {first} is missing")
 
 
 @cache

@@ -18,7 +18,7 @@ from .filelock import FileLock
 from .group_commit import WriteJob
 from .location import is_postgres, parse_location
 from .ownership import DEFAULT_OWNERSHIP, Ownership
-from .recording import BATCH, COLUMNS, IN_STREAM, SELECT_PAGE, ChainedRecorder
+from .recording import BATCH, COLUMNS, IN_STREAM, SELECT_PAGE, SELECT_PART, ChainedRecorder
 from .records import (
     Appended,
     Collectable,
@@ -34,11 +34,6 @@ from .schema import EVENTS_TABLE
 from .sqlite_opening import open_sqlite
 from .verification import verify_chain
 
-_SELECT_PART: Final = (
-    "SELECT position, originator_id, originator_version, topic, "
-    "CASE WHEN unicode(substr(originator_id, -1)) % ? = ? THEN state END, hash "
-    f"FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
-)
 _SELECT_HASHES: Final = (
     f"SELECT position, hash FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
     "ORDER BY position LIMIT ?"
@@ -273,12 +268,16 @@ class Log(Closing):
                 record = _raw_recorded(raw)
                 yield Recorded(position, self.decode(record), record.hash)
 
-    def raw_part(self, part: int, parts: int, upto: int) -> Iterator[RawRecorded]:
-        """Events up to ``upto`` with the bytes of one part (``projections.parts``); in files."""
-        after = 0
-        while page := self._recorder.fetch(_SELECT_PART, (parts, part, after, upto, BATCH)):
-            yield from map(_raw_recorded, page)
-            after = page[-1][0]
+    def raw_part(
+        self, part: int, parts: int, after: int, upto: int
+    ) -> Iterator[tuple[RawRecorded, bytes | None]]:
+        """One part's events with ``after`` < position <= ``upto``, each with the hash before it.
+
+        Parts are those of ``projections.parts``, and every event is in one of them. The hash is
+        None where the event before is not there. In files only; all is read at once.
+        """
+        for row in self._recorder.fetch(SELECT_PART, (after, upto, parts, part)):
+            yield _raw_recorded(row[:6]), row[6]
 
     def hashes(self, after: int = 0, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Position and chain hash of each event with ``after`` < position <= ``upto``."""

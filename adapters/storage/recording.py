@@ -25,6 +25,12 @@ SELECT_PAGE: Final = (
     f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE position > ? AND position <= ? "
     "ORDER BY position LIMIT ?"
 )
+SELECT_PART: Final = (
+    "SELECT a.position, a.originator_id, a.originator_version, a.topic, a.state, a.hash, b.hash "
+    f"FROM {EVENTS_TABLE} AS a LEFT JOIN {EVENTS_TABLE} AS b ON b.position = a.position - 1 "
+    "WHERE a.position > ? AND a.position <= ? "
+    "AND ifnull(unicode(substr(a.originator_id, -1)), 0) % ? = ? ORDER BY a.position"
+)
 IN_STREAM: Final = f"""stream = (
   SELECT position FROM {EVENTS_TABLE} WHERE originator_id = ? AND originator_version = 1
 )"""
