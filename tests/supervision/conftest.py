@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fillwright.adapters.storage.copying import copy_store
 from fillwright.adapters.storage.log import Log
 from tests.adapters.entrypoints.conftest import (
     GENERATED,
@@ -17,9 +18,11 @@ from tests.adapters.entrypoints.conftest import (
     cli,
     finished_run,
 )
+from tests.postgres import fresh_store
 
 __all__ = ["cli"]
 
+HERE = Path(__file__).parent
 ROLES = {
     "kim": '"risk", "admin"',
     "ada": '"risk", "compliance", "admin"',
@@ -54,7 +57,22 @@ def principals_file(folder: Path, **other: str) -> Path:
     return file
 
 
-@pytest.fixture(params=["file", "postgres"])
+STORES = ("file", "postgres")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On a server only some of each suite run in ``make test``, and the others with the long."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        if not item.path.is_relative_to(HERE) or given is None:
+            continue
+        is_on_server = "postgres" in (given.params.get("place"), given.params.get("house"))
+        if is_on_server and item.get_closest_marker("on_a_server") is None:
+            item.add_marker(pytest.mark.soak)
+
+
+@pytest.fixture(params=STORES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """An empty store of each kind: a file, and a schema on a server."""
     if request.param == "postgres":
@@ -111,8 +129,28 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def house(small_run: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A copy of the run, without people yet."""
+def empty_house(
+    place: Path | str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> House:
+    """An empty store of either kind, without people yet."""
+    return House(tmp_path, cli, monkeypatch.setenv, place)
+
+
+@pytest.fixture(params=STORES)
+def house(
+    request: pytest.FixtureRequest,
+    small_run: Path,
+    tmp_path: Path,
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+) -> House:
+    """A copy of the run in a store of either kind, without people yet."""
     folder = tmp_path / "house"
     shutil.copytree(small_run, folder)
-    return House(folder, cli, monkeypatch.setenv)
+    if request.param == "file":
+        return House(folder, cli, monkeypatch.setenv)
+    # The other files of the run keep their names, which begin with the store's.
+    store = fresh_store(request.getfixturevalue("postgres_server"), folder, "log.db")
+    (folder / "log.db").rename(folder / "run.db")
+    copy_store(str(folder / "run.db"), store)
+    return House(folder, cli, monkeypatch.setenv, store)

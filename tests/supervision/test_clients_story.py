@@ -24,6 +24,7 @@ from tests.adapters.application_cases import buy, steady_provider
 from tests.adapters.entrypoints.conftest import GENERATED, Cli
 from tests.supervision.conftest import House, principals_file, token
 
+pytestmark = pytest.mark.on_a_server
 Story = Callable[[Application], Awaitable[Any]]
 
 

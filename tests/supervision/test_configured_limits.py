@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,17 +17,14 @@ from fillwright.domain.limits import Limits
 from fillwright.domain.reasons import EndReason
 from fillwright.domain.tightening import configured_limits, following
 from tests.adapters.application_cases import buy, steady_provider
-from tests.adapters.entrypoints.conftest import Cli
 from tests.supervision.conftest import House
 
 TWAP = {"strategy": "twap", "window": "1h"}
 
 
 @pytest.fixture
-def house(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
-    house = House(tmp_path, cli, monkeypatch.setenv)
-    Log.open(str(house.store)).close()
-    return house
+def house(empty_house: House) -> House:
+    return empty_house
 
 
 def start(house: House, *decisions: dict[str, Any], waits_for: str = "", **limits: Any) -> str:
@@ -86,6 +82,7 @@ def test_a_start_with_the_same_or_wider_limits_changes_nothing_within_a_session(
     assert [limits.trades_max_per_day for _, limits, _ in changed(house)] == [5]
 
 
+@pytest.mark.on_a_server
 def test_what_two_persons_loosen_after_the_start_stands_until_the_next_that_asks_for_less(
     house: House,
 ) -> None:

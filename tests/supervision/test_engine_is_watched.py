@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +23,6 @@ from fillwright.domain.ops.clocks import ClockMeasured
 from fillwright.domain.ops.exceptions import ExceptionEscalated
 from fillwright.domain.ports import NANOS
 from tests.adapters.application_cases import buy, mock_provider, steady_provider
-from tests.adapters.entrypoints.conftest import Cli
 from tests.supervision.conftest import House
 
 HOUR = 3_600 * NANOS
@@ -42,9 +40,9 @@ class Wall(SystemClock):
 
 
 @pytest.fixture
-def house(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(empty_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setattr(escalating, "EVERY_SECONDS", 0.02)
-    return House(tmp_path, cli, monkeypatch.setenv)
+    return empty_house
 
 
 def escalated(house: House) -> list[ExceptionEscalated]:
@@ -126,6 +124,7 @@ def test_a_simulated_engine_has_a_time_of_its_own_and_is_not_watched(house: Hous
     asyncio.run(whole())
 
 
+@pytest.mark.on_a_server
 def test_a_running_engine_escalates_what_is_overdue_once_each_and_across_restarts(
     house: House,
 ) -> None:
@@ -156,6 +155,7 @@ def test_a_running_engine_escalates_what_is_overdue_once_each_and_across_restart
     assert told.json["escalated"] == [], "the command finds nothing left to say"
 
 
+@pytest.mark.on_a_server
 def test_however_many_look_at_once_each_step_is_recorded_once(house: House) -> None:
     async def refused(application: Application) -> None:
         await application.execute(REFUSED)

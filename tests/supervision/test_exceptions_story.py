@@ -90,6 +90,7 @@ def alerts(house: House) -> list[str]:
     return [kind for kind, _ in told if kind != "anomaly"] + ["strategy_overreach"] * len(odd)
 
 
+@pytest.mark.on_a_server
 def test_an_overfill_and_an_overreach_are_settled_by_a_person_and_their_alerts_are_over(
     house: House,
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_refusal_an_anomaly_and_a_break_are_raised_owned_and_closed_by_another
     assert anomaly["exception"] in {one["exception"] for one in listed(house, "--all")}
 
 
+@pytest.mark.on_a_server
 def test_a_break_that_still_differs_is_closed_by_hand_by_two(house: House) -> None:
     house.set_up()
     record(house, BREAK)
@@ -238,6 +240,7 @@ class At:
         return self.time
 
 
+@pytest.mark.on_a_server
 def test_each_step_of_an_escalation_is_on_record_once_and_anew_when_it_is_due_again(
     house: House,
 ) -> None:

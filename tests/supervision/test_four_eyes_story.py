@@ -32,6 +32,7 @@ def records(house: House, kind: type[ops.OpsRecord]) -> list[Any]:
         return [r.record for r in stream.records() if isinstance(r.record, kind)]
 
 
+@pytest.mark.on_a_server
 def test_a_limit_is_loosened_by_two_persons_and_tightened_by_one(house: House) -> None:
     house.set_up()
     before = limits(house).limits
@@ -66,6 +67,7 @@ def test_a_limit_is_loosened_by_two_persons_and_tightened_by_one(house: House) -
     )
 
 
+@pytest.mark.on_a_server
 def test_a_change_whose_process_ended_before_the_limits_were_on_record_is_put_in_force_by_apply(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +111,7 @@ def test_shorting_and_restricted_names_have_their_own_approvers(house: House) ->
     assert "apart" in mixed.err
 
 
+@pytest.mark.on_a_server
 def test_a_kill_takes_one_and_its_release_two_for_its_scope_only(house: House) -> None:
     house.set_up()
     assert house.by("pm-7", "kill", "--reason", "no").code == DENIED

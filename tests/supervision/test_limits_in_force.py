@@ -93,6 +93,7 @@ class At:
         return self.at
 
 
+@pytest.mark.on_a_server
 def test_live_takes_a_permission_in_force_for_this_account_and_now(house: House) -> None:
     house.set_up()
     store, rob = str(house.store), Caller.with_token(token("rob"))

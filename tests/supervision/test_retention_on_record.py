@@ -55,6 +55,7 @@ def one_year_after(log: Log) -> int:
     return max(one.event.record_time for one in log.events()) + 365 * 86_400 * 10**9
 
 
+@pytest.mark.on_a_server
 def test_keeping_less_takes_another_person_of_compliance_and_keeping_more_one(
     house: House,
 ) -> None:

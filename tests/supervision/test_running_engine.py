@@ -30,6 +30,7 @@ from tests.adapters.storage.test_postgres import raw
 from tests.supervision.conftest import House, principals_file, token
 
 HOUR = 3_600 * NANOS
+pytestmark = pytest.mark.on_a_server
 
 
 @dataclass

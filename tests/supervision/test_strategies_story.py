@@ -52,6 +52,7 @@ def why_not(house: House, strategy: str, parameters: StrategyParameters, now: in
         return LiveStrategies(tail, parameters, lambda: now).why_not(strategy) is not None
 
 
+@pytest.mark.on_a_server
 def test_a_strategy_is_approved_in_exactly_its_version_parameters_and_from_its_date_on(
     house: House,
 ) -> None:

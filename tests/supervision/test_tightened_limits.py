@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,18 +17,15 @@ from fillwright.domain import events as e
 from fillwright.domain.instruction import Instruction
 from fillwright.domain.reasons import EndReason
 from tests.adapters.application_cases import buy, steady_provider
-from tests.adapters.entrypoints.conftest import Cli
 from tests.supervision.conftest import House
 
 TWAP = {"strategy": "twap", "window": "1h"}
 
 
 @pytest.fixture
-def house(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> House:
-    house = House(tmp_path, cli, monkeypatch.setenv)
-    Log.open(str(house.store)).close()
-    house.set_up()
-    return house
+def house(empty_house: House) -> House:
+    empty_house.set_up()
+    return empty_house
 
 
 @dataclass
@@ -93,6 +89,7 @@ def trade(
     return Story(events, changes[-1], ended)
 
 
+@pytest.mark.on_a_server
 def test_a_name_that_is_restricted_stops_what_is_working_and_flattens_nothing(
     house: House,
 ) -> None:
@@ -184,6 +181,7 @@ def test_looser_limits_end_nothing_and_let_more_in_at_once(house: House) -> None
     assert told.asked() == []
 
 
+@pytest.mark.on_a_server
 def test_tightened_while_no_engine_ran_it_ends_at_the_next_start(house: House) -> None:
     async def begin() -> str:
         house.by("rob", "status")

@@ -13,7 +13,7 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.domain import events as e
 from fillwright.domain import ops
-from tests.adapters.entrypoints.conftest import EXAMPLES, GENERATED, Cli
+from tests.adapters.entrypoints.conftest import EXAMPLES, GENERATED
 from tests.adapters.entrypoints.test_surveillance import CROSSING
 from tests.supervision.conftest import House
 
@@ -124,6 +124,7 @@ def test_a_review_is_in_the_name_of_who_makes_it(
     assert given["reviewer"] == "kim"
 
 
+@pytest.mark.on_a_server
 def test_an_own_approval_an_expired_one_and_a_borrowed_token_are_refused(house: House) -> None:
     house.set_up()
     loosen = ("limits", "--limit", "trades_max_per_day=80")
@@ -164,14 +165,12 @@ def test_a_scope_or_an_account_that_is_too_long_is_told_with_its_range(house: Ho
     assert "allowed: text of at most 200 characters" in done.err
 
 
-def test_who_is_behind_what_was_refused_does_not_close_it(
-    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.on_a_server
+def test_who_is_behind_what_was_refused_does_not_close_it(empty_house: House) -> None:
     """The person who answers for an agent closes none of its refused decisions, by any name."""
-    house = House(tmp_path, cli, monkeypatch.setenv)
-    Log.open(str(house.store)).close()
+    house = empty_house
     house.set_up()
-    row = tmp_path / "crossing.json"
+    row = house.folder / "crossing.json"
     row.write_text(json.dumps(CROSSING))
     account = EXAMPLES / "account_generated.json"
     assert house.by("pm-7", "run", row, *GENERATED, "--account", account).code == 0
