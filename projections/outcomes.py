@@ -17,7 +17,7 @@ from ..domain.money import BPS, ZERO, slippage_bps
 from ..domain.ports import Side
 from ..domain.result import COMPLETE_FRACTION
 from ..domain.states import INSTRUCTION_TERMINAL, InstructionState
-from .averages import BPS_GRID, RATIO_GRID, Average, Judged, on_grid, ratio
+from .averages import BPS_GRID, EXACT, RATIO_GRID, Average, Judged, Mean, on_grid, ratio
 
 
 class Outcome(NamedTuple):
@@ -170,46 +170,59 @@ class QualitySummary:
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionSummary:
-    """Quality overall, by strategy and by symbol, and the instructions behind it."""
+class GroupedQuality:
+    """Quality overall, by strategy and by symbol."""
 
     overall: QualitySummary
     by_strategy: tuple[QualitySummary, ...]
     by_symbol: tuple[QualitySummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSummary(GroupedQuality):
+    """The same, and the instructions behind it."""
+
     instructions: tuple[InstructionQuality, ...]
 
 
-def summarise_outcomes(chosen: Iterable[Outcome]) -> ExecutionSummary:
-    """The execution summary of outcomes, in their order."""
-    cells: dict[tuple[str | None, str], _Group] = {}
-    costs = []
-    for one in chosen:
-        quality = quality_of_outcome(one) if one.counts else None
-        if quality is not None:
-            costs.append(quality)
-        key = one.strategy, one.symbol
-        cell = cells.get(key)
-        if cell is None:
-            cell = cells[key] = _Group()
-        cell.add(one, quality)
+class QualitySums:
+    """Sums outcomes one by one, in any order; of each only two numbers are kept, for medians."""
 
-    def groups(place: int) -> tuple[QualitySummary, ...]:
+    def __init__(self) -> None:
+        self._cells: dict[tuple[str | None, str], _Group] = {}
+
+    def add(self, one: Outcome) -> InstructionQuality | None:
+        """Count an outcome; gives its cost where it is in the denominator."""
+        quality = quality_of_outcome(one) if one.counts else None
+        key = one.strategy, one.symbol
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._cells[key] = _Group()
+        cell.add(one, quality)
+        return quality
+
+    def grouped(self) -> GroupedQuality:
+        """The quality of all that was added."""
+        overall = _Group()
+        for cell in self._cells.values():
+            overall.merge(cell)
+        return GroupedQuality(overall.summary("overall"), self._by(0), self._by(1))
+
+    def _by(self, place: int) -> tuple[QualitySummary, ...]:
         found: dict[str, _Group] = {}
-        for key, cell in cells.items():
+        for key, cell in self._cells.items():
             name = key[place]
             if name:
                 found.setdefault(name, _Group()).merge(cell)
         return tuple(group.summary(name) for name, group in sorted(found.items()))
 
-    overall = _Group()
-    for cell in cells.values():
-        overall.merge(cell)
-    return ExecutionSummary(
-        overall=overall.summary("overall"),
-        by_strategy=groups(0),
-        by_symbol=groups(1),
-        instructions=tuple(costs),
-    )
+
+def summarise_outcomes(chosen: Iterable[Outcome]) -> ExecutionSummary:
+    """The execution summary of outcomes, in their order."""
+    sums = QualitySums()
+    costs = tuple(cost for cost in map(sums.add, chosen) if cost is not None)
+    grouped = sums.grouped()
+    return ExecutionSummary(grouped.overall, grouped.by_strategy, grouped.by_symbol, costs)
 
 
 class _Group:
@@ -220,7 +233,7 @@ class _Group:
         self.instructions = self.successes = self.watched = 0
         self.ordered = self.executed = self.notional = self.fees = ZERO
         self.watched_executed = self.volume = ZERO
-        self.slippage, self.shortfall, self.delay = Average(), Average(), Average()
+        self.slippage, self.shortfall, self.delay = Average(), Average(), Mean()
 
     def add(self, one: Outcome, quality: InstructionQuality | None) -> None:
         """Count an outcome; ``quality`` is its cost where it is in the denominator."""
@@ -232,24 +245,26 @@ class _Group:
         q = quality
         self.instructions += 1
         self.successes += q.success
-        self.ordered += q.ordered
-        self.executed += q.executed
-        self.notional += q.notional
-        self.fees += q.fees
+        self.ordered = EXACT.add(self.ordered, q.ordered)
+        self.executed = EXACT.add(self.executed, q.executed)
+        self.notional = EXACT.add(self.notional, q.notional)
+        self.fees = EXACT.add(self.fees, q.fees)
         if q.volume is not None:
             self.watched += 1
-            self.watched_executed += q.executed
-            self.volume += q.volume
+            self.watched_executed = EXACT.add(self.watched_executed, q.executed)
+            self.volume = EXACT.add(self.volume, q.volume)
         if q.arrival_mid is not None:
-            weight = q.ordered * q.arrival_mid
-            self.slippage.add(q.slippage_bps, q.executed * q.arrival_mid)
+            weight = EXACT.multiply(q.ordered, q.arrival_mid)
+            self.slippage.add(q.slippage_bps, EXACT.multiply(q.executed, q.arrival_mid))
             self.shortfall.add(q.shortfall_bps, weight)
             self.delay.add(q.delay_bps, weight)
 
     def merge(self, other: _Group) -> None:
         """Count what another group has counted."""
-        for name in _SUMMED:
+        for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in _SUMMED:
+            setattr(self, name, EXACT.add(getattr(self, name), getattr(other, name)))
         self.slippage.merge(other.slippage)
         self.shortfall.merge(other.shortfall)
         self.delay.merge(other.delay)
@@ -284,17 +299,5 @@ class _Group:
         )
 
 
-_SUMMED: Final = (
-    "working",
-    "refused",
-    "no_change",
-    "instructions",
-    "successes",
-    "watched",
-    "ordered",
-    "executed",
-    "notional",
-    "fees",
-    "watched_executed",
-    "volume",
-)
+_COUNTED: Final = ("working", "refused", "no_change", "instructions", "successes", "watched")
+_SUMMED: Final = ("ordered", "executed", "notional", "fees", "watched_executed", "volume")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from decimal import Context, Decimal
+from decimal import Decimal
 from itertools import islice
 from typing import Final
 from uuid import UUID
 
 from ..domain.money import ZERO
 from .all_views import AllViews, may_go
-from .averages import BPS_GRID, Judged, on_grid, ratio
+from .averages import BPS_GRID, EXACT, Judged, on_grid, ratio
 from .blotter import Blotter
 from .execution_quality import outcome_of
 from .instruction_book import Followed
@@ -26,7 +26,6 @@ from .sealed import Sealed
 
 AT_A_TIME: Final = 2_000
 """Events between two looks at which sessions are over."""
-_EXACT: Final = Context(prec=200)
 
 
 class Gone(ABC):
@@ -86,9 +85,9 @@ class RunningQuality(Gone):
         self._successes += sign * quality.success
         if quality.slippage_bps is not None and quality.arrival_mid is not None:
             self._slippages += sign
-            weight = _EXACT.multiply(sign * quality.executed, quality.arrival_mid)
-            self._weight = _EXACT.add(self._weight, weight)
-            self._sum = _EXACT.fma(quality.slippage_bps, weight, self._sum)
+            weight = EXACT.multiply(sign * quality.executed, quality.arrival_mid)
+            self._weight = EXACT.add(self._weight, weight)
+            self._sum = EXACT.fma(quality.slippage_bps, weight, self._sum)
 
 
 class Outcomes(Gone):

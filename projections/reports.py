@@ -11,10 +11,10 @@ from uuid import UUID
 
 from ..domain.errors import InvalidInput
 from ..domain.limits import Usage, turnover_cap_usd
-from ..domain.money import ZERO
 from ..domain.reasons import Refusal
 from ..domain.states import InstructionState
 from .alerts import DEFAULT_THRESHOLDS, Alert, AlertThresholds, current_alerts
+from .averages import exact_sum
 from .blotter import Blotter
 from .daily_limits import DailyLimits
 from .execution_quality import NO_FACTS, EndFacts, summarise
@@ -265,8 +265,8 @@ def totals_of(entries: list[Followed]) -> Totals:
         orders=len(orders),
         fills=sum(bool(fill.quantity) for order in orders for fill in order.executions.values()),
         indeterminate=sum(order.is_indeterminate for order in orders),
-        notional=sum((entry.instruction.notional for entry in entries), ZERO),
-        fees=sum((entry.instruction.fees for entry in entries), ZERO),
+        notional=exact_sum(entry.instruction.notional for entry in entries),
+        fees=exact_sum(entry.instruction.fees for entry in entries),
     )
 
 

@@ -8,29 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 from ...domain.money import ZERO
 from ...domain.ports import Side
 from ...domain.states import InstructionState
+from ...projections.averages import EXACT
 from ...projections.execution_quality import end_mid_of, volume_of
-from ...projections.outcomes import ExecutionSummary, Outcome, summarise_outcomes
+from ...projections.outcomes import (
+    GroupedQuality,
+    InstructionQuality,
+    Outcome,
+    QualitySums,
+    quality_of_outcome,
+)
 from ...projections.reports import Totals
 from ..collector import without_collector
 from .effects import counter_key
-from .query import Tables
-
-_INSTRUCTIONS: Final = """
-SELECT instruction_id, symbol, strategy, state, released, side, ordered, executed, notional, fees,
-  in_terms, unpriced, arrival_mid, release_mid, ended_at, last_fill_at, volume_at_start,
-  seen['at'], seen['mid'], seen['volume']
-FROM instructions ORDER BY first_position"""
-
-_ORDERS: Final = """
-SELECT count(*), coalesce(sum(fills), 0)::BIGINT, count(*) FILTER (WHERE indeterminate)
-FROM orders"""
+from .query import Row, Tables
+from .standings import instructions, order_counts
 
 _COUNTERS: Final = """
 SELECT c.counter, c.account, c.session_date, c.symbol, c.side, sum(c.amount_micro)::BIGINT
@@ -45,13 +43,14 @@ _SIDES: Final = {side.value: side for side in Side}
 class Figures:
     """What a report of the whole log tells, up to ``position``.
 
-    ``counters`` are those of the limits in millionths, without those that are zero.
+    ``counters`` are those of the limits in millionths, without those that are zero. The cost of
+    each instruction is told by :func:`costs`.
     """
 
     position: int
     head_hash: str
     totals: Totals
-    quality: ExecutionSummary
+    quality: GroupedQuality
     counters: Mapping[str, int]
 
 
@@ -61,55 +60,60 @@ def figures(tables: Tables) -> Figures:
         return _figures(tables)
 
 
+def costs(tables: Tables) -> Iterator[InstructionQuality]:
+    """The cost of each instruction that was admitted and has ended, in no order."""
+    for row in instructions(tables):
+        one = _outcome(row)
+        cost = quality_of_outcome(one) if one.counts else None
+        if cost is not None:
+            yield cost
+
+
 def _figures(tables: Tables) -> Figures:
-    ((orders, fills, indeterminate),) = tables.ask(_ORDERS).rows()
-    passing = _Passing()
-    quality = summarise_outcomes(passing.outcomes(tables))
-    states = passing.states
+    totals, quality = _of_instructions(tables)
+    orders, counters = order_counts(tables), _counters(tables)
     return Figures(
         position=tables.position,
         head_hash=tables.head_hash.hex(),
-        totals=Totals(
-            decisions=states.total(),
-            filled=states[InstructionState.FILLED],
-            cancelled=states[InstructionState.CANCELLED],
-            rejected=states[InstructionState.REJECTED],
-            no_change=states[InstructionState.NO_CHANGE],
-            active=passing.active,
-            orders=orders,
-            fills=fills,
-            indeterminate=indeterminate,
-            notional=passing.notional,
-            fees=passing.fees,
-        ),
+        totals=replace(totals, **orders._asdict()),
         quality=quality,
-        counters=dict(sorted(_counters(tables).items())),
+        counters=dict(sorted(counters.items())),
     )
 
 
-class _Passing:
-    """Counts outcomes as they pass, so that no more than one of them is in memory."""
+def _of_instructions(tables: Tables) -> tuple[Totals, GroupedQuality]:
+    """What instructions tell; nothing is counted of their orders."""
+    quality = QualitySums()
+    states: Counter[InstructionState] = Counter()
+    active = 0
+    notional = fees = ZERO
+    for row in instructions(tables):
+        one = _outcome(row)
+        quality.add(one)
+        states[one.state] += 1
+        active += not one.is_done
+        notional = EXACT.add(notional, one.notional)
+        fees = EXACT.add(fees, one.fees)
+    totals = Totals(
+        decisions=states.total(),
+        filled=states[InstructionState.FILLED],
+        cancelled=states[InstructionState.CANCELLED],
+        rejected=states[InstructionState.REJECTED],
+        no_change=states[InstructionState.NO_CHANGE],
+        active=active,
+        orders=0,
+        fills=0,
+        indeterminate=0,
+        notional=notional,
+        fees=fees,
+    )
+    return totals, quality.grouped()
 
-    def __init__(self) -> None:
-        self.states: Counter[InstructionState] = Counter()
-        self.active = 0
-        self.notional = self.fees = ZERO
 
-    def outcomes(self, tables: Tables) -> Iterator[Outcome]:
-        """Those of the tables, in the order of the log."""
-        for row in tables.ask(_INSTRUCTIONS).rows():
-            one = _outcome(row)
-            self.states[one.state] += 1
-            self.active += not one.is_done
-            self.notional += one.notional
-            self.fees += one.fees
-            yield one
-
-
-def _outcome(row: tuple[Any, ...]) -> Outcome:
-    id, symbol, strategy, state, released, side, ordered, executed, notional, fees = row[:10]
-    in_terms, unpriced, arrival, release, ended_at, last_fill_at, start = row[10:17]
-    seen_at, mid, volume = row[17:]
+def _outcome(row: Row) -> Outcome:
+    id, _, symbol, strategy, state, released, side, ordered, executed, notional, fees = row[:11]
+    in_terms, unpriced, arrival, release, ended_at, last_fill_at, start = row[11:18]
+    seen_at, mid, volume = row[18:]
     end_mid = at_end = None
     if seen_at is not None:
         end_mid = end_mid_of(ended_at, seen_at, mid)
@@ -126,7 +130,7 @@ def _outcome(row: tuple[Any, ...]) -> Outcome:
         notional,
         fees,
         in_terms,
-        unpriced,
+        unpriced or False,
         arrival,
         release,
         end_mid,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...domain.errors import InvalidInput, StoreDamaged, StoreError
 from .columns import COLUMNS_VERSION, SCHEMA
-from .segments import Manifest, read_manifest
+from .segments import Manifest, Segment, read_manifest
 from .tables import VIEWS
 from .writing import MirroredLog, OnProgress, check_same_log, write_tail
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 QUERY_CHARACTERS_MAX: Final = 100_000
 ROWS_AT_A_TIME: Final = 10_000
+
+PIECE_EVENTS: Final = 100_000
+"""Events of a piece of the tables at least, but for the last piece."""
 
 Row = tuple[Any, ...]
 
@@ -47,15 +50,26 @@ class Answer:
 
 
 class Tables:
-    """The views of :mod:`tables` over Parquet files."""
+    """The views of :mod:`tables` over Parquet files.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, position: int, head: bytes) -> None:
+    ``pieces`` are the same events in parts of at least some 100,000, each as what a FROM may name,
+    in the order of the log; for what would take too much memory at once.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        position: int,
+        head: bytes,
+        pieces: Sequence[str],
+    ) -> None:
         self.connection = connection
         self.position = position
         self.head_hash = head
+        self.pieces = tuple(pieces)
 
-    def ask(self, sql: str) -> Answer:
-        """Answer one SELECT.
+    def ask(self, sql: str, values: Sequence[object] = ()) -> Answer:
+        """Answer one SELECT; ``values`` stand for its question marks.
 
         Raises:
             InvalidInput: it is not one, or cannot be answered; says what is wrong with it.
@@ -70,7 +84,8 @@ class Tables:
             reads = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
             if len(statements) != 1 or statements[0].type not in reads:
                 raise InvalidInput("query", sql, "one SELECT; nothing can be written")
-            cursor = self.connection.execute(sql)
+            # A cursor of its own: earlier answers stay readable, and threads may ask at once.
+            cursor = self.connection.cursor().execute(sql, values)
         except duckdb.Error as error:
             raise InvalidInput("query", sql, _first_lines(error)) from error
         described = cursor.description or ()
@@ -104,6 +119,7 @@ def open_tables(
         scratch = Path(tempfile.mkdtemp(prefix="fillwright-query-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         paths = [] if folder is None else manifest.paths(folder)
+        segments = list(manifest.segments)
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise StoreDamaged(f"{missing[0]} is missing: run `fillwright mirror` again")
@@ -113,11 +129,12 @@ def open_tables(
         if log is not None:
             tail = write_tail(log, manifest, scratch, on_progress)
             paths += tail.paths(scratch)
+            segments += tail.segments
             if tail.segments:
                 position, head = tail.position, tail.head_hash
         connection = stack.enter_context(connect(":memory:"))
         _prepare(connection, paths, scratch)
-        yield Tables(connection, position, head)
+        yield Tables(connection, position, head, list(_pieces(paths, segments)))
 
 
 def _duckdb() -> Any:
@@ -132,21 +149,42 @@ def _duckdb() -> Any:
 
 def _prepare(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], scratch: Path) -> None:
     """Make the views, then take away everything that they do not need."""
-    files = [str(path) for path in paths]
-    listed = ", ".join(_quoted(file) for file in files)
-    connection.execute(f"SET allowed_paths = [{listed}]")
+    connection.execute(f"SET allowed_paths = [{_listed(paths)}]")
     connection.execute(f"SET temp_directory = {_quoted(str(scratch / 'spill'))}")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
     connection.execute("SET python_enable_replacements = false")
-    if files:
-        connection.execute(f"CREATE VIEW mirrored AS SELECT * FROM read_parquet([{listed}])")
+    if paths:
+        connection.execute(f"CREATE VIEW mirrored AS SELECT * FROM {_read(paths)}")
     else:
-        connection.register("mirrored", SCHEMA.empty_table())
+        connection.register("empty", SCHEMA.empty_table())
+        connection.execute("CREATE TABLE mirrored AS FROM empty")
     for view in VIEWS:
         connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def _pieces(paths: Sequence[Path], segments: Sequence[Segment]) -> Iterator[str]:
+    """The files in their order, small ones put together."""
+    together: list[Path] = []
+    events = 0
+    for path, segment in zip(paths, segments, strict=True):
+        together.append(path)
+        events += segment.last - segment.first + 1
+        if events >= PIECE_EVENTS:
+            yield _read(together)
+            together, events = [], 0
+    if together:
+        yield _read(together)
+
+
+def _read(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{_listed(paths)}])"
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(_quoted(str(path)) for path in paths)
 
 
 def _quoted(text: str) -> str:

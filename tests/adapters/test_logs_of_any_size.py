@@ -11,6 +11,8 @@ from fillwright.adapters.mirror.writing import update
 from fillwright.adapters.replay.rebuilding import rebuild
 from fillwright.adapters.storage.log import Log
 from fillwright.projections.canonical import to_json
+from fillwright.projections.execution_quality import ExecutionQuality
+from fillwright.projections.outcomes import GroupedQuality
 
 
 def test_a_session_told_again_under_new_ids_is_a_log_like_any_other(tmp_path: Path) -> None:
@@ -23,8 +25,12 @@ def test_a_session_told_again_under_new_ids_is_a_log_like_any_other(tmp_path: Pa
         with open_tables(tmp_path / "mirror", None) as tables:
             found = figures(tables)
     limits, blotter, quality, _ = views.projections()
+    assert isinstance(quality, ExecutionQuality)
     assert {row.state.value for row in views.blotter.rows()} == {"filled"}
     assert len(views.limits.sessions("sim")) > 2
     assert found.counters == dict(sorted(views.limits.counters().items()))
-    assert to_json(found.quality) == to_json(quality.summary())  # type: ignore[attr-defined]
+    whole = quality.summary()
+    assert to_json(found.quality) == to_json(
+        GroupedQuality(whole.overall, whole.by_strategy, whole.by_symbol)
+    )
     assert {view.position for view in (limits, blotter, quality)} == {count}

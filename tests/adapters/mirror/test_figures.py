@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fillwright.adapters.mirror.figures import Figures, figures
-from fillwright.adapters.mirror.query import open_tables
+from fillwright.adapters.mirror import query
+from fillwright.adapters.mirror.figures import costs, figures
+from fillwright.adapters.mirror.query import Tables, open_tables
 from fillwright.adapters.mirror.segments import read_manifest, read_rows
 from fillwright.adapters.mirror.writing import update
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.errors import InvalidInput
 from fillwright.domain.killing import LATCH_PREFIX
+from fillwright.projections.averages import Average
 from fillwright.projections.canonical import to_json
 from fillwright.projections.daily_limits import DailyLimits
 from fillwright.projections.execution_quality import ExecutionQuality
@@ -36,32 +39,62 @@ def folded(log: Log) -> tuple[object, ...]:
     entries = list(quality.instructions().values())
     # A block is a counter of the store too, and no figure.
     used = {k: v for k, v in limits.counters().items() if v and not k.startswith(LATCH_PREFIX)}
-    return to_json(totals_of(entries)), to_json(quality.summary()), used
+    said = fields_of(quality.summary())
+    each = sorted(said.pop("instructions"), key=str)
+    return to_json(totals_of(entries)), said, each, used
 
 
-def computed(found: Figures) -> tuple[object, ...]:
-    return to_json(found.totals), to_json(found.quality), dict(found.counters)
+def computed(tables: Tables) -> tuple[object, ...]:
+    """The same from columns."""
+    found = figures(tables)
+    each = sorted((fields_of(cost) for cost in costs(tables)), key=str)
+    return to_json(found.totals), fields_of(found.quality), each, dict(found.counters)
+
+
+def fields_of(figures: object) -> dict[str, Any]:
+    said = to_json(figures)
+    assert isinstance(said, dict)
+    return said
 
 
 @settings(max_examples=12)
-@given(MOVES, st.integers(1, 60), st.integers(5, 40))
+@given(MOVES, st.integers(1, 60), st.integers(5, 40), st.integers(1, 100))
 def test_figures_from_columns_are_those_of_the_fold(
     tmp_path_factory: pytest.TempPathFactory,
     moves: list[tuple[int, int, int]],
     cut: int,
     segment_events: int,
+    piece_events: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("mirror")
     records = told(moves)
-    with Log.open("memory:") as log:
+    with pytest.MonkeyPatch.context() as patch, Log.open("memory:") as log:
+        # What goes on from one piece to the next is put together.
+        patch.setattr(query, "PIECE_EVENTS", piece_events)
         log.append(Batch(records[:cut]))
         update(log, folder, segment_events=segment_events)
         log.append(Batch(records[cut:]))
         with open_tables(folder, log) as tables:  # the mirror, and after it the log
-            assert computed(figures(tables)) == folded(log)
+            assert computed(tables) == folded(log)
         update(log, folder, segment_events=segment_events)
         with open_tables(folder, None) as tables:
-            assert computed(figures(tables)) == folded(log)
+            assert computed(tables) == folded(log)
+
+
+def test_medians_of_figures_beyond_64_bits_are_exact() -> None:
+    far, values = Decimal("1e15"), [Decimal("2.0001"), Decimal("1e15"), Decimal(-1), Decimal(3)]
+    one, other = Average(), Average()
+    for value in values[:2]:
+        one.add(value, Decimal(1))
+    for value in values[2:]:
+        other.add(value, Decimal(1))
+    other.merge(one)
+    assert (other.median, other.count) == (Decimal("2.5000"), 4)
+    other.add(far, Decimal(1))
+    assert other.median == Decimal(3)
+    other.add(far, Decimal(1))
+    assert other.median == (far + 3) / 2
+    assert other.mean == Decimal("500000000000000.6667")
 
 
 def test_a_mirror_made_in_pieces_is_the_one_made_at_once(tmp_path: Path) -> None:
