@@ -134,9 +134,10 @@ class Control:
         head = desk.log.head().position
         if head == desk.seen:
             return
-        for recorded in list(desk.log.events_of(desk.name, desk.seen, head, but=desk.own)):
-            self._follow(recorded)
-            desk.seen = recorded.position
+        for raw in list(desk.log.raw_events_of(desk.name, desk.seen, head)):
+            if not any(first <= raw.position <= last for first, last in desk.own):
+                self._follow(Stored(raw.position, desk.log.decode(raw), raw.hash))
+                desk.seen = raw.position
         desk.seen = head
         desk.own = [written for written in desk.own if written[1] > head]
 

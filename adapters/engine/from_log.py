@@ -1,4 +1,9 @@
-"""A start from the log alone: the desk folded again, and the stored counters held against it."""
+"""A start from the log alone: the desk folded again, and the stored counters held against it.
+
+Over a long log this takes two steps. First the sums are told that another start would have found
+kept, from as much of each event as they need; then the start goes on from those, so that what is
+open is told from whole events.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,14 @@ from uuid import UUID
 
 from ...domain.ids import account_stream_id
 from ...domain.reasons import Anomalous
-from ..storage.records import is_of
+from ...projections.account_books import AccountBooks
+from ...projections.daily_limits import DailyLimits
+from ..storage.lean_reading import LEAN_FROM_EVENTS, lean_decoder
+from ..storage.log import Log
+from ..storage.records import Recorded, is_of
 from .desk import Desk
 from .keeping import Kept, begin
-from .known import is_over
+from .known import KnownInstructions, is_over
 
 SEALED_EVERY: Final = 2_000
 """After how many events of a rebuild what has ended may leave memory again."""
@@ -23,6 +32,8 @@ def rebuild(desk: Desk, kept: Kept | None = None) -> None:
     Only those behind what was ``kept``, if any. Those of other accounts that share the log are
     passed over: accounts know nothing of each other.
     """
+    if kept is None and (head := desk.log.head().position) >= LEAN_FROM_EVENTS:
+        kept = told(desk.log, desk.name, head)
     account_id = account_stream_id(desk.name)
     for index in (desk.active, desk.in_play, desk.touched, desk.open_orders):
         index.clear()
@@ -31,7 +42,8 @@ def rebuild(desk: Desk, kept: Kept | None = None) -> None:
     others: set[UUID] = set()
     folded = 0
     while (head := desk.log.head().position) > desk.seen:
-        for recorded in desk.log.events_of(desk.name, desk.seen, head):
+        for raw in desk.log.raw_events_of(desk.name, desk.seen, head):
+            recorded = Recorded(raw.position, desk.log.decode(raw), raw.hash)
             id = recorded.event.originator_id
             if id in others:
                 continue
@@ -57,6 +69,43 @@ def rebuild(desk: Desk, kept: Kept | None = None) -> None:
     desk.usage.take_counter_changes()
     for instruction in desk.instructions.held():
         desk.adopt(instruction)
+
+
+def told(log: Log, account: str, upto: int) -> Kept:
+    """What an engine of the account would have kept at a position of the log, told from it.
+
+    Each instruction is let go of as soon as it is over, and told again from its own stream should
+    something more happen to it.
+
+    Raises:
+        ProjectionStopped: the sums cannot follow the log.
+        StoreError: an event cannot be read.
+    """
+    usage = DailyLimits(log.history)
+    books = AccountBooks(usage.instruction, log.history)
+    known, decode = KnownInstructions(account, log), lean_decoder(log)
+    account_id, others = account_stream_id(account), set[UUID]()
+    for raw in log.raw_events_of(account, 0, upto):
+        recorded = Recorded(raw.position, decode(raw), raw.hash)
+        id = recorded.event.originator_id
+        if id in others:
+            continue
+        if id != account_id and known.before(recorded) is None:
+            others.add(id)
+            continue
+        for view in (usage, books):
+            view.pass_to(recorded.position - 1)
+            view.apply(recorded)
+        if id == account_id:
+            continue
+        instruction = known.hold(usage.instruction(id), recorded.position)
+        if is_over(instruction):
+            known.seal(instruction)
+            usage.forget(id)
+            books.forget(id)
+    for view in (usage, books):
+        view.pass_to(upto)
+    return Kept(upto, usage.kept(account), books.kept(account), *known.to_start_from())
 
 
 def compare_counters(desk: Desk) -> None:

@@ -141,18 +141,23 @@ class KnownInstructions(Mapping[UUID, Instruction]):
 
     def take_recorded(self, recorded: Recorded) -> Instruction | None:
         """Follow one event of the log; None for one of another account."""
+        found = self.before(recorded)
+        if found is not None:
+            found.apply(recorded.event)
+        return found
+
+    def before(self, recorded: Recorded) -> Instruction | None:
+        """The instruction of an event of the log as it is to be before it; None of others."""
         event = recorded.event
         id = event.originator_id
         found = self._held.get(id)
-        if found is None:
-            if event.originator_version == 1:
-                if not isinstance(event, e.DecisionReceived) or event.account != self._account:
-                    return None
-                found = self.hold(Instruction(id), recorded.position)
-            elif (found := self._unseal(id, event.originator_version)) is None:
-                return None
-        found.apply(event)
-        return found
+        if found is not None:
+            return found
+        if event.originator_version > 1:
+            return self._unseal(id, event.originator_version)
+        if not isinstance(event, e.DecisionReceived) or event.account != self._account:
+            return None
+        return self.hold(Instruction(id), recorded.position)
 
     def has_ended(self, id: UUID) -> None:
         """Know that an instruction may be sealed, once there are too many like it."""
@@ -164,14 +169,17 @@ class KnownInstructions(Mapping[UUID, Instruction]):
         while len(self._ended) > ENDED_HELD_MAX:
             id = self._ended.popleft()
             instruction = self._held.get(id)
-            if instruction is None or not is_over(instruction):
-                continue
-            _add(self._moved, instruction)
-            del self._held[id]
-            del self.order[id]
-            self.sealed += 1
-            sealed.append(id)
+            if instruction is not None and is_over(instruction):
+                self.seal(instruction)
+                sealed.append(id)
         return sealed
+
+    def seal(self, instruction: Instruction) -> None:
+        """Keep of one that is held and over only what its session's books need."""
+        _add(self._moved, instruction)
+        del self._held[instruction.id]
+        del self.order[instruction.id]
+        self.sealed += 1
 
     def to_start_from(self) -> tuple[int, list[Moved], list[UUID]]:
         """With all that is over sealed: how many, their sums, and the ids of the rest."""

@@ -251,22 +251,13 @@ class Log(Closing):
                 return
             after = page[-1][0]
 
-    def events_of(
-        self, account: str, after: int, upto: int, *, but: Sequence[tuple[int, int]] = ()
-    ) -> Iterator[Recorded]:
-        """The decoded events of an account with ``after`` < position <= ``upto``, in order.
+    def raw_events_of(self, account: str, after: int, upto: int) -> Iterator[RawRecorded]:
+        """The stored events of an account with ``after`` < position <= ``upto``, in order.
 
         On a server that several accounts share, where all but a few of the others' are left there.
-        Elsewhere those of others come too. Positions in the ranges ``but`` are left out.
-
-        Raises:
-            StoreNewer, StoreDamaged: an event cannot be decoded; its position is named.
+        Elsewhere those of others come too.
         """
-        for raw in self._recorder.rows_of(account, after, upto):
-            position = raw[0]
-            if not any(first <= position <= last for first, last in but):
-                record = _raw_recorded(raw)
-                yield Recorded(position, self.decode(record), record.hash)
+        return map(_raw_recorded, self._recorder.rows_of(account, after, upto))
 
     def raw_part(
         self, part: int, parts: int, after: int, upto: int

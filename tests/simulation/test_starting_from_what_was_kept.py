@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
-from fillwright.adapters.engine import known, start_cache, starting
+from fillwright.adapters.engine import from_log, known, start_cache, starting
+from fillwright.adapters.engine.from_log import told
+from fillwright.adapters.engine.keeping import keep
 from fillwright.adapters.replay.replaying import replay
 from fillwright.adapters.simulation import Simulation
 from fillwright.adapters.storage.log import Log
+from fillwright.domain.events import DecisionReceived
+from tests.adapters.mirror.logs import BUSY, store_of
 from tests.simulation.world import Scene, build, decision, run
 
 DECISIONS = [
@@ -130,6 +134,52 @@ def test_a_start_after_a_cut_at_any_commit_is_that_of_the_whole_log(
     with started(store) as simulation:
         found = state_of(simulation)
     assert found == from_zero(store)
+
+
+@pytest.mark.parametrize("boundaries", [0, 5, 12, 19, 30])
+def test_a_start_that_reads_in_part_is_that_of_the_whole_log(
+    boundaries: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a long log, of which no sums are kept, only what they need is read of most events."""
+    store = tmp_path / "log.db"
+    if boundaries:
+        run_until(store, boundaries)
+    else:
+        run(replace(SCENE, close=True), store)
+    whole = from_zero(store)
+    monkeypatch.setattr(from_log, "LEAN_FROM_EVENTS", 1)
+    found = from_zero(store)
+    assert found == whole
+
+
+def test_the_sums_told_from_a_log_at_any_position_are_those_that_are_kept_there(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "log.db"
+    run_until(store, 30)
+    with started(store) as simulation:
+        desk = simulation.engine.desk
+        kept, head = keep(desk), desk.log.head().position
+        assert kept is not None
+        assert kept.sealed > 0
+        assert told(desk.log, desk.name, head) == kept
+        nobody = told(desk.log, "nobody", head)
+        assert (nobody.sealed, nobody.still_open, nobody.books.books) == (0, [], {})
+
+
+@pytest.mark.parametrize("back", [0, 40, 111])
+def test_the_sums_of_a_log_in_which_fills_come_late_are_those_of_its_whole_events(
+    back: int, tmp_path: Path
+) -> None:
+    """What is over and let go of is told again when the market has more to say of it."""
+    with Log.open(store_of(tmp_path / "log.db", BUSY)) as log:
+        events = [recorded.event for recorded in log.events()]
+        account = next(event.account for event in events if isinstance(event, DecisionReceived))
+        kept = told(log, account, len(events) - back)
+        assert kept.sealed > 3
+        assert start_cache.write(log, account, kept)
+        found = replay(log)
+    assert found.kept == (), "a rebuild from whole events comes to the same"
 
 
 def test_a_start_reads_what_was_recorded_after_the_state_was_kept(tmp_path: Path) -> None:
