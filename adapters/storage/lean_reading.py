@@ -29,6 +29,7 @@ from ...domain.market import TradingStatus
 from ...domain.ports import Side
 from ...projections.all_views import AllViews
 from ...projections.instruction_events import INSTRUCTION_EVENTS
+from ...projections.runner import Projection
 from .chain import GENESIS
 from .log import Log
 from .records import RawRecorded, Recorded
@@ -230,9 +231,12 @@ def _whole_record(kind: type[Any], value: Any) -> Any:
 
 
 @cache
-def _readers(*, mirror: bool) -> Mapping[str, tuple[type[e.DomainEvent], Read, dict[str, Any]]]:
+def _readers(
+    *, mirror: bool, submitters: bool
+) -> Mapping[str, tuple[type[e.DomainEvent], Read, dict[str, Any]]]:
     """For each topic its class, what reads its fields, and fields that it has unread."""
     unread = FOR_NOBODY if mirror else FOR_NOBODY | FOR_MIRROR
+    unread -= {"submitted_by"} if submitters else set()
     report = REPORT_FOR_NOBODY if mirror else REPORT_FOR_NOBODY | REPORT_FOR_MIRROR
     found: dict[str, tuple[type[e.DomainEvent], Read, dict[str, Any]]] = {}
     for kind in INSTRUCTION_EVENTS:
@@ -249,14 +253,15 @@ def _id_of(originator: str) -> tuple[UUID, str]:
     return id, str(id)
 
 
-def lean_decoder(log: ReadableLog, *, mirror: bool = False) -> Decode:
+def lean_decoder(log: ReadableLog, *, mirror: bool = False, submitters: bool = False) -> Decode:
     """What decodes a stored event as far as views read it, or with ``mirror`` as it does.
 
+    With ``submitters`` who submitted a decision is read too.
     The caller checks the chain. The checks of a plan are left out: who shows them reads the event
     again. The decoder raises StoreNewer and StoreDamaged.
     """
     lean, whole, new, put, fields_of = (
-        _readers(mirror=mirror).get,
+        _readers(mirror=mirror, submitters=submitters).get,
         log.decode,
         e.DomainEvent.__new__,
         object.__setattr__,
@@ -286,6 +291,23 @@ def lean_decoder(log: ReadableLog, *, mirror: bool = False) -> Decode:
         return event
 
     return decode
+
+
+def decoder_for(log: ReadableLog, views: Iterable[Projection]) -> Decode:
+    """What decodes an event as far as one of ``views`` may read it, which keep none of it.
+
+    Of an event that none of them handles nothing is read but its kind. The decoder raises
+    StoreNewer and StoreDamaged.
+    """
+    decode = lean_decoder(log, mirror=True, submitters=True)
+    handled = {kind for view in views for kind in view.HANDLERS}
+    kinds = {topic: kind for topic, kind in e.CATALOGUE.items() if kind not in handled}
+    hollow = {topic: e.DomainEvent.__new__(kind) for topic, kind in kinds.items()}.get
+
+    def decode_handled(raw: RawRecorded) -> e.DomainEvent:
+        return hollow(raw.topic) or decode(raw)
+
+    return decode_handled
 
 
 def checked_events(log: ReadableLog, upto: int, decode: Decode) -> Iterator[Recorded]:

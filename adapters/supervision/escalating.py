@@ -23,6 +23,10 @@ ACTOR: Final = f"engine/{__version__}"
 EVERY_SECONDS: Final = 10.0
 """How often an engine looks; an exception is due in hours."""
 TRIES_MAX: Final = 5
+STEP_EVENTS: Final = 500
+"""How much of a long log is told at a time, some milliseconds' work."""
+REST_SECONDS: Final = 0.005
+"""How long the processor is left to trading between two such steps."""
 STOP_SECONDS_MAX: Final = 5.0
 _logger = structlog.get_logger(__name__)
 
@@ -37,6 +41,17 @@ class Escalation:
     def __init__(self) -> None:
         self._view, self._book, self._state = BookView(), ExceptionBook(()), Supervision()
         self._next: int | None = None
+
+    def come_nearer(self, log: Log, ops: OpsLog) -> bool:
+        """Take in a step of a log that goes on for longer; whether it did.
+
+        Raises:
+            StoreError, ProjectionStopped: the log cannot be followed.
+        """
+        upto = self._view.log_position + STEP_EVENTS
+        if upto >= log.head().position:
+            return False
+        return self._view.follow(log, ops, upto)
 
     def look(self, log: Log, ops: OpsLog, now: int) -> tuple[ExceptionEscalated, ...]:
         """Look once, as of ``now`` (ns UTC); gives what was put on record.
@@ -89,6 +104,9 @@ class EscalationService(Closing):
             try:
                 with Log.open(self._store, writer=False) as log, OpsLog.open(self._store) as ops:
                     while True:
+                        while escalation.come_nearer(log, ops):
+                            if self._ending.wait(REST_SECONDS):
+                                return
                         escalation.look(log, ops, self._now())
                         if self._ending.wait(self._every):
                             return

@@ -18,8 +18,10 @@ from ...projections.reconciliation import SETTLED_BY_A_PERSON, Reconciliation
 from ...projections.runner import follow
 from ...projections.surveillance import Surveillance
 from ..account_record import AccountRecord
+from ..storage.lean_reading import decoder_for
 from ..storage.log import Log
 from ..storage.ops_log import OpsLog
+from ..storage.records import Recorded
 from .supervising import Supervisor
 
 
@@ -54,7 +56,9 @@ class BookView:
         before = self.log_position, self.seen
         last = log.head().position if upto is None else upto
         if last > self.log_position:
-            follow([self._told, self._watched], log.events(after=self.log_position, upto=last))
+            views = (self._told, self._watched)
+            decode, raws = decoder_for(log, views), log.raw_events(self.log_position, last)
+            follow(views, (Recorded(raw.position, decode(raw), raw.hash) for raw in raws))
         self._records += [(one.position, one.record) for one in ops.records(after=self.seen)]
         return before != (self.log_position, self.seen)
 

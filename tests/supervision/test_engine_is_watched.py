@@ -17,6 +17,7 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
 from fillwright.adapters.supervision import escalating
 from fillwright.adapters.supervision.escalating import Escalation
+from fillwright.adapters.supervision.exceptions_book import BookView
 from fillwright.adapters.timekeeping.clock_reading import ClockReading
 from fillwright.adapters.timekeeping.clocks import SystemClock
 from fillwright.domain.ops.clocks import ClockMeasured
@@ -179,6 +180,28 @@ def test_however_many_look_at_once_each_step_is_recorded_once(house: House) -> N
     made = escalated(house)
     assert {one.level for one in made} == {1, 2}
     assert len({(one.exception, one.level) for one in made}) == len(made)
+
+
+def test_an_escalation_takes_in_a_long_log_step_by_step(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(application: Application) -> None:
+        await application.execute(REFUSED)
+
+    running(house, Wall(), refused)
+    at = SystemClock().now() + 200 * HOUR
+    monkeypatch.setattr(escalating, "STEP_EVENTS", 2)
+    with Log.open(str(house.store), writer=False) as log, OpsLog.open(str(house.store)) as ops:
+        one, steps_taken = Escalation(), 0
+        while one.come_nearer(log, ops):
+            steps_taken += 1
+        assert steps_taken == (log.head().position - 1) // 2 > 1
+        assert one.look(log, ops, at)
+        at_once = BookView()
+        at_once.follow(log, ops)
+        assert one._view.raised() == at_once.raised()
+        assert one._view.log_hash == at_once.log_hash
+        assert not one.come_nearer(log, ops)
 
 
 def test_an_escalation_waits_until_something_is_due_and_looks_again_when_it_changed(
