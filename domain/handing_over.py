@@ -18,6 +18,8 @@ ALGORITHMS: Final[Mapping[ExecutionStrategy, str]] = MappingProxyType(
 )
 """The strategies that a broker may work, by the name that it knows them under."""
 
+_BROKER: Final = Style.BROKER
+
 
 CAP_MIN: Final = Decimal("0.001")
 """The smallest part of the market's volume that a broker's algorithm can be held to."""
@@ -29,8 +31,10 @@ def algorithm_of(plan: PlanTerms, time_in_force: TimeInForce, now: int) -> Algor
     Only the order for the day is the algorithm's. What a plan that must complete crosses with at
     its deadline is immediate-or-cancel and goes out as it is.
     """
+    if plan.style is not _BROKER:
+        return None
     name = ALGORITHMS.get(plan.strategy)
-    if plan.style is not Style.BROKER or name is None or time_in_force is not TimeInForce.DAY:
+    if name is None or time_in_force is not TimeInForce.DAY:
         return None
     cap = plan.participation_cap
     return Algorithm(

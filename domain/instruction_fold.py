@@ -20,6 +20,10 @@ from .states import (
 if TYPE_CHECKING:
     from .instruction_record import InstructionRecord
 
+_TAKEN_IN: Final = frozenset({e.OrderAcknowledged, e.OrderFilled})
+"""Reports that tell that the broker took an order."""
+_FILL_PART: Final = InstructionTrigger.FILL_PART
+
 
 def _received(i: InstructionRecord, event: e.DecisionReceived) -> None:
     i.account = event.account
@@ -146,7 +150,7 @@ def _reported(i: InstructionRecord, event: e.OrderReported) -> None:
     if type(event) is e.OrderRejected:
         i.rejections_in_a_row += 1
         i.last_rejection = report.text or ""
-    elif type(event) in (e.OrderAcknowledged, e.OrderFilled):
+    elif type(event) in _TAKEN_IN:
         i.rejections_in_a_row = 0
     i.orders[name] = after
     if after.is_dead:
@@ -178,7 +182,7 @@ def _fill_trigger(i: InstructionRecord, *, restating: bool) -> InstructionTrigge
         return InstructionTrigger.BUST
     if i.state in INSTRUCTION_TERMINAL:
         return InstructionTrigger.LATE_FILL
-    return InstructionTrigger.FILL_PART
+    return _FILL_PART
 
 
 def _filled(i: InstructionRecord, event: e.InstructionFilled) -> None:

@@ -133,7 +133,7 @@ class AllViews:
     def let_go(self, id: UUID) -> bool:
         """Let go of the instruction of the last event where nothing more is expected of it."""
         instruction = self.limits.at_hand
-        if instruction is None or not may_go(instruction) or self._keep(id):
+        if instruction is None or instruction.live or not may_go(instruction) or self._keep(id):
             return False
         for view in (self.blotter, self.limits, self.reconciliation):
             view.forget(id)

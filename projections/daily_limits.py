@@ -230,7 +230,7 @@ class DailyLimits(Projection):
         uncertain = after.is_indeterminate - before.is_indeterminate
         shares = instruction.executed - shares
         notional = instruction.notional - notional
-        if not shares and not notional and not uncertain:
+        if not (shares or notional or uncertain):
             return
         holding.uncertain += uncertain
         traded = Traded(event.report.market_time, shares, notional)

@@ -103,7 +103,11 @@ class Followed:
         for name in _COPIED:
             del told[name]
         told["plan"] = None if self.instruction.plan is None else _plan_of(self.instruction.plan)
-        return told, _facts_of(self), [order.facts() for order in self.instruction.orders.values()]
+        return (
+            tuple(told.values()),
+            _facts_of(self),
+            [order.facts() for order in self.instruction.orders.values()],
+        )
 
     @property
     def session_date(self) -> str:
@@ -275,14 +279,18 @@ class InstructionBook(Projection):
         entry = self._apply(event)
         if type(event) is e.OrderRejected:
             self.refused(entry.instruction.account, event.record_time)
-        order = entry.instruction.orders.get(event.report.client_order_id)
+        key = event.report.client_order_id
+        order = entry.instruction.orders.get(key)
         if order is None:
             return
-        key = event.report.client_order_id
-        total = sum((fill.quantity for fill in order.executions.values()), ZERO)
+        total = ZERO
+        for fill in order.book.by_id.values():
+            total += fill.quantity
         entry.filled_total += total - entry.filled.get(key, ZERO)
         entry.filled[key] = total
-        invariant(total == order.cum_qty, "executed quantity of an order is the sum of its fills")
+        invariant(
+            total == order.book.quantity, "executed quantity of an order is the sum of its fills"
+        )
         invariant(
             entry.filled_total == entry.instruction.executed,
             "executed quantity of an instruction is the sum of all fills",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
@@ -85,7 +86,7 @@ class _PartLimits(DailyLimits):
         super().__init__(history, sealed)
         self._part = part
         self._told: set[str] = set()
-        self._reserved: dict[UUID, Reservation] = {}
+        self._reserved: dict[int, Reservation] = {}
 
     def named(self, account: str) -> None:
         if account not in self._told:
@@ -93,30 +94,29 @@ class _PartLimits(DailyLimits):
             self._part.emit(NAMED, account)
 
     def _reserve(self, reservation: Reservation, holding: Holding) -> int:
-        id = holding.instruction.id
+        id = holding.instruction.id.int
         if self._reserved.get(id) is not reservation:
             self._reserved[id] = reservation
-            self._part.emit(RESERVED, id.int, _plain(reservation))
-        return id.int
+            self._part.emit(RESERVED, id, _plain(reservation))
+        return id
 
     def admitted(self, admitted: Admitted, holding: Holding) -> None:
         reservation, equity, price, hash, at = admitted
-        self._reserved.pop(holding.instruction.id, None)
+        self._reserved.pop(holding.instruction.id.int, None)
         id = self._reserve(reservation, holding)
         self._part.emit(ADMITTED, id, str(equity), str(price), hash, at)
 
     def moved(self, moved: Moved, holding: Holding) -> None:
         reservation, change, traded, uncertain, restating = moved
         id = self._reserve(reservation, holding)
-        trades, turnover, shares, power = map(str, change)
-        effect: tuple[Any, ...] = (MOVED, id, trades, turnover, shares, power)
+        told = (self._part.position, MOVED, id, *map(str, change))
         if traded is not NOT_TRADED:
             at, of, notional = traded
-            effect += (at, str(of), str(notional), uncertain, restating)
-        self._part.emit(*effect)
+            told += (at, str(of), str(notional), uncertain, restating)
+        self._part.effects.append(told)
 
     def forget(self, id: UUID) -> None:
-        self._reserved.pop(id, None)
+        self._reserved.pop(id.int, None)
         super().forget(id)
 
 
@@ -143,6 +143,10 @@ class _PartReconciliation(Reconciliation):
 
 def _plain(reservation: Reservation) -> bytes:
     return reservation.model_dump_json().encode()
+
+
+_often: Final = lru_cache(maxsize=1_024)(Decimal)
+"""A Decimal of a text that comes again and again: changes of none, round numbers of shares."""
 
 
 class Whole:
@@ -235,8 +239,11 @@ class Whole:
         restating: bool = False,
     ) -> None:
         reservation, holding = self._held[id]
-        change = Change(Decimal(trades), Decimal(turnover), Decimal(shares), Decimal(power))
-        traded = NOT_TRADED if at is None else Traded(at, Decimal(of), Decimal(notional))
+        cost = Decimal(turnover)
+        change = Change(
+            _often(trades), cost, _often(shares), cost if power == turnover else Decimal(power)
+        )
+        traded = NOT_TRADED if at is None else Traded(at, _often(of), Decimal(notional))
         moved = Moved(reservation, change, traded, uncertain, restating)
         self.views.limits.moved(moved, holding)
 

@@ -70,7 +70,7 @@ def _fields(value: object) -> dict[str, Any]:
     raise TypeError(f"{type(value).__name__} has no place in a digest")
 
 
-_encode: Final = msgspec.json.Encoder(enc_hook=_fields).encode
+_encode: Final = msgspec.msgpack.Encoder(enc_hook=_fields).encode
 
 
 def _digest(id: UUID, facts: object) -> int:

@@ -16,6 +16,9 @@ from ..domain.ports import MINUTE_NS, NANOS, Side
 from ..domain.reservations import Held, Reservation
 from .symbol_use import KeptSymbol, OwnShares, SymbolState, Timed, Unshown
 
+_BUY: Final = Side.BUY
+"""An attribute of an enumeration costs as much as a call, and every fill asks."""
+
 
 class LimitsInForce(NamedTuple):
     """Limits with their author, the reason given, and when they came into force (ns UTC)."""
@@ -125,7 +128,7 @@ class SessionUse:
         own = self.own.get(symbol)
         if own is None:
             own = self.own[symbol] = OwnShares()
-        if side is Side.BUY:
+        if side is _BUY:
             if shares > 0:
                 own.bought += shares
             else:

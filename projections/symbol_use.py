@@ -6,11 +6,14 @@ from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..domain.limits import SymbolUsage
 from ..domain.money import ZERO
 from ..domain.ports import Side
+
+_BUY: Final = Side.BUY
+"""An attribute of an enumeration costs as much as a call, and every fill asks."""
 
 
 class Timed(NamedTuple):
@@ -123,7 +126,7 @@ class SymbolState:
 
     def add_leaves(self, side: Side, shares: Decimal) -> None:
         """Open (or with a negative number close) reserved shares."""
-        if side is Side.BUY:
+        if side is _BUY:
             self.buy_leaves += shares
         else:
             self.sell_leaves += shares

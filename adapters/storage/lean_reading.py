@@ -35,6 +35,8 @@ from .log import Log
 from .records import RawRecorded, Recorded
 from .verification import checked
 
+_OPEN: Final = TradingStatus.OPEN
+
 Read = Callable[[bytes], Struct]
 Noted = Callable[[Iterable[Recorded]], Iterable[Recorded]]
 Decode = Callable[[RawRecorded], e.DomainEvent]
@@ -56,8 +58,9 @@ REPORT_FOR_MIRROR: Final = frozenset({"liquidity", "venue"})
 
 def _finite(*figures: Decimal | None) -> None:
     """Refuse figures that are no numbers, as the types of the domain do."""
-    if not all(map(Decimal.is_finite, filter(None, figures))):
-        raise ValueError("a figure is not a finite number")
+    for one in figures:
+        if one is not None and not one.is_finite():
+            raise ValueError("a figure is not a finite number")
 
 
 class _Touch(Struct, gc=False):
@@ -105,7 +108,7 @@ class _Market(Struct, gc=False):
     def usable_quote(self) -> _Touch | None:
         """As ``MarketState.usable_quote``."""
         quote = self.quote
-        if self.status is TradingStatus.OPEN and quote is not None and quote.ask > quote.bid:
+        if self.status is _OPEN and quote is not None and quote.ask > quote.bid:
             return quote
         return None
 

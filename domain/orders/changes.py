@@ -22,6 +22,9 @@ Folded = tuple[ChildOrder, Anomalies]
 
 _S = OrderState
 _R = OrderTrigger
+# An attribute of an enumeration costs as much as a call, and every report asks for several.
+_NEW, _REJECTED = _S.NEW, _S.REJECTED
+_FILL_ALL, _FILL_PART = _R.FILL_ALL, _R.FILL_PART
 
 _ACKNOWLEDGEMENT_TRIGGERS: Final = {
     _S.PENDING_NEW: _R.PEND_NEW,
@@ -74,14 +77,14 @@ def trade(order: ChildOrder, report: ExecutionReport) -> Folded:
         return order._replace(book=grown), notes
     base, ended, conditions = order.base, order.ended, order.conditions
     restated = order.restated
-    if ended is _S.REJECTED:
+    if ended is _REJECTED:
         ended = None
         notes += (_note(AnomalyKind.FILL_AFTER_REJECTION, report),)
     elif order.is_dead and not _is_complete(order):
         restated = True
         notes += (_note(AnomalyKind.LATE_FILL, report),)
     if base in UNACKNOWLEDGED:
-        base = _S.NEW
+        base = _NEW
     if conditions and _is_a_new_day(order, report):
         conditions -= {_S.DONE_FOR_DAY, _S.CALCULATED}
     if grown.quantity > order.order_qty > 0:
@@ -108,11 +111,11 @@ def trade(order: ChildOrder, report: ExecutionReport) -> Folded:
         restated,
         order.evidence,
     )
-    return settle(order, after, _R.FILL_ALL if _is_complete(after) else _R.FILL_PART, notes)
+    return settle(order, after, _FILL_ALL if _is_complete(after) else _FILL_PART, notes)
 
 
 def _is_complete(order: ChildOrder) -> bool:
-    return ZERO < order.order_qty <= order.cum_qty
+    return ZERO < order.order_qty <= order.book.quantity
 
 
 def _is_a_new_day(order: ChildOrder, report: ExecutionReport) -> bool:
@@ -158,16 +161,17 @@ def restatement(
 
 def acknowledge(state: OrderState) -> Callable[[ChildOrder, ExecutionReport], Folded]:
     """Handle the reports by which a broker takes an order in."""
+    may_be_finer = state is _S.ACCEPTED
 
     def handle(order: ChildOrder, report: ExecutionReport) -> Folded:
-        return acknowledged(order, report, _refined(state, report))
+        return acknowledged(order, report, _refined(state, report) if may_be_finer else state)
 
     return handle
 
 
 def _refined(state: OrderState, report: ExecutionReport) -> OrderState:
     """The finer word where the broker has one: FIX has no ExecType for held or bidding."""
-    if state is _S.ACCEPTED and report.order_status is not None:
+    if report.order_status is not None:
         finer = STATES_BY_NAME.get(report.order_status, state)
         if finer in (_S.ACCEPTED_FOR_BIDDING, _S.HELD):
             return finer
@@ -203,11 +207,11 @@ def acknowledged(order: ChildOrder, report: ExecutionReport, state: OrderState) 
             after.restated,
             after.evidence,
         )
-        if state is _S.NEW and after.pending:
+        if after.pending and state is _NEW:
             # The answer to the new order: reported as New though a cancel is in hand (B.1.d).
             after = after._replace(pending=tuple(_unshown(request) for request in after.pending))
         notes += more
-    elif state is _S.NEW and order.conditions:
+    elif order.conditions and state is _NEW:
         lifted = {_S.SUSPENDED, *((_S.DONE_FOR_DAY,) if order.carries_over else ())}
         if order.conditions & lifted:
             after = after._replace(conditions=order.conditions - lifted)

@@ -15,6 +15,9 @@ from ..ports import OrderRequest, OrderType, Side, TimeInForce
 from .executions import Execution, Executions
 from .states import UNCONFIRMED, OrderState, OrderTrigger, next_order_state
 
+# An attribute of an enumeration costs as much as a call, and every report asks for several.
+_FILLED, _PARTIALLY_FILLED = OrderState.FILLED, OrderState.PARTIALLY_FILLED
+_INDETERMINATE = OrderState.INDETERMINATE
 _DAY_OVER: Final = frozenset({OrderState.DONE_FOR_DAY, OrderState.CALCULATED})
 
 
@@ -71,8 +74,9 @@ class ChildOrder(NamedTuple):
 
     def facts(self) -> object:
         """All that reports and our own steps made of it, without what was asked for."""
-        fields = (*self[:2], *self[4:8], sorted(self.conditions), *self[9:])
-        return fields, self.book[:5], tuple(self.book.by_id.values())
+        conditions = sorted(self.conditions) if self.conditions else ()
+        executions = tuple(self.book.by_id.values())
+        return self[:2], self[4:8], conditions, self[9:], self.book[:5], executions
 
     @property
     def symbol(self) -> str:
@@ -148,7 +152,7 @@ class ChildOrder(NamedTuple):
         counts before its fills are seen.
         """
         executed = self.book.reported_cum
-        if self.ended is not None or self._day_is_over:
+        if self.ended is not None or (self.conditions and self._day_is_over):
             return executed
         most = self.order_qty if self.order_qty > executed else executed
         for request in self.pending:
@@ -159,9 +163,10 @@ class ChildOrder(NamedTuple):
     @property
     def is_dead(self) -> bool:
         """Whether nothing more can execute: proven ended, its day over, or all of it filled."""
-        if self.ended is not None or self._day_is_over:
+        if self.ended is not None or (self.conditions and self._day_is_over):
             return True
-        return self._is_filled and not self.pending_replace
+        filled = ZERO < self.order_qty <= self.book.quantity
+        return filled and not (self.pending and self.pending_replace)
 
     @property
     def is_open(self) -> bool:
@@ -176,7 +181,7 @@ class ChildOrder(NamedTuple):
     @property
     def is_indeterminate(self) -> bool:
         """Whether it was sent and its outcome is unknown."""
-        return self.base is OrderState.INDETERMINATE and self.ended is None
+        return self.base is _INDETERMINATE and self.ended is None
 
     @property
     def pending_cancel(self) -> bool:
@@ -186,7 +191,7 @@ class ChildOrder(NamedTuple):
     @property
     def pending_replace(self) -> bool:
         """Whether a replace was asked for and is not answered."""
-        return bool(self.pending) and any(not request.is_cancel for request in self.pending)
+        return any(not request.is_cancel for request in self.pending)
 
     @property
     def reported_order_qty(self) -> Decimal:
@@ -200,12 +205,7 @@ class ChildOrder(NamedTuple):
 
     @property
     def _day_is_over(self) -> bool:
-        conditions = self.conditions
-        return bool(conditions) and not self.carries_over and not conditions.isdisjoint(_DAY_OVER)
-
-    @property
-    def _is_filled(self) -> bool:
-        return ZERO < self.order_qty <= self.book.quantity
+        return not self.carries_over and not self.conditions.isdisjoint(_DAY_OVER)
 
 
 def with_state(order: ChildOrder, state: OrderState) -> ChildOrder:
@@ -229,13 +229,13 @@ def shown_state(order: ChildOrder) -> OrderState:
         return OrderState.DONE_FOR_DAY if done else OrderState.CALCULATED
     executed = order.book.quantity
     if ZERO < order.order_qty <= executed:
-        return OrderState.FILLED
+        return _FILLED
     if conditions:
         stopped = OrderState.STOPPED in conditions
         return OrderState.STOPPED if stopped else OrderState.SUSPENDED
     if order.ended is not None:
         return order.ended
-    return OrderState.PARTIALLY_FILLED if executed > 0 else order.base
+    return _PARTIALLY_FILLED if executed > 0 else order.base
 
 
 def intend(request: OrderRequest, *, carries_over: bool = False) -> ChildOrder:

@@ -7,6 +7,7 @@ corrections before it, because only these make CumQty fall.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from ..ids import computed_execution_id
 from ..money import ZERO, plain
@@ -27,6 +28,10 @@ __all__ = [
     "is_amount",
     "rescale",
 ]
+
+
+_LIVE: Final = ExecutionStatus.LIVE
+"""An attribute of an enumeration costs as much as a call; a report asks for several."""
 
 
 def is_amount(value: Decimal | None) -> bool:
@@ -54,16 +59,8 @@ def add(book: Executions, report: ExecutionReport, order_id: str) -> Outcome:
         notes = () if report.derived else differences(known, name, quantity, report.last_price)
         return book, notes
     price = report.last_price if is_amount(report.last_price) else None
-    fill = Execution(
-        execution_id=name,
-        quantity=quantity,
-        price=price,
-        reported_qty=quantity,
-        cum_after=cum,
-        epoch=epoch,
-        market_time=report.market_time,
-        derived=report.derived,
-    )
+    at, derived = report.market_time, report.derived
+    fill = Execution(name, quantity, price, quantity, cum, epoch, at, None, _LIVE, derived)
     if price is None:
         notes = (Anomaly(AnomalyKind.FILL_WITHOUT_PRICE, f"{name}: {plain(quantity)} shares"),)
     if report.execution_id is None and cum is None:
