@@ -216,9 +216,8 @@ def _add_to(row: Row, event: e.DomainEvent, place: int) -> None:
 
 
 def _row(event: e.DomainEvent, place: int) -> Row:
-    fields = to_json(event)
-    assert isinstance(fields, dict)
-    kept = {name: _thin(value) for name, value in fields.items() if name not in _LEFT_OUT}
+    fields = type(event).model_fields
+    kept = {name: _thin(to_json(getattr(event, name))) for name in fields if name not in _LEFT_OUT}
     return {"position": place, "event": event.TOPIC, **kept}
 
 

@@ -7,15 +7,21 @@ import json
 from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from ..domain.money import plain
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Json = dict[str, "Json"] | list["Json"] | str | int | bool | None
 """What JSON can say without a float."""
+
+_AS_THEY_ARE: Final = frozenset({str, int, bool, type(None)})
 
 
 def to_json(value: object) -> Json:
@@ -27,6 +33,8 @@ def to_json(value: object) -> Json:
     Raises:
         TypeError: for a float or any other type without an exact text.
     """
+    if type(value) in _AS_THEY_ARE:
+        return value  # type: ignore[return-value]  # one of these types
     match value:
         case None | bool() | int():
             return value
@@ -41,11 +49,16 @@ def to_json(value: object) -> Json:
         case bytes():
             return value.hex()
         case BaseModel():
-            return {name: to_json(getattr(value, name)) for name in type(value).model_fields}
+            return {name: to_json(getattr(value, name)) for name in type(value).__pydantic_fields__}
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            return {name: to_json(getattr(value, name)) for name in _fields_of(type(value))}
         case _:
             return _container(value)
+
+
+@cache
+def _fields_of(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _container(value: object) -> Json:
@@ -63,15 +76,20 @@ def _container(value: object) -> Json:
 
 
 def _key(key: object) -> str:
+    if type(key) is str:
+        return key
     text = to_json(key)
     return text if isinstance(text, str) else canonical_bytes(text).decode()
 
 
 def canonical_bytes(value: object) -> bytes:
     """Canonical JSON: sorted keys, no spaces, UTF-8, Decimals as plain strings."""
-    return json.dumps(
-        to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    ).encode()
+    return bytes_of(to_json(value))
+
+
+def bytes_of(value: Json) -> bytes:
+    """The same of what :func:`to_json` has given."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def from_canonical(data: bytes) -> Any:

@@ -16,12 +16,12 @@ from uuid import UUID
 
 from ...domain.ops.base import OpsRecord
 from ...projections.audit_pack import PackTables, Period, is_of_instruction, order_row
-from ...projections.canonical import canonical_bytes
+from ...projections.canonical import bytes_of, canonical_bytes
 from ..integrity.tree import OnProgress
 from ..storage.mapper import EventMapper
 from ..storage.ops_log import OPS_ORIGINATOR, decode_record
 from ..storage.records import RawRecorded, Recorded
-from .ranges import PROGRESS_EVERY, event_of_line, state_of_line
+from .ranges import PROGRESS_EVERY, line_in_two, state_of_line
 
 ORDERS: Final = "orders"
 Pieces = Iterator[bytes]
@@ -111,7 +111,7 @@ class PackDocuments:
                 if row is None:
                     continue
                 tables.count(row)
-                yield canonical_bytes(row) if not self.orders else b"," + canonical_bytes(row)
+                yield bytes_of(row) if not self.orders else b"," + bytes_of(row)
                 self.orders += 1
         yield b"]\n"
 
@@ -120,6 +120,7 @@ class PackDocuments:
         return self._read(file.readline())
 
     def _read(self, line: bytes) -> Recorded:
-        raw = event_of_line(line)
-        event = self._mapper.decode(raw.topic, raw.state, raw.position)
-        return Recorded(raw.position, event, raw.hash)
+        state, whole = line_in_two(line)
+        position = int(whole["position"])
+        event = self._mapper.decode(whole["topic"], state, position)
+        return Recorded(position, event, bytes.fromhex(whole["hash"]))

@@ -35,6 +35,8 @@ COLUMNS: Final = ("position", "originator_id", "originator_version", "topic", "s
 ROW_GROUP_ROWS: Final = 1 << 14
 PROGRESS_EVERY: Final = 5_000
 READ_BYTES: Final = 1 << 20
+_BEFORE_STATE: Final = b'{"fields":'
+_AFTER_STATE: Final = b',"hash":"'
 
 
 class Format(StrEnum):
@@ -254,7 +256,13 @@ def event_of_line(line: bytes) -> RawRecorded:
 
 def state_of_line(line: bytes) -> bytes:
     """The bytes of an event's line that its hash covers: not what JSON makes of them."""
-    return line[len(b'{"fields":') : line.rindex(b',"hash":"')]
+    return line[len(_BEFORE_STATE) : line.rindex(_AFTER_STATE)]
+
+
+def line_in_two(line: bytes) -> tuple[bytes, dict[str, Any]]:
+    """The same bytes, and what the line says beside them; of a line that was checked whole."""
+    end = line.rindex(_AFTER_STATE)
+    return line[len(_BEFORE_STATE) : end], json.loads(b"{" + line[end + 1 :])
 
 
 def _write_csv(path: Path, rows: Iterable[RawRecorded]) -> None:
