@@ -74,6 +74,7 @@ def own_run(
 ) -> str:
     """A copy of that run, for tests that go on with its log, which is read in many pieces."""
     monkeypatch.setattr(recorder, "WINDOW", 7)
+    monkeypatch.setattr(recorder, "BATCH", 3)
     store = fresh_store(postgres_server, tmp_path)
     copy_store(cut_run, store)
     shutil.copytree(postgres_address(cut_run).files.parent, tmp_path, dirs_exist_ok=True)
