@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -10,6 +11,7 @@ _NAMESPACE: Final = UUID("6d3f3a52-6b57-5f0e-9d0c-6f1c1b0a7e11")
 CLIENT_ORDER_ID_PREFIX: Final = "fw"
 
 
+@lru_cache(maxsize=1_024)
 def account_stream_id(account: str) -> UUID:
     """The stream of everything about one broker account: limits, kill switch, sessions."""
     return uuid5(_NAMESPACE, f"account:{account}")

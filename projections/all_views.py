@@ -115,10 +115,9 @@ class AllViews:
         Raises:
             ProjectionStopped: a projection cannot follow.
         """
-        views = (self.limits, self.blotter, self.reconciliation)
-        event, before = recorded.event, recorded.position - 1
-        for view in views:
-            view.position = before
+        limits, blotter, reconciliation = views = (self.limits, self.blotter, self.reconciliation)
+        event = recorded.event
+        limits.position = blotter.position = reconciliation.position = recorded.position - 1
         todo = HANDLERS.get(type(event))
         if todo is None:
             for view in views:

@@ -228,8 +228,7 @@ class DailyLimits(Projection):
             return
         after = instruction.orders[event.report.client_order_id]
         uncertain = after.is_indeterminate - before.is_indeterminate
-        shares = instruction.executed - shares
-        notional = instruction.notional - notional
+        shares, notional = instruction.executed - shares, instruction.notional - notional
         if not (shares or notional or uncertain):
             return
         holding.uncertain += uncertain
@@ -267,10 +266,11 @@ class DailyLimits(Projection):
         restating: bool = False,
     ) -> None:
         """Bring what is held to what the progress says."""
-        after = held(reservation, holding.progress())
-        change = change_of(holding.held, after)
+        before, after = holding.held, held(reservation, holding.progress())
         holding.held = after
-        self.moved(Moved(reservation, change, traded, uncertain, restating), holding)
+        if after != before or traded is not NOT_TRADED:
+            change = change_of(before, after)
+            self.moved(Moved(reservation, change, traded, uncertain, restating), holding)
 
     # -- what an instruction moves in its account ----------------------------------------------
 

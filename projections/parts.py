@@ -155,6 +155,7 @@ class Whole:
     def __init__(self, history: History) -> None:
         self.views = AllViews(history)
         self._held: dict[int, tuple[Reservation, Holding]] = {}
+        self._unfolded: Final = Instruction(UUID(int=0))
         views = self.views
         self._accounts: Final = {
             kind: [
@@ -216,7 +217,7 @@ class Whole:
 
     def _reserved(self, id: int, reservation: bytes) -> None:
         told = Reservation.model_validate_json(reservation)
-        holding = Holding(Instruction(UUID(int=id)))
+        holding = Holding(self._unfolded)
         holding.keys = counter_keys(told)
         self._held[id] = told, holding
 

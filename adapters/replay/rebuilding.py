@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from operator import itemgetter
@@ -42,6 +42,9 @@ WINDOW: Final = 4_096
 PROGRESS_EVERY: Final = 2_000
 PIPE_BYTES: Final = 1 << 20
 """What may lie between a part and this process, some ten windows; Linux has 64 kB by default."""
+
+_recorded: Final = partial(tuple.__new__, Recorded)
+"""A record from its fields, in C: called for every event."""
 
 OnProgress = Callable[[int], None]
 
@@ -179,7 +182,7 @@ class _PartReading:
                 raise StoreDamaged(
                     f"the event at position {raw.position} is filed under another version"
                 )
-            folding.take(Recorded(raw.position, event, raw.hash))
+            folding.take(_recorded((raw.position, event, raw.hash)))
         for position, hash in self._log.hashes(end - 1, end):
             self.position = position
             return hash

@@ -52,6 +52,8 @@ FOR_MIRROR: Final = frozenset(
     {"actor", "correlation_id", "causation_id", "market_time", "receive_time"}
 )
 """Fields of events that only the mirror reads."""
+NO_NUMBER: Final = "a figure is not a finite number"
+
 REPORT_FOR_NOBODY: Final = frozenset({"receive_time", "leaves_qty", "raw"})
 REPORT_FOR_MIRROR: Final = frozenset({"liquidity", "venue"})
 
@@ -60,7 +62,7 @@ def _finite(*figures: Decimal | None) -> None:
     """Refuse figures that are no numbers, as the types of the domain do."""
     for one in figures:
         if one is not None and not one.is_finite():
-            raise ValueError("a figure is not a finite number")
+            raise ValueError(NO_NUMBER)
 
 
 class _Touch(Struct, gc=False):
@@ -203,7 +205,9 @@ def _record(name: str, fields: list[Any]) -> type[Struct]:
     figures = attrgetter(names[0], *names)  # the first twice, so that it always gives a tuple
 
     def check(record: Struct) -> None:
-        _finite(*figures(record))
+        for one in figures(record):
+            if one is not None and not one.is_finite():
+                raise ValueError(NO_NUMBER)
 
     namespace = {"__post_init__": check}
     return msgspec.defstruct(f"_{name}", fields, namespace=namespace, gc=False, kw_only=True)
