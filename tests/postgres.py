@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -69,7 +70,21 @@ class PostgresServer:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers.
+
+        After a kill it is tried again until nothing of the one before is left.
+        """
+        for _ in range(600):
+            if self._process is None or self._process.poll() is not None:
+                if self._process is not None and not self._waits_for_the_one_before():
+                    break
+                self._process = self._launched()
+            if self._answers():
+                return
+            time.sleep(0.05)
+        raise AssertionError(self._said())
+
+    def _launched(self) -> subprocess.Popen[bytes]:
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -81,7 +96,7 @@ class PostgresServer:
             **self._settings,
         }
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *settings],
             stdout=self._log,
             stderr=self._log,
@@ -89,13 +104,34 @@ class PostgresServer:
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
         )
-        for _ in range(600):
-            if self._process.poll() is not None:
-                break
-            if self._answers():
-                return
-            time.sleep(0.05)
-        raise AssertionError((self.folder / "server.log").read_text(errors="replace")[-2_000:])
+
+    def _waits_for_the_one_before(self) -> bool:
+        return "is still in use" in self._said(500)
+
+    def _said(self, characters: int = 2_000) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")[-characters:]
+
+    def children(self) -> list[int]:
+        """The processes of the running server, but for the first of them."""
+        assert self._process is not None
+        listed = subprocess.run(["ps", "-Ao", "pid=,ppid="], capture_output=True, check=True)
+        rows = [map(int, line.split()) for line in listed.stdout.splitlines()]
+        return [pid for pid, parent in rows if parent == self._process.pid]
+
+    def kill(self, *, whole: bool) -> None:
+        """Kill its first process, and with ``whole`` all of them at once, so that none tidies up.
+
+        Those of the others that are left notice that the first has gone, and end.
+        """
+        assert self._process is not None
+        # While it stands still it cannot have the others end in order.
+        self._process.send_signal(signal.SIGSTOP)
+        for pid in self.children() if whole else []:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait(60)
+        self._process = None
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT closes connections in order, SIGQUIT leaves all as a crash does."""
