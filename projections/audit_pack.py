@@ -15,8 +15,9 @@ from ..domain.supervision import Supervision
 from ..domain.supervision.exceptions import ExceptionBook, Held, held_fields
 from .canonical import to_json
 from .instruction_events import ACCOUNT_EVENTS
-from .raised import PERSON, RaisedExceptions, raised_by_records
-from .runner import Recorded, RecordedEvent, follow
+from .raised import PERSON, RaisedExceptions
+from .raised_by_records import raised_by_records
+from .runner import History, Recorded, RecordedEvent, follow
 from .surveillance import Surveillance
 
 Row = dict[str, Any]
@@ -70,7 +71,8 @@ class PackTables:
     told one by one with :func:`order_row`, so that the log need not fit in memory.
     """
 
-    def __init__(self, period: Period) -> None:
+    def __init__(self, period: Period, history: History | None = None) -> None:
+        """``history`` gives events again, so that the days that are over need not be held."""
         self._period = period
         self._kept: dict[str, list[Row]] = {
             name: [] for name in ("limits", "rules", "kills", "asked", "compared", "starts")
@@ -78,7 +80,7 @@ class PackTables:
         self._planned: dict[str, int] = {}
         self._first_at: int | None = None
         self._latest = 0
-        self._raised, self._watched = RaisedExceptions(), Surveillance()
+        self._raised, self._watched = RaisedExceptions(history), Surveillance(history=history)
 
     def take(self, events: Iterable[RecordedEvent]) -> None:
         """The log from its beginning to the end of the period."""

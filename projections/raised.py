@@ -6,14 +6,13 @@ often it is read, and what people did about them finds them again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar, Final
+from itertools import islice
+from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from ..domain import events as e
-from ..domain import ops
 from ..domain.corporate import CorporateAction
 from ..domain.ids import account_stream_id
 from ..domain.ops.exceptions import ExceptionKind
@@ -21,7 +20,8 @@ from ..domain.reasons import Anomalous
 from ..domain.statement import LineBreak
 from ..domain.supervision.exceptions import Raised, Urgency
 from .instruction_events import ACCOUNT_EVENTS, INSTRUCTION_EVENTS
-from .runner import Handler, Projection
+from .raised_by_records import hash_of
+from .runner import Handler, History, Projection
 from .surveillance_terms import Finding
 from .waiting_actions import WaitingActions, effect_at
 
@@ -29,30 +29,39 @@ CONFIGURATION: Final = "configuration"
 PERSON: Final = "person:"
 CHANGE: Final = "change/"
 """Begins what caused an event that an approved change made."""
+ORIGINS_MAX: Final = 20_000
 _NOTES: Final = frozenset({Anomalous.CURRENT_WEIGHT_DISAGREES, Anomalous.DATA_QUALITY})
 _CRITICAL: Final = frozenset(
     {Anomalous.OVERFILL, Anomalous.POSITION_BREAK, Anomalous.USAGE_OVER_CAP}
 )
 
 
-_TOLD_FROM_LOG: Final = frozenset(
-    {"overfill", "indeterminate_order", "escalated", "kill_switch", "break", "anomaly"}
-)
-"""Alerts of the watch about what the log tells by itself, which is an exception already."""
+class _Origin(NamedTuple):
+    """Where an instruction comes from; ``by`` names who submitted it, where that is recorded."""
+
+    account: str
+    symbol: str
+    by: tuple[str, ...]
+
+
+_NOWHERE: Final = _Origin("", "", ())
 
 
 class RaisedExceptions(Projection):
-    """Everything in a log that somebody has to look at."""
+    """Everything in a log that somebody has to look at.
+
+    With a ``history`` to ask, no more than ``ORIGINS_MAX`` instructions are remembered.
+    """
 
     name: ClassVar[str] = "exceptions"
     version: ClassVar[int] = 2
 
-    def __init__(self) -> None:
+    def __init__(self, history: History | None = None) -> None:
         super().__init__()
+        self._history = history
         self._raised: dict[str, Raised] = {}
         self._names: dict[UUID, str] = {}
-        self._home: dict[UUID, tuple[str, str]] = {}
-        self._submitters: dict[UUID, tuple[str, ...]] = {}
+        self._origins: dict[UUID, _Origin] = {}
         self._days: dict[tuple[str, str, str], set[str]] = {}
         self._breaks: dict[UUID, dict[e.Break, str]] = {}
         self._positions: dict[tuple[str, str], str] = {}
@@ -78,7 +87,7 @@ class RaisedExceptions(Projection):
             detail = f"{one.pattern.value} {one.count} times, {one.observed:f} {one.unit}"
             day = (one.account, one.symbol, one.session_date)
             yield Raised(
-                _hash("surveillance", one.pattern.value, *day),
+                hash_of("surveillance", one.pattern.value, *day),
                 ExceptionKind.SURVEILLANCE,
                 Urgency.WARNING,
                 one.account,
@@ -103,7 +112,7 @@ class RaisedExceptions(Projection):
         originators: tuple[str, ...] = (),
     ) -> str:
         place = self.position + 1
-        id = _hash(kind.value, str(place), *key)
+        id = hash_of(kind.value, str(place), *key)
         at, by, places = event.record_time, originators, (place,)
         self._raised[id] = Raised(id, kind, urgency, account, subject, detail, at, by, places)
         return id
@@ -111,9 +120,24 @@ class RaisedExceptions(Projection):
     def _account_name(self, event: e.DomainEvent) -> str:
         return self._names.get(event.originator_id, str(event.originator_id))
 
-    def _instruction(self, event: e.DomainEvent) -> tuple[str, str]:
-        """Account and symbol of an instruction's event."""
-        return self._home.get(event.originator_id, ("", ""))
+    def _instruction(self, event: e.DomainEvent) -> _Origin:
+        """Where the instruction of an event comes from."""
+        id = event.originator_id
+        found = self._origins.get(id)
+        if found is None and self._history is not None and event.originator_version > 1:
+            first = next(iter(self._history(id, 2)), None)
+            if first is not None and isinstance(first.event, e.DecisionReceived):
+                found = self._remember(first.event)
+        return found or _NOWHERE
+
+    def _remember(self, event: e.DecisionReceived) -> _Origin:
+        if self._history is not None and len(self._origins) >= ORIGINS_MAX:
+            for id in list(islice(self._origins, ORIGINS_MAX // 2)):
+                del self._origins[id]
+        symbol = event.decision.symbol if event.decision is not None else ""
+        by = (event.submitted_by.principal,) if event.submitted_by is not None else ()
+        found = self._origins[event.originator_id] = _Origin(event.account, symbol, by)
+        return found
 
     def _session_opened(self, event: e.SessionOpened) -> None:
         self._names[event.originator_id] = event.account
@@ -122,28 +146,25 @@ class RaisedExceptions(Projection):
 
     def _received(self, event: e.DecisionReceived) -> None:
         self._names[account_stream_id(event.account)] = event.account
-        symbol = event.decision.symbol if event.decision is not None else ""
-        self._home[event.originator_id] = (event.account, symbol)
-        if event.submitted_by is not None:
-            name = event.submitted_by.principal
-            self._submitters[event.originator_id] = (name,)
-            self._days.setdefault((event.account, symbol, event.session_date), set()).add(name)
-        self._uses(event, event.account, symbol)
+        account, symbol, by = self._remember(event)
+        if by:
+            self._days.setdefault((account, symbol, event.session_date), set()).update(by)
+        self._uses(event, account, symbol)
 
     def _rejected(self, event: e.InstructionRejected) -> None:
-        account, symbol = self._instruction(event)
+        account, symbol, _ = self._instruction(event)
         reasons = ", ".join(refusal.reason.value for refusal in event.refusals)
         subject = f"{symbol} {event.originator_id}".strip()
         self._refused(event, account, subject, reasons)
 
     def _order_rejected(self, event: e.OrderRejected) -> None:
-        account, _ = self._instruction(event)
+        account = self._instruction(event).account
         detail = f"the broker refused it: {event.report.text}"[:500]
         self._refused(event, account, event.report.client_order_id, detail)
 
     def _refused(self, event: e.DomainEvent, account: str, subject: str, detail: str) -> None:
         """What was refused is the doing of whoever submitted it."""
-        by = self._submitters.get(event.originator_id, ())
+        by = self._instruction(event).by
         self._add(event, ExceptionKind.REFUSAL, Urgency.INFO, account, subject, detail, (), by)
 
     def _anomaly(self, event: e.InstructionAnomaly | e.AccountAnomaly) -> None:
@@ -151,7 +172,7 @@ class RaisedExceptions(Projection):
             account = self._account_name(event)
             subject = event.symbol or account
         else:
-            account, _ = self._instruction(event)
+            account = self._instruction(event).account
             subject = event.client_order_id or str(event.originator_id)
         urgency = Urgency.WARNING
         if event.kind in _NOTES:
@@ -162,19 +183,19 @@ class RaisedExceptions(Projection):
         self._add(event, ExceptionKind.ANOMALY, urgency, account, subject, detail)
 
     def _indeterminate(self, event: e.OrderIndeterminate) -> None:
-        account, _ = self._instruction(event)
+        account = self._instruction(event).account
         subject = event.report.client_order_id
         detail = "its outcome at the broker is unknown"
         self._add(event, ExceptionKind.ALERT, Urgency.CRITICAL, account, subject, detail)
 
     def _escalated(self, event: e.InstructionEscalated) -> None:
-        account, symbol = self._instruction(event)
+        account, symbol, _ = self._instruction(event)
         subject = f"{symbol} {event.originator_id}"
         detail = "it waited at its price bound for a person's decision"
         self._add(event, ExceptionKind.ALERT, Urgency.CRITICAL, account, subject, detail)
 
     def _restated(self, event: e.FillBusted | e.FillCorrected) -> None:
-        account, _ = self._instruction(event)
+        account = self._instruction(event).account
         kind = "busted" if isinstance(event, e.FillBusted) else "corrected"
         subject = event.report.client_order_id
         detail = f"the venue {kind} a fill"
@@ -203,7 +224,7 @@ class RaisedExceptions(Projection):
         by = _persons(event.actor)
         if not by:
             return
-        account, symbol = self._instruction(event)
+        account, symbol, _ = self._instruction(event)
         subject = f"{symbol} {event.originator_id}"
         detail = f"its end was asked for: {event.reason.value}"
         self._add(event, ExceptionKind.OVERRIDE, Urgency.INFO, account, subject, detail, (), by)
@@ -321,72 +342,5 @@ class RaisedExceptions(Projection):
     ) - HANDLERS.keys()
 
 
-# -- from elsewhere --------------------------------------------------------------------------------
-
-
-def raised_by_records(records: Iterable[tuple[int, ops.OpsRecord]]) -> Iterator[Raised]:
-    """Exceptions of the second stream, given with positions: what was refused, overridden, wrong.
-
-    Their ``positions`` are empty, because those of the log are meant there.
-    """
-    proposed: dict[str, tuple[ops.ChangeProposed, set[str]]] = {}
-    for position, record in records:
-        place = f"record {position}"
-        if isinstance(record, ops.ChangeProposed):
-            proposed[record.change] = (record, {record.actor})
-        elif isinstance(record, ops.ChangeApproved) and record.change in proposed:
-            proposed[record.change][1].add(record.actor)
-        elif isinstance(record, ops.ChangeApplied) and record.change in proposed:
-            what, by = proposed[record.change]
-            if not what.is_tightening:
-                detail = f"{what.kind.value} {what.scope}: {what.reason} ({record.command})"[:500]
-                kind, by_all = ExceptionKind.OVERRIDE, {*by, record.actor}
-                yield _of(record, place, kind, Urgency.WARNING, what.account, detail, by_all)
-        elif isinstance(record, ops.AccessRefused):
-            detail = f"{record.command}: {record.why}"[:500]
-            kind = ExceptionKind.REFUSAL
-            yield _of(record, place, kind, Urgency.WARNING, "", detail, {record.actor})
-        elif isinstance(record, ops.AlertRaised) and record.kind not in _TOLD_FROM_LOG:
-            detail = f"{record.kind} {record.subject}: {record.detail}"[:500]
-            urgency = Urgency(record.severity)
-            yield _of(record, place, ExceptionKind.ALERT, urgency, "", detail, set())
-        elif isinstance(record, ops.ClockMeasured) and record.health is not ops.ClockHealth.GOOD:
-            yield _of(record, place, ExceptionKind.ALERT, *_clock(record), set())
-        elif isinstance(record, ops.VerificationDone) and record.outcome == "failed":
-            detail = f"verification failed at {record.first_bad_position}: {record.what}"[:500]
-            yield _of(record, place, ExceptionKind.ALERT, Urgency.CRITICAL, "", detail, set())
-
-
-def _clock(record: ops.ClockMeasured) -> tuple[Urgency, str, str]:
-    """Urgency, account and words of a clock that is off."""
-    if record.offset_ns is None or record.uncertainty_ns is None:
-        seen = f"the clock's offset is unknown ({record.source})"
-    else:
-        worst = (abs(record.offset_ns) + record.uncertainty_ns) // 1_000_000
-        seen = f"the clock may be off by {worst} ms by {record.source}"
-    blocked = record.health is ops.ClockHealth.BLOCKED
-    bound = record.offset_ms_max if blocked else record.alert_ms
-    detail = f"{seen}; bound {bound} ms{', no new orders' if blocked else ''}"
-    return (Urgency.CRITICAL if blocked else Urgency.WARNING), "", detail
-
-
-def _of(
-    record: ops.OpsRecord,
-    place: str,
-    kind: ExceptionKind,
-    urgency: Urgency,
-    account: str,
-    detail: str,
-    by: set[str],
-) -> Raised:
-    id = _hash("ops", kind.value, place, record.stored_topic())
-    at, names = record.record_time, tuple(sorted(by))
-    return Raised(id, kind, urgency, account, place, detail, at, names)
-
-
 def _persons(actor: str) -> tuple[str, ...]:
     return (actor.removeprefix(PERSON),) if actor.startswith(PERSON) else ()
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

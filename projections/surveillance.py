@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from heapq import merge
+from operator import attrgetter
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from ..domain import events as e
 from ..domain.ports import TimeInForce
 from ..domain.reasons import Reason
 from .instruction_events import ACCOUNT_EVENTS, INSTRUCTION_EVENTS
-from .runner import Handler, Projection
+from .runner import VERSION_ABOVE_ALL, Handler, History, Projection
 from .surveillance_terms import (
     DEFAULT_SURVEILLANCE,
     Finding,
@@ -24,7 +26,7 @@ from .surveillance_terms import (
     Pattern,
     SurveillanceThresholds,
 )
-from .symbol_day import SymbolDay, WatchedOrder
+from .symbol_day import DayFigures, SymbolDay, WatchedOrder
 
 _RESTING: Final = frozenset({TimeInForce.DAY})
 _COUNTED: Final = (
@@ -37,19 +39,31 @@ _COUNTED: Final = (
 
 Key = tuple[str, str, str]
 """Account, symbol, session date."""
+_ID_BYTES: Final = 16
 
 
 class Surveillance(Projection):
-    """Every symbol-day of a log under its thresholds."""
+    """Every symbol-day of a log under its thresholds.
+
+    With a ``history`` to ask, of days before the latest two sessions only figures are held. When
+    something more happens on such a day, it is told once more from the events of its instructions.
+    """
 
     name: ClassVar[str] = "surveillance"
     version: ClassVar[int] = 1
 
-    def __init__(self, thresholds: SurveillanceThresholds = DEFAULT_SURVEILLANCE) -> None:
+    def __init__(
+        self,
+        thresholds: SurveillanceThresholds = DEFAULT_SURVEILLANCE,
+        history: History | None = None,
+    ) -> None:
         super().__init__()
-        self._thresholds = thresholds
-        self._days: dict[Key, SymbolDay] = {}
+        self._thresholds, self._history = thresholds, history
+        self._days: dict[Key, DayFigures] = {}
         self._home: dict[UUID, Key] = {}
+        self._members: dict[Key, bytearray] = {}
+        self._held: set[Key] = set()
+        self._latest = ""
 
     def findings(self, session_date: str | None = None) -> tuple[Finding, ...]:
         """What is to be asked about, by day, account and symbol; ``session_date`` picks one."""
@@ -77,7 +91,7 @@ class Surveillance(Projection):
         }
         return {"findings": self.findings(), "days": counts}
 
-    def _of(self, key: Key, day: SymbolDay) -> Iterator[Finding]:
+    def _of(self, key: Key, day: DayFigures) -> Iterator[Finding]:
         for pattern in _COUNTED:
             seen = day.seen.get(pattern)
             if seen:
@@ -95,24 +109,71 @@ class Surveillance(Projection):
             yield _finding(Pattern.MESSAGE_RATE, key, figures, 1, [busiest])
 
     def _day(self, event: e.DomainEvent) -> SymbolDay | None:
-        key = self._home.get(event.originator_id)
+        key = self._home_of(event)
         if key is None:
             return None
-        return self._days.setdefault(key, SymbolDay(self._thresholds))
+        day = self._days.get(key)
+        if not isinstance(day, SymbolDay):
+            made = SymbolDay(self._thresholds) if day is None else self._again(key)
+            day = self._days[key] = made
+        return day
+
+    def _home_of(self, event: e.DomainEvent) -> Key | None:
+        id = event.originator_id
+        key = self._home.get(id)
+        if key is None and self._history is not None and event.originator_version > 1:
+            for earlier in self._history(id, event.originator_version):
+                key = _moved(key, earlier.event)
+            if key is not None:
+                self._home[id] = key
+                self._held.add(key)
+        return key
+
+    def _moves(self, event: e.DomainEvent) -> None:
+        """The day that an instruction counts on may be another from here on."""
+        id, before = event.originator_id, self._home_of(event)
+        key = _moved(before, event)
+        if key is None:
+            return
+        self._home[id] = key
+        if self._history is not None and key != before:
+            self._members.setdefault(key, bytearray()).extend(id.bytes)
+            self._held.add(key)
 
     def _received(self, event: e.DecisionReceived) -> None:
-        if event.decision is not None:
-            key = (event.account, event.decision.symbol, event.session_date)
-            self._home[event.originator_id] = key
+        self._moves(event)
+        if self._history is not None and event.session_date > self._latest:
+            self._let_go(self._latest)
+            self._latest = event.session_date
 
-    def _planned(self, event: e.InstructionPlanned) -> None:
-        account, symbol, _ = self._home[event.originator_id]
-        self._home[event.originator_id] = (account, symbol, event.reservation.session_date)
+    def _let_go(self, before: str) -> None:
+        """Hold of the days before this one no more than their figures."""
+        for key in [key for key in self._held if key[2] < before]:
+            self._held.discard(key)
+            day = self._days.get(key)
+            if isinstance(day, SymbolDay):
+                self._days[key] = day.figures()
+            for id in self._of_day(key):
+                if self._home.get(id) == key:
+                    del self._home[id]
 
-    def _replanned(self, event: e.InstructionReplanned) -> None:
-        if event.reservation is not None:
-            account, symbol, _ = self._home[event.originator_id]
-            self._home[event.originator_id] = (account, symbol, event.reservation.session_date)
+    def _again(self, key: Key) -> SymbolDay:
+        """A day as it was let go of."""
+        assert self._history is not None
+        streams = [self._history(id, VERSION_ABOVE_ALL) for id in self._of_day(key)]
+        told = Surveillance(self._thresholds)
+        for recorded in merge(*streams, key=attrgetter("position")):
+            if recorded.position > self.position:
+                break
+            told.pass_to(recorded.position - 1)
+            told.apply(recorded)
+        day = told._days[key]
+        assert isinstance(day, SymbolDay)
+        return day
+
+    def _of_day(self, key: Key) -> set[UUID]:
+        ids = bytes(self._members[key])
+        return {UUID(bytes=ids[at : at + _ID_BYTES]) for at in range(0, len(ids), _ID_BYTES)}
 
     def _rejected(self, event: e.InstructionRejected) -> None:
         if any(refusal.reason is Reason.SELF_CROSS for refusal in event.refusals):
@@ -158,8 +219,8 @@ class Surveillance(Projection):
 
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
         e.DecisionReceived: _received,
-        e.InstructionPlanned: _planned,
-        e.InstructionReplanned: _replanned,
+        e.InstructionPlanned: _moves,
+        e.InstructionReplanned: _moves,
         e.InstructionRejected: _rejected,
         e.OrderIntended: _intended,
         e.OrderCancelRequested: _cancel_requested,
@@ -171,6 +232,16 @@ class Surveillance(Projection):
     IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = (
         frozenset(ACCOUNT_EVENTS) | frozenset(INSTRUCTION_EVENTS)
     ) - HANDLERS.keys()
+
+
+def _moved(key: Key | None, event: e.DomainEvent) -> Key | None:
+    """Where an instruction counts after an event, by where it counted before."""
+    if isinstance(event, e.DecisionReceived) and event.decision is not None:
+        return event.account, event.decision.symbol, event.session_date
+    if isinstance(event, e.InstructionPlanned | e.InstructionReplanned) and key is not None:
+        reservation = event.reservation
+        return key if reservation is None else (key[0], key[1], reservation.session_date)
+    return key
 
 
 def _finding(

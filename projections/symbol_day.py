@@ -56,17 +56,22 @@ class _Layers:
         return len({each.order.price for each in self.off if not each.order.executed})
 
 
-class SymbolDay:
-    """What happened, and what of it a supervisor would ask about."""
+class DayFigures:
+    """What of a symbol's day is told; the day itself may have been let go of."""
+
+    __slots__ = (
+        "_busiest",
+        "_cancelled",
+        "_limits",
+        "counts",
+        "messages_peak",
+        "orders_cancelled",
+        "orders_executed",
+        "seen",
+    )
 
     def __init__(self, thresholds: SurveillanceThresholds) -> None:
         self._limits = thresholds
-        self._orders: dict[str, WatchedOrder] = {}
-        self._resting: dict[str, WatchedOrder] = {}
-        self._fills: deque[_Moment] = deque(maxlen=RECENT_MAX)
-        self._cancels: deque[_Moment] = deque(maxlen=RECENT_MAX)
-        self._layers: deque[_Layers] = deque(maxlen=RECENT_MAX)
-        self._second: deque[tuple[int, int]] = deque()
         self._busiest: Occurrence | None = None
         self._cancelled: list[Occurrence] = []
         self.seen: dict[Pattern, list[Occurrence]] = {}
@@ -74,6 +79,39 @@ class SymbolDay:
         self.messages_peak = 0
         self.orders_cancelled = 0
         self.orders_executed = 0
+
+    def cancel_to_fill(self) -> tuple[Decimal, list[Occurrence]] | None:
+        """Orders cancelled without execution per order with one, None where too few to judge."""
+        if self.orders_cancelled < self._limits.cancels_min:
+            return None
+        ratio = Decimal(self.orders_cancelled) / max(self.orders_executed, 1)
+        return ratio, self._cancelled
+
+    def busiest_second(self) -> Occurrence | None:
+        """The second with the most messages, None before the first."""
+        return self._busiest
+
+    def figures(self) -> DayFigures:
+        """These alone, without what they were told from."""
+        kept = DayFigures(self._limits)
+        for name in DayFigures.__slots__:
+            setattr(kept, name, getattr(self, name))
+        return kept
+
+
+class SymbolDay(DayFigures):
+    """What happened, and what of it a supervisor would ask about."""
+
+    __slots__ = ("_cancels", "_fills", "_layers", "_orders", "_resting", "_second")
+
+    def __init__(self, thresholds: SurveillanceThresholds) -> None:
+        super().__init__(thresholds)
+        self._orders: dict[str, WatchedOrder] = {}
+        self._resting: dict[str, WatchedOrder] = {}
+        self._fills: deque[_Moment] = deque(maxlen=RECENT_MAX)
+        self._cancels: deque[_Moment] = deque(maxlen=RECENT_MAX)
+        self._layers: deque[_Layers] = deque(maxlen=RECENT_MAX)
+        self._second: deque[tuple[int, int]] = deque()
 
     # -- what happens --------------------------------------------------------------------------
 
@@ -131,19 +169,6 @@ class SymbolDay:
             self._fleeting(cancel, fill)
         self._cancels.append(cancel)
         self._taken_off(cancel)
-
-    # -- what is told --------------------------------------------------------------------------
-
-    def cancel_to_fill(self) -> tuple[Decimal, list[Occurrence]] | None:
-        """Orders cancelled without execution per order with one, None where too few to judge."""
-        if self.orders_cancelled < self._limits.cancels_min:
-            return None
-        ratio = Decimal(self.orders_cancelled) / max(self.orders_executed, 1)
-        return ratio, self._cancelled
-
-    def busiest_second(self) -> Occurrence | None:
-        """The second with the most messages, None before the first."""
-        return self._busiest
 
     # -- parts ---------------------------------------------------------------------------------
 

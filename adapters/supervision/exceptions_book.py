@@ -13,7 +13,8 @@ from ...domain.principals import Principal
 from ...domain.reasons import Disposition
 from ...domain.supervision import Moment, Supervision
 from ...domain.supervision.exceptions import HOUR_NS, ExceptionBook, Held, Raised
-from ...projections.raised import RaisedExceptions, raised_by_records
+from ...projections.raised import RaisedExceptions
+from ...projections.raised_by_records import raised_by_records
 from ...projections.reconciliation import SETTLED_BY_A_PERSON, Reconciliation
 from ...projections.runner import follow
 from ...projections.surveillance import Surveillance

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fillwright.domain.decision import TradeAction as Action
@@ -13,6 +16,9 @@ from fillwright.domain.instruction import Instruction
 from fillwright.domain.ports import NANOS, OrderType, Side, TimeInForce
 from fillwright.domain.reasons import Reason
 from fillwright.domain.strategies.contract import Place
+from fillwright.projections import raised
+from fillwright.projections.canonical import to_json
+from fillwright.projections.runner import Recorded
 from fillwright.projections.surveillance import Surveillance
 from fillwright.projections.surveillance_terms import (
     Finding,
@@ -20,6 +26,7 @@ from fillwright.projections.surveillance_terms import (
     SurveillanceThresholds,
 )
 from tests.projections.story import ACCOUNT, D, Story
+from tests.projections.test_rebuilt_equals_live import Teller
 
 
 @pytest.fixture
@@ -210,6 +217,75 @@ def test_each_symbol_and_session_is_looked_at_alone(story: Story) -> None:
         ("2013-10-09", "IBM"),
     ]
     assert [f.symbol for f in told.findings("2013-10-09")] == ["BAC", "IBM"]
+
+
+class Asked:
+    """A log's history of each instruction, which notes who was asked for."""
+
+    def __init__(self, log: Sequence[Recorded]) -> None:
+        self.log = log
+        self.ids: list[UUID] = []
+
+    def __call__(self, id: UUID, below: int) -> Iterator[Recorded]:
+        self.ids.append(id)
+        for one in self.log:
+            if one.event.originator_id == id and one.event.originator_version < below:
+                yield one
+
+
+def test_a_late_fill_on_a_day_that_was_let_go_of_is_seen_beside_that_days_fills(
+    story: Story,
+) -> None:
+    buyer, seller = buy_and_sell(story)
+    bought, sold = story.place(buyer, 100), story.place(seller, 100)
+    at = story.now
+    story.fill(buyer, bought, 100, venue_time=at)
+    for days in (1, 2, 3):
+        story.open_session(f"2013-10-{8 + days:02}", days=days)
+        story.start(100)
+    story.fill(seller, sold, 100, venue_time=at + NANOS)
+    story.bust(seller, sold, "no such")
+    asked = Asked(story.log)
+    told = story.told_to(Surveillance(history=asked))
+    assert {buyer.id, seller.id} == set(asked.ids)
+    (finding,) = told.findings("2013-10-08")
+    assert finding.pattern is Pattern.OPPOSITE_FILLS
+    assert told.findings() == story.told_to(Surveillance()).findings()
+
+
+FIRST = date(2013, 10, 8)
+DECIDE, PLACE, FILL, CANCEL, LATE_FILL, NEXT_DAY = 0, 2, 4, 8, 20, 21
+OFTEN = (DECIDE, PLACE, PLACE, FILL, CANCEL, LATE_FILL, LATE_FILL, NEXT_DAY)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((*OFTEN, *OFTEN, *range(21))), st.integers(0, 40), st.integers(0, 120)
+        ),
+        min_size=30,
+        max_size=100,
+    )
+)
+def test_what_lets_go_of_days_and_instructions_tells_the_same(
+    moves: list[tuple[int, int, int]],
+) -> None:
+    teller, days = Teller(), 0
+    for move, pick, size in [(DECIDE, 1, 50), (PLACE, 0, 50), (DECIDE, 3, 51), *moves]:
+        if move == NEXT_DAY:
+            days += 1
+            teller.story.open_session((FIRST + timedelta(days)).isoformat(), days=days)
+        teller.act(DECIDE if move == NEXT_DAY else move, pick, size)
+    story = teller.story
+    tight = SurveillanceThresholds(cancels_min=1, opposite_fills_seconds=D(60))
+    history = Asked(story.log)
+    lean, whole = (story.told_to(Surveillance(tight, how)) for how in (history, None))
+    assert to_json(lean.state()) == to_json(whole.state())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raised, "ORIGINS_MAX", 2)
+        few = story.told_to(raised.RaisedExceptions(history))
+    assert few.raised() == story.told_to(raised.RaisedExceptions()).raised()
 
 
 MOVES = st.lists(
