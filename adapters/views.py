@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -29,8 +30,9 @@ from ..projections.reports import (
 from .alerting.conditions import conditions
 from .engine import Desk
 from .replay.rebuilding import history_upto
-from .storage.lean_reading import bring_up
+from .storage.lean_reading import LEAN_FROM_EVENTS, bring_up
 from .storage.log import Log
+from .telling_beside import Beside
 
 if TYPE_CHECKING:
     from ..projections.best_execution.document import Report
@@ -71,6 +73,22 @@ class Views:
                 raise view.stopped
         return recent
 
+    async def catch_up(self) -> None:
+        """Bring views that are far behind up beside the event loop; others stay as they are.
+
+        Raises:
+            ProjectionStopped: one of them cannot follow the log.
+            StoreError: the log cannot be read.
+        """
+        head = self._log.head().position
+        if head - self._recent.limits.position < LEAN_FROM_EVENTS:
+            return
+        gone = RunningQuality()
+        recent = RecentViews(self._log.history, gone)
+        await Beside(lambda noted: bring_up(recent, self._log, head, noted)).done()
+        if recent.limits.position > self._recent.limits.position:
+            self._recent, self._gone = recent, gone
+
     def judged(self) -> Judged:
         """The averages of all instructions up to where the views are."""
         return self._gone.judged(self._recent.blotter.instructions().values())
@@ -83,13 +101,28 @@ class Views:
     def last_sessions(self, count: int) -> AllViews:
         """The views as they are now, with all instructions of the last sessions in the log."""
         recent = self.current()
+        chosen = self._chosen(count)
+        return self._told_again(Outcomes(), chosen) if chosen else recent
+
+    async def last_sessions_beside(self, count: int) -> AllViews:
+        """The same; where the log has to be read once more that is done beside the event loop."""
+        await self.catch_up()
+        recent = self.current()
+        chosen = self._chosen(count)
+        if not chosen:
+            return recent
+        told, upto = self._sessions(Outcomes(), chosen)
+        await Beside(lambda noted: bring_up(told, self._log, upto, noted)).done()
+        return told
+
+    def _chosen(self, count: int) -> Collection[str]:
+        """The last sessions in the log, none where all that is of them is held."""
+        recent = self._recent
         held = {entry.session_date for entry in recent.blotter.instructions().values()}
         limits = recent.limits
         known = {date for account in limits.accounts() for date in limits.sessions(account)}
         chosen = set(sorted(known | held | self._gone.dates)[-count:])
-        if not chosen & self._gone.dates:
-            return recent
-        return self._told_again(Outcomes(), chosen)
+        return chosen if chosen & self._gone.dates else ()
 
     def quality(self) -> ExecutionSummary:
         """The execution summary of all instructions."""
@@ -101,10 +134,14 @@ class Views:
         return outcomes.summary(told.blotter.instructions().values())
 
     def _told_again(self, gone: Outcomes, sessions: Collection[str]) -> RecentViews:
-        upto = self._recent.limits.position
-        told = RecentViews(history_upto(self._log, upto), gone, sessions.__contains__)
+        told, upto = self._sessions(gone, sessions)
         bring_up(told, self._log, upto)
         return told
+
+    def _sessions(self, gone: Outcomes, sessions: Collection[str]) -> tuple[RecentViews, int]:
+        """Views that are to hold what is of these sessions, and up to where."""
+        upto = self._recent.limits.position
+        return RecentViews(history_upto(self._log, upto), gone, sessions.__contains__), upto
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +235,8 @@ class Telling:
 
     async def monitor(self) -> ActiveExecutions:
         """The same as plain values, Decimals as text; see :class:`ActiveExecutions`."""
+        if self._is_beside:
+            await self._views.catch_up()
         found = self.executions()
         told: Any = {
             "as_of": found.as_of,
@@ -218,9 +257,10 @@ class Telling:
         Raises:
             InvalidInput: a period that is not allowed.
         """
-        if isinstance(period_days, bool) or not isinstance(period_days, int):
-            raise InvalidInput("period_days", period_days, "a whole number of sessions")
-        views = self._views.last_sessions(period_days)
+        _check_period(period_days)
+        return self._report_of(self._views.last_sessions(period_days), period_days)
+
+    def _report_of(self, views: AllViews, period_days: int) -> PerformanceReport:
         simulated = self._desk.broker.capabilities.name == "simulated"
         return execution_report(
             views.blotter,
@@ -234,10 +274,25 @@ class Telling:
         )
 
     async def report_fields(self, period_days: int = 1) -> dict[str, Any]:
-        """The report as plain values."""
-        report = self.report(period_days)
+        """The report as plain values; the loop goes on where the log has to be read for it."""
+        _check_period(period_days)
+        if self._is_beside:
+            views = await self._views.last_sessions_beside(period_days)
+        else:
+            views = self._views.last_sessions(period_days)
+        report = self._report_of(views, period_days)
         alerts = [_mapping(alert, message=alert.message) for alert in report.alerts]
-        return {**_mapping(report), "alerts": alerts, "analysis": self._analysis(report.sessions)}
+        analysis = self._analysis
+        if self._is_beside:
+            found = await asyncio.to_thread(analysis, report.sessions)
+        else:
+            found = analysis(report.sessions)
+        return {**_mapping(report), "alerts": alerts, "analysis": found}
+
+    @property
+    def _is_beside(self) -> bool:
+        """Whether a long log is read beside the loop; simulated time would not wait for that."""
+        return self._desk.rules.mode != "simulated" and not self._desk.log.in_memory
 
     def full_report(
         self,
@@ -274,6 +329,11 @@ class Telling:
         from .reporting.records import record_written
 
         record_written(self._desk.log, report, written, refused, at=self.now)
+
+
+def _check_period(period_days: object) -> None:
+    if isinstance(period_days, bool) or not isinstance(period_days, int):
+        raise InvalidInput("period_days", period_days, "a whole number of sessions")
 
 
 def _mapping(value: object, **more: object) -> dict[str, Any]:
