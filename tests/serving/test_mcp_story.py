@@ -137,7 +137,7 @@ def test_a_model_has_no_more_rights_than_its_token_and_none_once_that_is_withdra
     async def agent(client: Client) -> None:
         failed, _ = await called(client, "get_limits")
         assert not failed
-        await asyncio.to_thread(set_principals, server.folder, pm_7="")
+        await asyncio.to_thread(set_principals, server.folder, server.store, pm_7="")
         failed, told = await called(client, "get_limits")
         assert failed, told
 
@@ -145,7 +145,7 @@ def test_a_model_has_no_more_rights_than_its_token_and_none_once_that_is_withdra
 
 
 def test_a_server_that_is_not_there_is_told_and_the_tools_stay(tmp_path: Path) -> None:
-    gone = Server(tmp_path, "http://127.0.0.1:9", None)  # type: ignore[arg-type]
+    gone = Server(tmp_path, str(tmp_path / "log.db"), "http://127.0.0.1:9", None)  # type: ignore[arg-type]
 
     async def talk(client: Client) -> None:
         assert (await client.list_tools()).tools

@@ -37,12 +37,9 @@ class Server(NamedTuple):
     """A running `fillwright serve`."""
 
     folder: Path
+    store: str
     url: str
     process: subprocess.Popen[bytes]
-
-    @property
-    def store(self) -> str:
-        return str(self.folder / "log.db")
 
     def ask(
         self, who: str | None, method: str, path: str, body: object = None, **headers: str
@@ -62,20 +59,22 @@ class Server(NamedTuple):
         return self.process.returncode, said.decode()
 
 
-def set_principals(folder: Path, **other: str) -> None:
+def set_principals(folder: Path, store: str, **other: str) -> None:
     file = principals_file(folder, **other)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FILLWRIGHT_TOKEN", token("kim"))
-        done = captured("principals", "set", file, "--store", folder / "log.db")
+        done = captured("principals", "set", file, "--store", store)
     assert done.code == 0, done.err
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *arguments: object) -> Iterator[Server]:
-    """A server that rob runs over a store with people."""
-    Log.open(folder / "log.db").close()
-    set_principals(folder)
-    line = command("serve", "--store", folder / "log.db", *GENERATED, *arguments)
+def serving(folder: Path, *arguments: object, store: str | None = None) -> Iterator[Server]:
+    """A server that rob runs over a store with people: a file, or one that is given."""
+    if store is None:
+        store = str(folder / "log.db")
+        Log.open(store).close()
+        set_principals(folder, store)
+    line = command("serve", "--store", store, *GENERATED, *arguments)
     process = subprocess.Popen(
         line,
         env={**environment(), "FILLWRIGHT_TOKEN": token("rob")},
@@ -86,7 +85,7 @@ def serving(folder: Path, *arguments: object) -> Iterator[Server]:
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready, process.communicate()[1].decode()
-        yield Server(folder, json.loads(ready)["url"], process)
+        yield Server(folder, store, json.loads(ready)["url"], process)
     finally:
         process.kill()
         process.communicate()
@@ -307,7 +306,7 @@ def test_no_request_within_the_description_is_answered_with_5xx(server: Server) 
 
 def test_a_token_that_is_withdrawn_is_refused_from_the_next_call_on(server: Server) -> None:
     assert server.ask("pm-7", "GET", "/v1/limits").status_code == 200
-    set_principals(server.folder, pm_7="")
+    set_principals(server.folder, server.store, pm_7="")
     assert server.ask("pm-7", "GET", "/v1/limits").status_code == 401
     assert server.ask("rob", "GET", "/v1/limits").status_code == 200
 
@@ -330,6 +329,47 @@ def test_a_batch_is_answered_in_its_order_and_a_kill_stops_what_comes_after(
     after = server.ask("rob", "POST", "/v1/decisions", buy("after", target_weight=3))
     assert after.json()["status"] == "rejected", after.text
     assert "kill" in json.dumps(after.json()["result"]["refusals"])
+
+
+def test_a_server_over_postgresql_serves_the_same_and_goes_on_after_a_restart(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    set_principals(tmp_path, postgres_url)
+    with serving(tmp_path, store=postgres_url) as server:
+        given = server.ask("pm-7", "POST", "/v1/decisions", buy("story"))
+        assert given.status_code == 202, given.text
+        place = given.headers["Location"]
+        told = ended(server, place)
+        assert told["result"]["status"] == "FILLED"
+        strangers = [server.ask(who, "GET", "/v1/status") for who in ("nobody", None)]
+        assert [answer.status_code for answer in strangers] == [401, 401]
+        assert server.ask("eve", "POST", "/v1/decisions", buy("eves")).status_code == 403
+        assert server.ask("eve", "GET", f"{place}/timeline").status_code == 200
+        set_principals(tmp_path, postgres_url, eve="")
+        assert server.ask("eve", "GET", "/v1/status").status_code == 401, "withdrawn beside it"
+        code, said = server.stop()
+        assert code == 0, said
+    with serving(tmp_path, store=postgres_url) as server:
+        again = server.ask("pm-7", "POST", "/v1/decisions", buy("story"))
+        assert (again.status_code, again.json()["repeated"]) == (200, True), again.text
+        assert again.headers["Location"] == place
+        code, said = server.stop()
+        assert code == 0, said
+        (received,) = events_of(server, e.DecisionReceived)
+        assert received.submitted_by == Submitter(
+            principal="pm-7", person="kim", channel=Channel.API
+        )
+        assert [actor for actor, _ in refused(server)] == [
+            "an unknown token",
+            "a client by api",
+            "eve",
+            "an unknown token",
+        ]
+        with Log.open(postgres_url, writer=False) as log, OpsLog.of(log) as ops:
+            assert log.verify().ok
+            assert ops.verify().ok
+            stops = [r for r in ops.records() if isinstance(r.record, EngineStopped)]
+    assert len(stops) == 2
 
 
 def test_two_callers_at_once_do_not_pass_a_limit_and_sigterm_leaves_the_log_whole(
