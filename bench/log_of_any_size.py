@@ -19,12 +19,13 @@ from fillwright.adapters.exchange.terms import Fees
 from fillwright.adapters.simulation import VenueTerms, simulate
 from fillwright.adapters.storage.chain import GENESIS, link
 from fillwright.adapters.storage.log import Log
-from fillwright.adapters.storage.records import RawRecorded
+from fillwright.adapters.storage.records import Head, RawRecorded
 from fillwright.adapters.storage.schema import EVENTS_TABLE
 
 PARENTS: Final = 40
 QUOTES: Final = 20_000
 ROWS_AT_A_TIME: Final = 5_000
+EMPTY: Final = Head(0, GENESIS)
 FIRST_DAY: Final = date(2024, 1, 8)
 """The day of the template's session; each copy has the next."""
 
@@ -36,7 +37,7 @@ class Template(NamedTuple):
     instructions: list[RawRecorded]
 
 
-def template() -> Template:
+def template(account: str = "sim") -> Template:
     """A session of forty TWAP parents of eight slices, with everything on record."""
     venue = VenueTerms(
         cash=Decimal("1e10"), fees=Fees(), latency_ns=LATENCY_NS, check_buying_power=False
@@ -44,27 +45,34 @@ def template() -> Template:
     with tempfile.TemporaryDirectory(prefix="fillwright-bench-") as folder:
         store = str(Path(folder) / "day.db")
         with simulate(
-            [day_of(random_walk(QUOTES))], store=store, venue=venue, rules=rules(64), limits=LIMITS
+            [day_of(random_walk(QUOTES))],
+            account=account,
+            store=store,
+            venue=venue,
+            rules=rules(64),
+            limits=LIMITS,
         ) as simulation:
             asyncio.run(work(simulation, PARENTS, 0))
         with Log.open(store, writer=False) as log:
             raws = list(log.raw_events())
-    account = raws[0].originator_id
+    own = raws[0].originator_id
     return Template(
-        [raw for raw in raws if raw.originator_id == account],
-        [raw for raw in raws if raw.originator_id != account],
+        [raw for raw in raws if raw.originator_id == own],
+        [raw for raw in raws if raw.originator_id != own],
     )
 
 
-def rows(source: Template, count: int, still_open: int = 0) -> Iterator[tuple[object, ...]]:
+def rows(
+    source: Template, count: int, still_open: int = 0, after: Head = EMPTY
+) -> Iterator[tuple[object, ...]]:
     """``count`` rows as the store's table has them, or a few more: whole sessions, a day each.
 
     Behind them come sessions that were broken off with a first order at the venue, as many as give
-    ``still_open`` instructions.
+    ``still_open`` instructions. They follow ``after``, a head of other accounts' events.
     """
-    position, previous, account_version = 0, GENESIS, 0
+    (position, previous), account_version = after, 0
     account = source.account[0].originator_id
-    account_first = 1
+    account_first = after.position + 1
     first_orders = {
         raw.originator_id: raw.originator_version
         for raw in reversed(source.instructions)
@@ -72,7 +80,7 @@ def rows(source: Template, count: int, still_open: int = 0) -> Iterator[tuple[ob
     }
     opened = 0
     for copy in count_up():
-        broken_off = position >= count
+        broken_off = position - after.position >= count
         if broken_off and opened >= still_open:
             return
         firsts: dict[str, int] = {account: account_first}

@@ -40,7 +40,7 @@ from bench.lifecycle_contenders import (
 from fillwright.adapters.storage.location import postgres_address
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.postgres.opening import migrate_postgres
-from tests.postgres import PostgresServer, binaries
+from tests.postgres import DEFAULT_BUFFERS, PostgresServer, binaries
 
 PLAIN_THREADS: Final = 64
 EVENTS_MAX: Final = 60_000
@@ -95,7 +95,10 @@ def plain(threads: int) -> Contender:
 
 
 def raw(events_per_commit: int) -> Contender:
-    """The same bytes in the same columns, made before the clock starts; nothing else."""
+    """The same bytes in the same columns, made before the clock starts; nothing else.
+
+    One event is one prepared statement and its own transaction, which is one round trip.
+    """
 
     def run(server: PostgresServer, work: Sequence[Lifecycle]) -> float:
         address = postgres_address(store(server))
@@ -106,7 +109,12 @@ def raw(events_per_commit: int) -> Contender:
             )
             connection.commit()
             statement = "INSERT INTO stored_events VALUES (%b, %b, %b, %b, %b, %b, %b)"
+            connection.autocommit = events_per_commit == 1
             begun = time.perf_counter()
+            if events_per_commit == 1:
+                for row in rows:
+                    connection.execute(statement, row, prepare=True)
+                return time.perf_counter() - begun
             for start in range(0, len(rows), events_per_commit):
                 with connection.cursor() as cursor:
                     cursor.executemany(statement, rows[start : start + events_per_commit])
@@ -155,13 +163,18 @@ CONTENDERS: Final[tuple[tuple[str, Contender], ...]] = (
     ("fillwright, 64 in flight", ours(64)),
     ("fillwright, 512 in flight", ours(512)),
 )
-AIMS: Final = (
-    ("PostgreSQL, lone caller / plain per event", 4, 0, 2.5),
-    ("PostgreSQL, 64 in flight / plain per event", 5, 0, 40.0),
-    ("PostgreSQL, 512 in flight / plain per event", 6, 0, 40.0),
-    ("PostgreSQL, lone caller / raw 1 per commit", 4, 2, 0.35),
-    ("PostgreSQL, 64 in flight / raw 576 per commit", 5, 3, 0.2),
+PLAIN: Final = (0, 1)
+"""The better of the two is what we are compared with."""
+AIMS: Final[tuple[tuple[str, int, tuple[int, ...], float], ...]] = (
+    ("PostgreSQL, lone caller / plain per event", 4, PLAIN, 2.5),
+    ("PostgreSQL, 64 in flight / plain per event", 5, PLAIN, 40.0),
+    ("PostgreSQL, 512 in flight / plain per event", 6, PLAIN, 40.0),
+    ("PostgreSQL, lone caller / raw 1 per commit", 4, (2,), 0.35),
+    ("PostgreSQL, 64 in flight / raw 576 per commit", 5, (3,), 0.2),
 )
+LIMIT: Final = 2
+"""What a lone caller is bound by, whoever it is: one insert, one sync, one round trip."""
+SPARE_SEGMENTS: Final = 24
 
 
 def measure(server: PostgresServer, seconds: float, rounds: int) -> list[float]:
@@ -175,18 +188,33 @@ def measure(server: PostgresServer, seconds: float, rounds: int) -> list[float]:
     return [statistics.median(rates) for rates in results]
 
 
+def warm(server: PostgresServer) -> None:
+    """Have the server use segments of its write-ahead log again, as one that has run for long."""
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        for _ in range(SPARE_SEGMENTS):
+            admin.execute("SELECT pg_logical_emit_message(true, 'bench', 'x'), pg_switch_wal()")
+        admin.execute("CHECKPOINT")
+
+
 def _rate(server: PostgresServer, run: Contender, instructions: int) -> float:
     work = lifecycles(instructions, start=1)
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute("CHECKPOINT")  # nobody writes what another has left
     return sum(len(one.events) for one in work) / run(server, work)
 
 
 def ratios(rates: Sequence[float]) -> list[dict[str, Any]]:
     """Each aim with what was measured."""
     found = []
-    for what, ours_index, other, aim in AIMS:
-        ratio = rates[ours_index] / rates[other]
+    for what, ours_index, others, aim in AIMS:
+        ratio = rates[ours_index] / max(rates[other] for other in others)
         found.append({"what": what, "ratio": round(ratio, 2), "aim": aim, "met": ratio >= aim})
     return found
+
+
+def bound(rates: Sequence[float]) -> float:
+    """How often the plain library's rate raw inserts reach, each with a sync of its own."""
+    return round(rates[LIMIT] / max(rates[index] for index in PLAIN), 2)
 
 
 def summary(result: dict[str, Any]) -> list[tuple[str, str]]:
@@ -197,7 +225,8 @@ def summary(result: dict[str, Any]) -> list[tuple[str, str]]:
     for row in result["ratios"]:
         verdict = "met" if row["met"] else "SHORT"
         rows.append((row["what"], f"{row['ratio']:.2f}x, aim {row['aim']:g}x, {verdict}"))
-    return rows
+    what = "PostgreSQL, raw 1 per commit / plain per event"
+    return [*rows, (what, f"{result['bound_of_lone']:.2f}x, what one sync for each event allows")]
 
 
 def main() -> None:
@@ -212,14 +241,21 @@ def main() -> None:
     result: dict[str, Any] = {"skipped": "not run: no PostgreSQL server is installed"}
     if programs is not None:
         # Without other transactions to wait for, the delay is one before every sync.
-        delay = {"commit_delay": str(round(options.sync_ms * 1_000)), "commit_siblings": "0"}
-        with closing(PostgresServer(programs, fsync=True, **delay)) as server:
+        settings = {
+            "commit_delay": str(round(options.sync_ms * 1_000)),
+            "commit_siblings": "0",
+            "shared_buffers": DEFAULT_BUFFERS,
+            "min_wal_size": f"{16 * SPARE_SEGMENTS}MB",
+        }
+        with closing(PostgresServer(programs, fsync=True, **settings)) as server:
             server.start()
+            warm(server)
             rates = measure(server, options.seconds, options.rounds)
         names = [name for name, _ in CONTENDERS]
         result = {
             "events_per_second": dict(zip(names, rates, strict=True)),
             "ratios": ratios(rates),
+            "bound_of_lone": bound(rates),
         }
     if options.json:
         print(json.dumps(result, indent=1))

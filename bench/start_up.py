@@ -1,10 +1,13 @@
 """Start-up over a long log: from what was kept beside it, and from its first event.
 
-    python -m bench.start_up [--events 100000,1000000] [--open 1000] [--rounds 3] [--json]
+    python -m bench.start_up [--server] [--events 100000,1000000] [--open 1000] [--rounds 3]
 
 Each start has a process of its own, so that its memory is its own. The limit beside it is SQLite
 reading the rows of the open instructions alone, their bytes undecoded. A start includes opening the
 store; that of the simulated market, which is no part of it, is left out of the time.
+
+With ``--server`` the log is on a server that is started for the run, from the machine's package;
+then there is a start beside another account's events as well, see ``bench/start_up_server.py``.
 """
 
 from __future__ import annotations
@@ -19,13 +22,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from bench.log_of_any_size import QUOTES, make
+from bench.log_of_any_size import EMPTY, QUOTES, make
+from bench.start_up_server import (
+    ACCOUNT,
+    NEIGHBOUR,
+    OWN_EVENTS,
+    fill,
+    head_of,
+    kept_of,
+    new_store,
+    read_rows_on_server,
+)
 from bench.twap_day import LIMITS, day_of, rules
 from bench.twap_market import random_walk
 from fillwright.adapters.simulation import simulate
+from tests.postgres import DEFAULT_BUFFERS, PostgresServer, binaries
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RUN_SECONDS_MAX: Final = 36_000
@@ -33,19 +48,19 @@ AIM_SECONDS: Final = 3.0
 AIM_EVENTS: Final = 1_000_000
 
 
-def start_from_zero(store: Path) -> dict[str, Any]:
+def start_from_zero(store: str) -> dict[str, Any]:
     """The same with nothing kept."""
-    store.with_name(store.name + ".start").unlink(missing_ok=True)
+    kept_of(store).unlink(missing_ok=True)
     return start_cold(store)
 
 
-def start_cold(store: Path) -> dict[str, Any]:
+def start_cold(store: str) -> dict[str, Any]:
     """One start in a process that did nothing before, the market's part taken out."""
     days = [day_of(random_walk(QUOTES))]
     with simulate(days, store="memory:", rules=rules(64), limits=LIMITS):
         pass
     wall, cpu = time.perf_counter(), time.process_time()
-    with simulate(days, store=str(store), rules=rules(64), limits=LIMITS) as simulation:
+    with simulate(days, store=store, rules=rules(64), limits=LIMITS) as simulation:
         found = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
         engine = simulation.engine
         return {
@@ -57,7 +72,7 @@ def start_cold(store: Path) -> dict[str, Any]:
         }
 
 
-def read_rows(store: Path) -> dict[str, Any]:
+def read_rows(store: str) -> dict[str, Any]:
     """SQLite alone, over the rows of instructions that never ended."""
     connection = sqlite3.connect(store)
     (last,) = connection.execute("SELECT max(position) FROM stored_events").fetchone()
@@ -80,31 +95,69 @@ def read_rows(store: Path) -> dict[str, Any]:
     return {**found, "open": len(streams)}
 
 
-MEASURES: Final[dict[str, Callable[[Path], dict[str, Any]]]] = {
-    "from the first event": start_from_zero,
-    "from what was kept": start_cold,
-    "SQLite reads the open ones": read_rows,
+FROM_ZERO: Final = "from the first event"
+KEPT: Final = "from what was kept"
+BESIDE: Final = "kept, beside another account's"
+LIMIT: Final = "SQLite reads the open ones"
+LIMIT_ON_SERVER: Final = "server gives the open ones"
+MEASURES: Final[dict[str, Callable[[str], dict[str, Any]]]] = {
+    FROM_ZERO: start_from_zero,
+    KEPT: start_cold,
+    LIMIT: read_rows,
+    BESIDE: start_cold,
+    LIMIT_ON_SERVER: read_rows_on_server,
 }
 
 
 def measure(events: int, still_open: int, rounds: int) -> dict[str, Any]:
-    """Medians by measure, over a store of that size."""
+    """Medians by measure, over a file of that size."""
     with tempfile.TemporaryDirectory(prefix="fillwright-bench-") as folder:
         store = Path(folder) / "log.db"
-        print(f"writing {events:,} events ...", file=sys.stderr, flush=True)
+        _say(f"writing {events:,} events ...")
         make(store, events, still_open)
-        found: dict[str, Any] = {}
-        for name in MEASURES:
-            turns = 1 if name == "from the first event" else rounds
-            print(f"{events:,} events: {name} ...", file=sys.stderr, flush=True)
-            runs = [_apart(name, store) for _ in range(turns)]
-            found[name] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-        return found
+        return {name: _median(name, str(store), rounds) for name in (FROM_ZERO, KEPT, LIMIT)}
 
 
-def _apart(name: str, store: Path) -> dict[str, Any]:
+def measure_on_server(events: int, still_open: int, rounds: int) -> dict[str, Any]:
+    """The same on a server, and beside as many events of another account."""
+    programs = binaries()
+    if programs is None:
+        raise SystemExit("not run: no PostgreSQL server is installed")
+    with (
+        tempfile.TemporaryDirectory(prefix="fillwright-bench-") as folder,
+        closing(PostgresServer(programs, fsync=True, shared_buffers=DEFAULT_BUFFERS)) as server,
+    ):
+        server.start()
+        store = new_store(server.url, Path(folder), "own")
+        _say(f"writing {events:,} events to the server ...")
+        fill(store, ACCOUNT, events, still_open, EMPTY)
+        found = {n: _median(n, store, rounds) for n in (FROM_ZERO, KEPT, LIMIT_ON_SERVER)}
+        shared = new_store(server.url, Path(folder), "shared")
+        fill(shared, ACCOUNT, OWN_EVENTS, still_open, EMPTY)
+        _apart(FROM_ZERO, shared)
+        _say(f"writing {events:,} events of another account behind it ...")
+        fill(shared, NEIGHBOUR, events, 0, head_of(shared))
+        return {**found, BESIDE: _median(BESIDE, shared, rounds)}
+
+
+def _median(name: str, store: str, rounds: int) -> dict[str, Any]:
+    _say(f"{name} ...")
+    kept = kept_of(store).read_bytes() if name in (KEPT, BESIDE) else None
+    runs = []
+    for _ in range(1 if name == FROM_ZERO else rounds):
+        if kept is not None:  # a start keeps sums of its own, from which the next would be short
+            kept_of(store).write_bytes(kept)
+        runs.append(_apart(name, store))
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+def _apart(name: str, store: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.start_up", "--one", name, "--store", str(store)],
+        [sys.executable, "-m", "bench.start_up", "--one", name, "--store", store],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
@@ -124,11 +177,14 @@ def summary(result: dict[str, Any]) -> list[tuple[str, str]]:
             if "mb" in run:
                 figure += f", {run['open']:.0f} open, {run['mb']:.0f} MB"
             rows.append((f"{int(events):,} events: {name}", figure))
-        kept, limit = found["from what was kept"], found["SQLite reads the open ones"]
-        verdict = "met" if kept["seconds"] < AIM_SECONDS else "SHORT"
-        ratio = f"{kept['seconds'] / limit['seconds']:.0f}x of the limit"
-        aim = f", aim under {AIM_SECONDS:g} s: {verdict}" if int(events) >= AIM_EVENTS else ""
-        rows.append((f"{int(events):,} events: kept start", ratio + aim))
+        limit = found.get(LIMIT) or found[LIMIT_ON_SERVER]
+        for name in (KEPT, BESIDE):
+            if name not in found:
+                continue
+            verdict = "met" if found[name]["seconds"] < AIM_SECONDS else "SHORT"
+            ratio = f"{found[name]['seconds'] / limit['seconds']:.0f}x of the limit"
+            aim = f", aim under {AIM_SECONDS:g} s: {verdict}" if int(events) >= AIM_EVENTS else ""
+            rows.append((f"{int(events):,} events: start {name}", ratio + aim))
     return rows
 
 
@@ -138,20 +194,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", default="100000,1000000")
     parser.add_argument("--open", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--server", action="store_true", help="on PostgreSQL, not in a file")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--one", choices=MEASURES, help=argparse.SUPPRESS)
-    parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--store", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one:
         print(json.dumps(MEASURES[options.one](options.store)))
         return
     sizes = [int(size) for size in options.events.split(",")]
-    result = {str(size): measure(size, options.open, options.rounds) for size in sizes}
+    how = measure_on_server if options.server else measure
+    result = {str(size): how(size, options.open, options.rounds) for size in sizes}
     if options.json:
         print(json.dumps(result))
         return
     for what, figure in summary(result):
-        print(f"{what:50}{figure}")
+        print(f"{what:60}{figure}")
 
 
 if __name__ == "__main__":

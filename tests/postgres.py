@@ -14,6 +14,8 @@ from pathlib import Path
 
 ABSENT = "PostgreSQL server not installed (apt-get install postgresql)"
 USER = "fillwright"
+DEFAULT_BUFFERS = "128MB"
+"""The server's own default of ``shared_buffers``, for measurements; tests take less."""
 _numbers = count(1)
 _PLACES = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt", "/usr/local/opt")
 

@@ -22,7 +22,7 @@ from fillwright.adapters.storage.location import postgres_address
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.postgres import recorder
 from fillwright.domain.account import TradingAccount
-from fillwright.domain.events import Stamp
+from fillwright.domain.events import DecisionReceived, Stamp
 from fillwright.domain.ids import account_stream_id
 from fillwright.domain.reasons import Anomalous, EndReason
 from tests.postgres import PostgresServer, fresh_store
@@ -73,8 +73,8 @@ def own_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
     """A copy of that run, for tests that go on with its log, which is read in many pieces."""
-    monkeypatch.setattr(recorder, "WINDOW", 7)
-    monkeypatch.setattr(recorder, "BATCH", 3)
+    for name, few in {"NEAR": 7, "FAR": 40, "FEW": 4, "BATCH": 3}.items():
+        monkeypatch.setattr(recorder, name, few)
     store = fresh_store(postgres_server, tmp_path)
     copy_store(cut_run, store)
     shutil.copytree(postgres_address(cut_run).files.parent, tmp_path, dirs_exist_ok=True)
@@ -256,3 +256,23 @@ def test_nothing_is_kept_while_the_order_of_what_others_recorded_is_not_the_logs
         assert keep(desk) is None
     with started(own_run) as simulation:
         assert keep(simulation.engine.desk) is not None
+
+
+@pytest.mark.parametrize("few", [0, 1_000])
+def test_an_account_reads_its_own_events_of_a_shared_log_in_order_and_no_others(
+    few: int, own_run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way: by their positions where they are few, else with what lies between."""
+    both = other_runs(own_run, tmp_path)
+    monkeypatch.setattr(recorder, "FEW", few)
+    account_of = {account_stream_id(name): name for name in (ACCOUNT, "other")}
+    expected: dict[str, list[int]] = {ACCOUNT: [], "other": []}
+    with Log.open(own_run, writer=False) as log:
+        for recorded in log.events():
+            event = recorded.event
+            if isinstance(event, DecisionReceived):
+                account_of[event.originator_id] = event.account
+            expected[account_of[event.originator_id]].append(recorded.position)
+        assert min(map(len, expected.values())) > 40
+        for name, positions in expected.items():
+            assert [raw.position for raw in log.raw_events_of(name, 0, both)] == positions

@@ -29,20 +29,33 @@ from .connections import Readers, check_writer, connect
 from .faults import explain, interrupt_in, is_connection_lost
 from .leases import Lease
 
-WINDOW: Final = 1_000_000
-"""Positions whose streams are looked through at once for one account's: most are met in many
-places, and looking at each again for every few thousand positions took three times as long."""
-SELECT_STREAMS_OF: Final = f"""
-WITH touched AS (
+NEAR: Final = 5_000
+"""Positions that are looked through at once for one account's, where many are."""
+FAR: Final = 1_000_000
+"""The same where few are: most streams are met in many places, and looking at each again for every
+few thousand positions took three times as long."""
+FEW: Final = 20_000
+"""Own events of a wide range that are read by their positions; more are read as where many are."""
+WIDER: Final = 8
+SPARSE: Final = 50
+"""One own event in so many positions is few, and the next range so many times wider."""
+_OWN: Final = f"""
+WITH touched AS MATERIALIZED (
   SELECT DISTINCT stream FROM {EVENTS_TABLE} WHERE position > ? AND position <= ?
-)
-SELECT f.position FROM touched JOIN {EVENTS_TABLE} AS f ON f.position = touched.stream
-WHERE f.originator_id = ? OR f.topic >= 'DecisionReceived.' AND f.topic < 'DecisionReceived/'
-  AND position(? IN f.state) > 0"""
+), own AS MATERIALIZED (
+  SELECT f.position FROM touched JOIN {EVENTS_TABLE} AS f ON f.position = touched.stream
+  WHERE f.originator_id = ? OR f.topic >= 'DecisionReceived.' AND f.topic < 'DecisionReceived/'
+    AND position(? IN f.state) > 0
+)"""
 """The streams with events in a range that are an account's: its own, and its instructions'."""
-SELECT_PAGE_OF: Final = f"""
-SELECT {COLUMNS} FROM {EVENTS_TABLE}
-WHERE stream = ANY(?) AND position > ? AND position <= ? ORDER BY position LIMIT ?"""
+_OF_OWN: Final = f"""
+FROM {EVENTS_TABLE} AS e JOIN own ON own.position = e.stream
+WHERE e.position > ? AND e.position <= ? ORDER BY e.position"""
+SELECT_POSITIONS_OF: Final = f"{_OWN} SELECT e.position {_OF_OWN} LIMIT ?"
+SELECT_NEAR_OF: Final = (
+    f"{_OWN} SELECT {', '.join(f'e.{name}' for name in COLUMNS.split(', '))} {_OF_OWN}"
+)
+SELECT_AT: Final = f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE position = ANY(?) ORDER BY position"
 HEAD_AND_LAST: Final = f"""
 SELECT h.position, h.hash, coalesce(e.position, 0), coalesce(e.hash, ?)
 FROM head AS h LEFT JOIN (
@@ -254,13 +267,22 @@ class PostgresRecorder(ChainedRecorder):
         """Rows of an account's events; few of others', whose accounts' names are in theirs."""
         named = f'"account":{json.dumps(account, ensure_ascii=False)}'.encode()
         stream = account_stream_id(account).hex
+        width = NEAR
         while after < upto:
-            last = min(after + WINDOW, upto)
-            found = self.fetch(SELECT_STREAMS_OF, (after, last, stream, named))
-            own = [position for (position,) in found]
-            while own and (page := self.fetch(SELECT_PAGE_OF, (own, after, last, BATCH))):
-                yield from page
-                after = page[-1][0]
+            last = min(after + width, upto)
+            own = (after, last, stream, named, after, last)
+            if width == NEAR:
+                found = self.fetch(SELECT_NEAR_OF, own)
+                yield from found
+            else:
+                found = self.fetch(SELECT_POSITIONS_OF, (*own, FEW + 1))
+                if len(found) > FEW:
+                    width = NEAR
+                    continue
+                for start in range(0, len(found), BATCH):
+                    page = [position for (position,) in found[start : start + BATCH]]
+                    yield from self.fetch(SELECT_AT, (page,))
+            width = min(width * WIDER, FAR) if len(found) * SPARSE <= last - after else NEAR
             after = last
 
     def head_fault(self) -> tuple[int, str] | None:
