@@ -95,3 +95,20 @@ def test_a_wait_for_the_server_can_be_interrupted_and_the_log_goes_on(postgres_u
         log.append(Sample(3).happen())
         assert log.verify().ok
         assert [recorded.event.originator_id for recorded in log.events()].count(Sample(3).id) == 1
+
+
+def test_a_large_state_is_compressed_by_the_quick_method_where_the_server_has_it(
+    postgres_url: str,
+) -> None:
+    with Log.open(postgres_url) as log:
+        log.append(Sample(1).happen(cause="halt " * 1_000))
+        log.append(Sample(2).happen(2, cause="halt " * 1_000))
+        assert [len(recorded.event.cause) for recorded in log.events()] == [5_000] * 3  # type: ignore[attr-defined]
+        assert log.verify().ok
+    offered = raw(
+        postgres_url,
+        "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'",
+    )
+    if offered == [(True,)]:
+        used = raw(postgres_url, "SELECT DISTINCT pg_column_compression(state) FROM stored_events")
+        assert used == [("lz4",)]
