@@ -41,6 +41,7 @@ class _Limits(DailyLimits):
         """Fold one event; gives what it changes in the counters."""
         self.position = position - 1
         self.apply(Recorded(position, event))
+        self._counters.clear()
         return self.take_counter_changes()
 
     def forget(self, instruction: UUID) -> None:

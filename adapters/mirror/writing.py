@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
+import pyarrow as pa
+
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
 from ...domain.ids import account_stream_id
@@ -34,7 +36,9 @@ from .segments import (
 SEGMENT_EVENTS: Final = 100_000
 """Events of a whole segment."""
 GROUP_ROWS: Final = 10_000
-"""Rows that are in memory at a time, with about 1.3 kB of stored bytes each."""
+"""Rows of a group in a file, which is in memory as columns, with about 1.3 kB of bytes a row."""
+ROWS_AT_A_TIME: Final = 1_000
+"""Rows that are in memory as Python's objects, some 6 kB each."""
 SUFFIX: Final = ".mirror"
 """A mirror lies beside its store under this name, unless another folder is given."""
 
@@ -208,17 +212,26 @@ def _segment(
     try:
         left = upto - first + 1
         while left:
-            rows = Rows(min(GROUP_ROWS, left))
-            for row in islice(events, min(GROUP_ROWS, left)):
-                rows.add(row)
-            if not rows.count:
+            group = _group(events, min(GROUP_ROWS, left))
+            if not group.num_rows:
                 raise StoreDamaged(f"the event at position {upto - left + 1} is missing")
-            left -= rows.count
-            writer.write(rows.table())
+            left -= group.num_rows
+            writer.write(group)
         return writer.finish()
     except BaseException:
         writer.abandon()
         raise
+
+
+def _group(events: Iterator[Row], most: int) -> pa.Table:
+    """The next rows, ``most`` of them or as many as there are."""
+    tables = []
+    for start in range(0, most, ROWS_AT_A_TIME):
+        rows = Rows(min(ROWS_AT_A_TIME, most - start))
+        for row in islice(events, min(ROWS_AT_A_TIME, most - start)):
+            rows.add(row)
+        tables.append(rows.table())
+    return pa.concat_tables(tables).unify_dictionaries()
 
 
 def _rows(
