@@ -80,8 +80,9 @@ def test_no_server_no_keys_no_store(tmp_path: Path) -> None:
 
 
 def test_a_store_on_a_server_is_asked_and_one_that_does_not_answer_is_named(
-    postgres_url: str, tmp_path: Path
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("fillwright.adapters.storage.postgres.opening.CONNECT_SECONDS", 0)
     code, found = checks(None, "--no-broker", "--store", postgres_url)
     assert code == 0
     assert "answers" in found["store"]["seen"]

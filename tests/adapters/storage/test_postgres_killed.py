@@ -1,4 +1,4 @@
-"""A server that is killed while several write, one and several events at a time.
+"""A server that ends or is killed while several write, one and several events at a time.
 
 What was acknowledged is there once. What was not, is there whole or not at all. Whoever follows the
 log meanwhile has seen just what is in it afterwards.
@@ -43,6 +43,18 @@ COUNTER = "trades:main:2026-01-02"
 WRITER_PIDS = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{connections.WRITER}'"
 
 
+def end_in_order(server: PostgresServer, url: str) -> None:
+    """Transactions are rolled back, and connections closed."""
+    server.stop(signal.SIGINT)
+    server.start()
+
+
+def end_at_once(server: PostgresServer, url: str) -> None:
+    """Each process leaves without tidying up."""
+    server.stop(signal.SIGQUIT)
+    server.start()
+
+
 def kill_a_backend(server: PostgresServer, url: str) -> None:
     """The server notices, throws everybody out and recovers by itself."""
     (pid, *_) = [pid for (pid,) in raw(url, WRITER_PIDS)]
@@ -61,7 +73,7 @@ def kill_all(server: PostgresServer, url: str) -> None:
 
 
 ROUNDS = 5 if os.environ.get("FILLWRIGHT_THOROUGH") == "1" else 1
-KILLS = (kill_a_backend, kill_the_first, kill_all) * ROUNDS
+KILLS = (end_in_order, end_at_once, kill_a_backend, kill_the_first, kill_all) * ROUNDS
 KILLS_NOT_AWAITED = (kill_all, kill_a_backend)[: 2 * ROUNDS - 1] * ROUNDS
 
 
