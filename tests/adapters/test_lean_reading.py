@@ -183,6 +183,39 @@ def test_processes_that_share_a_log_name_the_first_event_that_is_wrong(store: Pa
         rebuild(log, log.head().position, seal=True, parts=2)
 
 
+def test_processes_that_share_a_log_name_the_first_of_those_that_are_gone(store: Path) -> None:
+    connection = sqlite3.connect(store)
+    connection.execute("DELETE FROM stored_events WHERE position IN (30, 31, 32, 45)")
+    connection.commit()
+    connection.close()
+    with (
+        Log.open(store, writer=False) as log,
+        pytest.raises(StoreDamaged, match="position 30 is missing"),
+    ):
+        rebuild(log, log.head().position, seal=True, parts=2)
+
+
+def test_every_event_is_in_one_part_whatever_id_it_is_filed_under(store: Path) -> None:
+    connection = sqlite3.connect(store)
+    for position, id in ((20, ""), (21, b"\xff"), (22, "é"), (23, "\x00")):
+        harm = "UPDATE stored_events SET originator_id = ? WHERE position = ?"
+        connection.execute(harm, (id, position))
+    connection.commit()
+    connection.close()
+    with Log.open(store, writer=False) as log:
+        head = log.head().position
+        hashes = dict(log.hashes())
+        found = [
+            (raw.position, previous)
+            for part in range(3)
+            for after in range(0, head, 40)
+            for raw, previous in log.raw_part(part, 3, after, min(after + 40, head))
+        ]
+    assert sorted(found, key=lambda one: one[0]) == [
+        (position, hashes.get(position - 1)) for position in range(1, head + 1)
+    ]
+
+
 @pytest.mark.parametrize(
     "harm",
     [
