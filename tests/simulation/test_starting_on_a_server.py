@@ -25,6 +25,7 @@ from fillwright.domain.account import TradingAccount
 from fillwright.domain.events import DecisionReceived, Stamp
 from fillwright.domain.ids import account_stream_id
 from fillwright.domain.reasons import Anomalous, EndReason
+from tests.adapters.storage.test_postgres import raw
 from tests.postgres import PostgresServer, fresh_store
 from tests.simulation import world
 from tests.simulation.test_starting_from_what_was_kept import (
@@ -262,7 +263,11 @@ def test_nothing_is_kept_while_the_order_of_what_others_recorded_is_not_the_logs
 def test_an_account_reads_its_own_events_of_a_shared_log_in_order_and_no_others(
     few: int, own_run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever way: by their positions where they are few, else with what lies between."""
+    """Whichever way: by their positions where they are few, else with what lies between; and in a
+    store that was made when the key of the positions did not hold the streams."""
+    if few:
+        raw(own_run, "ALTER TABLE stored_events DROP CONSTRAINT stored_events_pkey")
+        raw(own_run, "ALTER TABLE stored_events ADD PRIMARY KEY (position)")
     both = other_runs(own_run, tmp_path)
     monkeypatch.setattr(recorder, "FEW", few)
     account_of = {account_stream_id(name): name for name in (ACCOUNT, "other")}

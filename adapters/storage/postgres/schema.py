@@ -21,18 +21,21 @@ FORMAT: Final = 1
 _LOCK_KEY: Final = 0x66776C67
 """Serializes migrations: ``fwlg``."""
 
-# Columns, keys and their reasons are those of the SQLite store; `head` is the row that every
+# Columns, keys and their reasons are those of the SQLite store; that of the positions holds the
+# streams too, so that looking for an account's in a shared log need not read all states of others.
+# Stores made before have a key without them, and all works there. `head` is the row that every
 # appending transaction locks first, which is what makes positions gapless and in commit order.
 _TABLES: Final = (
     f"""
 CREATE TABLE {EVENTS_TABLE} (
-  position bigint PRIMARY KEY,
+  position bigint,
   stream bigint NOT NULL,
   originator_id text COLLATE "C" NOT NULL,
   originator_version bigint NOT NULL,
   topic text COLLATE "C" NOT NULL,
   hash bytea NOT NULL,
   state bytea NOT NULL,
+  PRIMARY KEY (position) INCLUDE (stream),
   UNIQUE (stream, originator_version)
 )""",
     f"""
