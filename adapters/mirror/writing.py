@@ -15,6 +15,7 @@ import pyarrow as pa
 from ...domain.errors import StoreDamaged, StoreError
 from ...domain.events import DomainEvent
 from ...domain.ids import account_stream_id
+from ..collector import without_collector
 from ..storage.filelock import FileLock
 from ..storage.lean_reading import lean_decoder
 from ..storage.records import Head, RawRecorded
@@ -197,7 +198,8 @@ def _write(
     events = _rows(log, first, last, previous, effects)
     while first <= last:
         upto = min(first + segment_events - 1, last)
-        segment = _segment(folder, first, upto, events, previous)
+        with without_collector():
+            segment = _segment(folder, first, upto, events, previous)
         manifest.segments.append(segment)
         manifest.accounts = dict(effects.accounts)
         write_manifest(folder, manifest)
