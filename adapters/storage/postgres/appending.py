@@ -23,7 +23,7 @@ from ..appending import (
     past_64_bits,
 )
 from ..group_commit import WriteJob
-from ..records import Appended, CounterExceeded, Head
+from ..records import Appended, Conflict, CounterExceeded, Head
 from ..schema import EVENTS_TABLE
 from .direct import DirectStatement, bigint, bigints, byteas, texts
 
@@ -87,6 +87,11 @@ class Prepared(NamedTuple):
     gathered: Gathered
     counters: Mapping[str, int]
     at: Head | None = None
+
+    @property
+    def conflicts(self) -> bool:
+        """Whether events of a job are stored already, or do not follow what is."""
+        return any(isinstance(one, Conflict) for one in self.gathered.outcomes)
 
 
 class HeadMovedError(Exception):

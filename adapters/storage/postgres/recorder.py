@@ -68,7 +68,8 @@ class PostgresRecorder(ChainedRecorder):
     """A :class:`ChainedRecorder` on a server.
 
     An append whose commit was cut off is looked for before anything is decided: it is reported as
-    written when it is, and written again when it is not.
+    written when it is, and written again when it is not. The server may still carry it out after
+    that look; then what is written again meets it, and it is looked for once more.
     """
 
     def __init__(self, address: PostgresAddress, lease: Lease | None, *, writer: bool) -> None:
@@ -137,14 +138,21 @@ class PostgresRecorder(ChainedRecorder):
 
     def _attempt(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
         until, before = time.monotonic() + connections.RECONNECT_SECONDS, sys.exception()
+        lost: Prepared | None = None
         while True:
             prepared: Prepared | None = None
             try:
                 connection = self._connected()
                 prepared = self._appender.begin(connection, jobs)
+                if lost is not None and prepared.conflicts:
+                    connection.rollback()
+                    raise HeadMovedError
                 self._appender.finish(connection, prepared)
             except HeadMovedError:
                 self._appender.forget()
+                if lost is not None and self._is_written(lost, until):
+                    return lost.gathered.outcomes
+                lost = None
             except BaseException as error:
                 self._appender.forget()
                 interrupt = interrupt_in(error, before)
@@ -152,9 +160,12 @@ class PostgresRecorder(ChainedRecorder):
                     self._let_go()  # it may be in the midst of anything; the server ends it
                     raise interrupt from None
                 if not self._recover(error):
+                    if lost is not None and self._is_written(lost, until):
+                        return lost.gathered.outcomes
                     raise self._told(error) from error
                 if prepared is not None and self._is_written(prepared, until):
                     return prepared.gathered.outcomes
+                lost = prepared or lost
                 if time.monotonic() >= until:
                     raise explain(error, self.store) from error
                 time.sleep(connections.RETRY_SECONDS)
