@@ -109,19 +109,19 @@ def test_whoever_an_exception_came_from_does_not_put_it_off(house: House) -> Non
     assert house.by("kim", *assign, 1).code == 0, "sooner is allowed"
 
 
-def test_a_review_is_in_the_name_of_who_makes_it(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_review_is_in_the_name_of_who_makes_it(house: House) -> None:
     house.set_up()
-    given: dict[str, object] = {}
-    monkeypatch.setattr(
-        "fillwright.adapters.entrypoints.reporting.record_review",
-        lambda store, report, **fields: given.update(fields) or {"position": 1, "report": "r"},
-    )
+    issued = house.by("kim", "report", "--kind", "finra5310", "--format", "json")
+    assert issued.code == 0, issued.err
+    with OpsLog.open(house.store, writer=False) as records:
+        (report,) = (r.record for r in records.records(topics={"ReportIssued"}))
+    assert isinstance(report, ops.ReportIssued)
     asked = ("--decision", "keep", "--reason", "x", "--factor", "price=fine", "--reviewer", "Ann")
-    done = house.by("kim", "review", "r", *asked, "--json")
+    done = house.by("kim", "review", report.report, *asked, "--json")
     assert done.code == 0, done.err
-    assert given["reviewer"] == "kim"
+    with OpsLog.open(house.store, writer=False) as records:
+        (review,) = (r.record for r in records.records(topics={"ReviewRecorded"}))
+    assert (review.actor, done.json["report"]) == ("kim", report.report)
 
 
 @pytest.mark.on_a_server
