@@ -25,13 +25,16 @@ class AssumedSessionCalendar:
 
     Well inside a real session of the exchange it is that one. Else, and wherever the real one would
     make a decision wait or cut its window short (its first minutes, its last hour), it is one of 24
-    hours around the moment: a calendar alone is no reason to hold back play money. Never for live.
+    hours around the moment: a calendar alone is no reason to hold back play money. Once begun it
+    keeps its date over midnight for the half of them, so that what it works is not cut in two.
+    Never for live.
     """
 
     def __init__(self, exchange: Calendar, *, opening_seconds: int = 300) -> None:
         """Assume over ``exchange``; its first ``opening_seconds`` are not taken for a session."""
         self._exchange = exchange
         self._opening_ns = opening_seconds * NANOS
+        self._begun: Session | None = None
 
     def is_assumed(self, now: int) -> bool:
         """Whether the session at ``now`` (ns UTC) is assumed."""
@@ -45,8 +48,14 @@ class AssumedSessionCalendar:
         real = self._exchange.session_at(now)
         if real is not None and not self.is_assumed(now):
             return real
-        date = real.date if real is not None else _local_date(now)
+        date = real.date if real is not None else self._date_of_begun(now)
         return Session(date=date, open=now - DAY_NS // 2, close=now + DAY_NS // 2)
+
+    def _date_of_begun(self, now: int) -> str:
+        begun = self._begun
+        if begun is None or not begun.open <= now < begun.close:
+            begun = self._begun = Session(_local_date(now), now, now + DAY_NS // 2)
+        return begun.date
 
     def next_session(self, now: int) -> Session:
         """The exchange's next real session."""
