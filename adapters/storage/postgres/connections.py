@@ -22,10 +22,11 @@ RECONNECT_SECONDS: Final = 20.0
 RETRY_SECONDS: Final = 0.1
 READERS_MAX: Final = 4
 FROZEN_SECONDS: Final = 1.0
+"""A writer that stands still inside a transaction is thrown out, so that no other waits for it."""
+
 CLIENT: Final = "fillwright"
 WRITER: Final = "fillwright writer"
 """How connections name themselves: one that writes must not keep its locks when it freezes."""
-"""A writer that stands still inside a transaction is thrown out, so that no other waits for it."""
 
 # Compiling takes longer than what we ask for. States above 2 kB are compressed when they are
 # written, an eighth of a batch's time by the server's own method; not every server has the other.
