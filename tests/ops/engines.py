@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -87,15 +88,32 @@ def accepted(server: PaperServer) -> list[dict[str, Any]]:
     return found
 
 
-def at_work(server: PaperServer, folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until an order rests at the server; where none comes, tell what the engine said."""
+def resting(server: PaperServer) -> dict[str, Any]:
+    """A decision whose order rests far below the market for all of its window."""
+    bid, _ = server.quote("MSFT")
+    return {
+        "decision_id": "d-resting",
+        "symbol": "MSFT",
+        "action": "BUY",
+        "target_weight": 4,
+        "confidence": 8,
+        "strategy": "limit",
+        "limit_price": str(round(bid * Decimal("0.95"), 2)),
+        "window": "40m",
+        "max_slippage": 300,
+    }
 
-    def rests() -> bool:
+
+def at_work(server: PaperServer, folder: Path, process: subprocess.Popen[bytes]) -> str:
+    """The order of ``resting`` once it rests; where none comes, tell what the engine said."""
+
+    def rests() -> str | None:
         assert process.poll() is None, "the engine has ended"
-        return any(order["status"] == "new" for order in accepted(server))
+        orders = (one for one in accepted(server) if one["symbol"] == "MSFT")
+        return next((one["id"] for one in orders if one["status"] == "new"), None)
 
     try:
-        eventually(rests, 120)
+        return str(eventually(rests, 120))
     except AssertionError as missed:
         process.kill()
         process.wait(60)

@@ -8,7 +8,7 @@ import pytest
 
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
-from tests.ops.engines import accepted, at_work, command, command_here, engine, said
+from tests.ops.engines import accepted, at_work, command, command_here, engine, resting, said
 from tests.ops.test_kill_story import decisions
 from tests.paper.servers import running
 
@@ -20,14 +20,16 @@ def test_killed_and_released_by_other_processes_on_a_store_that_they_share(
 ) -> None:
     store = ("--store", postgres_url)
     with running(speed=10, start="10:00", journal=tmp_path / "paper.db") as server:
-        process = engine(server, tmp_path, decisions()[:2], store=postgres_url)
-        at_work(server, tmp_path, process)
+        first = [*decisions()[:2], resting(server)]
+        process = engine(server, tmp_path, first, store=postgres_url)
+        rested = at_work(server, tmp_path, process)
 
         killed = command(server, "kill", *store, "--reason", "drill", "--json")
         assert killed.returncode == 0, killed.stderr
         result = said(killed)
         assert result["proven"]
         assert "log" in result["latched_in"]
+        assert server.order(rested)["status"] == "canceled"
         sent = {order["id"] for order in accepted(server)}
         assert process.wait(120) == 0, (tmp_path / "engine.err").read_text()[-2000:]
         assert {order["id"] for order in accepted(server)} == sent

@@ -9,7 +9,7 @@ import pytest
 
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
-from tests.ops.engines import accepted, at_work, command, command_here, engine, said
+from tests.ops.engines import accepted, at_work, command, command_here, engine, resting, said
 from tests.paper.servers import eventually, running
 
 pytestmark = pytest.mark.timeout(300)
@@ -42,8 +42,8 @@ def test_killed_from_another_process_nothing_more_is_sent_until_a_person_release
 ) -> None:
     store = tmp_path / "log.db"
     with running(speed=10, start="10:00", journal=tmp_path / "paper.db") as server:
-        process = engine(server, tmp_path, decisions())
-        at_work(server, tmp_path, process)
+        process = engine(server, tmp_path, [*decisions(), resting(server)])
+        rested = at_work(server, tmp_path, process)
         foreign = server.submit(symbol="KO", qty="5", type="limit", limit_price="1.00")
 
         killed = command(server, "kill", "--store", str(store), "--reason", "test", "--json")
@@ -53,6 +53,7 @@ def test_killed_from_another_process_nothing_more_is_sent_until_a_person_release
         assert result["latched_in"] == ["log", "file"]
         assert result["still_open"] == []
         assert result["unknown"] == []
+        assert server.order(rested)["status"] == "canceled"
         sent = {order["id"] for order in accepted(server)}
 
         assert process.wait(120) == 0, (tmp_path / "engine.err").read_text()[-2000:]

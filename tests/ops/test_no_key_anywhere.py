@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from fillwright.adapters.entrypoints.cli import main
-from tests.ops.engines import at_work, command, engine, environment
+from tests.ops.engines import at_work, command, engine, environment, resting
 from tests.ops.hooks import hooked
 from tests.ops.test_kill_story import decisions
 from tests.paper.servers import KEY, SECRET, PaperServer, running
@@ -111,7 +111,7 @@ def test_no_key_is_in_any_output_log_event_or_report_of_a_run(
             "FILLWRIGHT_EXECUTION__ON_STOP": "end",
         }
         hook.answer = 500
-        process = engine(server, tmp_path, decisions(), env=env)
+        process = engine(server, tmp_path, [*decisions(), resting(server)], env=env)
         at_work(server, tmp_path, process)
         killed = command(
             server, "kill", "--store", str(tmp_path / "log.db"), "--reason", "x", "--scope",
