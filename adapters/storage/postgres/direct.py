@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Sequence
+from contextlib import suppress
 from struct import Struct
 from typing import Any, Final
 
@@ -85,9 +86,15 @@ class DirectStatement:
         Raises:
             psycopg.Error: the server refused, or the connection was lost.
         """
-        made = connection.pgconn
-        if self._connection is not connection:
-            self._prepare(connection)
+        if self._connection is connection:
+            # After a rollback the client library drops all statements of the connection, not only
+            # its own; nothing is run then.
+            with suppress(errors.InvalidSqlStatementName):
+                return self._run(connection.pgconn, values)
+        self._prepare(connection)
+        return self._run(connection.pgconn, values)
+
+    def _run(self, made: PGconn, values: Sequence[bytes]) -> int:
         made.send_query_prepared(self._name, values, self._formats)
         return self._finished(made).command_tuples or 0
 

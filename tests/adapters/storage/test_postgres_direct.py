@@ -15,6 +15,8 @@ from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.postgres.connections import connect
 from fillwright.adapters.storage.postgres.direct import DirectStatement, bigint
 from fillwright.adapters.storage.postgres.faults import is_connection_lost
+from fillwright.adapters.storage.records import Conflict
+from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
 from tests.adapters.storage.test_postgres import raw
 from tests.paper.servers import eventually
@@ -62,6 +64,34 @@ def test_a_lost_connection_is_known_as_one_and_another_is_prepared_anew(
     assert is_connection_lost(lost.value)
     with closing(connect(postgres_address(postgres_url))) as other:
         assert DIVIDE.execute(other, (bigint(1),)) == 1
+
+
+def test_a_statement_that_the_client_library_let_go_of_is_prepared_anew(
+    connection: Connection[Any],
+) -> None:
+    assert DIVIDE.execute(connection, (bigint(1),)) == 1
+    connection.execute("DEALLOCATE ALL")
+    assert DIVIDE.execute(connection, (bigint(1),)) == 1
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        DIVIDE.execute(connection, (bigint(0),))
+
+
+def test_a_writer_goes_on_after_a_conflict_late_in_its_life(postgres_url: str) -> None:
+    """The library has statements of its own prepared by then, and drops ours with them."""
+    with Log.open(postgres_url) as log:
+        log.append(Sample(1).happen())
+    used = [CounterUpdate("used", 1, None)]
+    with Log.open(postgres_url) as log:
+        for number in range(10, 20):
+            log.append(Sample(number).happen(), counters=used)
+            log.append(Sample(number + 10).happen())
+        with pytest.raises(Conflict):
+            log.append(Sample(1).happen(), counters=used)
+        for number in range(30, 34):
+            log.append(Sample(number).happen())
+            log.append(Sample(number + 10).happen(2))
+        assert log.head().position == 33
+        assert log.verify().ok
 
 
 @pytest.fixture
