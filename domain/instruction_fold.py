@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _TAKEN_IN: Final = frozenset({e.OrderAcknowledged, e.OrderFilled})
 """Reports that tell that the broker took an order."""
-_FILL_PART: Final = InstructionTrigger.FILL_PART
+_T = InstructionTrigger
+_FILL_PART, _LATE_FILL, _BUST = _T.FILL_PART, _T.LATE_FILL, _T.BUST
 
 
 def _received(i: InstructionRecord, event: e.DecisionReceived) -> None:
@@ -108,27 +109,26 @@ def _escalated(i: InstructionRecord, event: e.InstructionEscalated) -> None:
 
 
 def _intended(i: InstructionRecord, event: e.OrderIntended) -> None:
-    request = OrderRequest(
-        client_order_id=event.client_order_id,
-        symbol=event.symbol,
-        side=event.side,
-        quantity=event.quantity,
-        order_type=event.order_type,
-        time_in_force=event.time_in_force,
-        limit_price=event.limit_price,
-        display_quantity=event.display_quantity,
-        sell_mark=event.sell_mark,
-        algorithm=None
-        if i.plan is None
-        else algorithm_of(i.plan, event.time_in_force, event.record_time),
+    name, quantity, plan, now = event.client_order_id, event.quantity, i.plan, event.record_time
+    time_in_force = event.time_in_force
+    request = OrderRequest(  # by place, which takes a quarter less
+        name,
+        event.symbol,
+        event.side,
+        quantity,
+        event.order_type,
+        time_in_force,
+        event.limit_price,
+        event.display_quantity,
+        event.sell_mark,
+        None if plan is None else algorithm_of(plan, time_in_force, now),
     )
-    i.requests[event.client_order_id] = request
-    i.orders[event.client_order_id] = intend(request)
-    i.live.add(event.client_order_id)
-    i.placed_at[event.client_order_id] = event.record_time
-    i.last_placed_at = event.record_time
+    i.requests[name] = request
+    i.orders[name] = intend(request)
+    i.live.add(name)
+    i.placed_at[name] = i.last_placed_at = now
     i.last_wake_at = event.provenance.wake_at
-    i.exposure += event.quantity
+    i.exposure += quantity
 
 
 def _cancel_requested(i: InstructionRecord, event: e.OrderCancelRequested) -> None:
@@ -144,20 +144,22 @@ def _reported(i: InstructionRecord, event: e.OrderReported) -> None:
     before = i.orders.get(name)
     if before is None:
         return
-    known = i.folded
+    known, kind = i.folded, type(event)
     fresh = known is not None and known[0] is report
     after = known[1] if known is not None and fresh else fold(before, report)[0]
-    if type(event) is e.OrderRejected:
+    if kind is e.OrderRejected:
         i.rejections_in_a_row += 1
         i.last_rejection = report.text or ""
-    elif type(event) in _TAKEN_IN:
+    elif kind in _TAKEN_IN:
         i.rejections_in_a_row = 0
     i.orders[name] = after
     if after.is_dead:
         i.live.discard(name)
     else:
         i.live.add(name)
-    i.exposure += after.exposure - before.exposure
+    exposed, was_exposed = after.exposure, before.exposure
+    if exposed is not was_exposed:
+        i.exposure += exposed - was_exposed
     book, was = after.book, before.book
     if book is was:
         return
@@ -167,22 +169,13 @@ def _reported(i: InstructionRecord, event: e.OrderReported) -> None:
     if not traded:
         return
     i.executed += traded
-    restating = type(event) is not e.OrderFilled
-    if restating:
+    state, trigger = i.state, _FILL_PART
+    if state in INSTRUCTION_TERMINAL:
+        i.restated, trigger = True, _LATE_FILL
+    if kind is not e.OrderFilled:
         # What the venue took back is never traded again; what it gives back counts against that.
-        i.taken_back = max(i.taken_back - traded, ZERO)
-    trigger = _fill_trigger(i, restating=restating)
-    if i.state in INSTRUCTION_TERMINAL:
-        i.restated = True
-    i.state = INSTRUCTION_TABLE.get((i.state, trigger), i.state)
-
-
-def _fill_trigger(i: InstructionRecord, *, restating: bool) -> InstructionTrigger:
-    if restating:
-        return InstructionTrigger.BUST
-    if i.state in INSTRUCTION_TERMINAL:
-        return InstructionTrigger.LATE_FILL
-    return _FILL_PART
+        i.taken_back, trigger = max(i.taken_back - traded, ZERO), _BUST
+    i.state = INSTRUCTION_TABLE.get((state, trigger), state)
 
 
 def _filled(i: InstructionRecord, event: e.InstructionFilled) -> None:

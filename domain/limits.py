@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -22,18 +22,20 @@ FRACTION_BELOW: Final = Decimal("0.1")
 """A target weight above 0 and below this, in percent, is a probable fraction (ruling 10)."""
 
 _GRID: Final = Decimal("0.000001")
+_up: Final = Context(rounding=ROUND_CEILING).quantize
+_down: Final = Context(rounding=ROUND_FLOOR).quantize
 
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 
 
 def grid_up(amount: Decimal) -> Decimal:
     """An amount rounded up to a millionth, so that what is held is never understated."""
-    return amount.quantize(_GRID, rounding=ROUND_CEILING)
+    return _up(amount, _GRID)
 
 
 def grid_down(amount: Decimal) -> Decimal:
     """An amount rounded down to a millionth, so that a cap is never overstated."""
-    return amount.quantize(_GRID, rounding=ROUND_FLOOR)
+    return _down(amount, _GRID)
 
 
 class Limits(Record):

@@ -219,20 +219,20 @@ class DailyLimits(Projection):
 
     def _reported(self, event: e.OrderReported) -> None:
         holding = self._holding_of(event)
-        instruction = holding.instruction
-        before = instruction.orders.get(event.report.client_order_id)
+        instruction, report = holding.instruction, event.report
+        orders, name = instruction.orders, report.client_order_id
+        before = orders.get(name)
         shares, notional = instruction.executed, instruction.notional
         instruction.apply(event)
         reservation = instruction.reservation
         if before is None or reservation is None:
             return
-        after = instruction.orders[event.report.client_order_id]
-        uncertain = after.is_indeterminate - before.is_indeterminate
-        shares, notional = instruction.executed - shares, instruction.notional - notional
-        if not (shares or notional or uncertain):
+        uncertain = orders[name].is_indeterminate - before.is_indeterminate
+        executed, spent = instruction.executed, instruction.notional
+        if executed == shares and spent == notional and not uncertain:
             return
         holding.uncertain += uncertain
-        traded = Traded(event.report.market_time, shares, notional)
+        traded = Traded(report.market_time, executed - shares, spent - notional)
         restating = type(event) in RESTATING
         gross = traded.gross() if restating else traded
         holding.executed += gross.shares

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from operator import sub
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -335,4 +334,13 @@ class AccountUse:
 
 def change_of(before: Held, after: Held) -> Change:
     """The change from ``before`` to ``after``."""
-    return Change(*map(sub, after, before))
+    trades, turnover, shares, power = after
+    trades_before, turnover_before, shares_before, power_before = before
+    dollars = turnover - turnover_before
+    same = power is turnover and power_before is turnover_before
+    return Change(
+        trades - trades_before,
+        dollars,
+        shares - shares_before,
+        dollars if same else power - power_before,
+    )

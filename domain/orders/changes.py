@@ -12,9 +12,10 @@ from typing import Final
 
 from ..money import ZERO, plain
 from ..ports import ExecutionReport
+from . import child_order as at
 from . import executions as ex
 from .anomalies import Anomalies, Anomaly, AnomalyKind
-from .child_order import ChildOrder, PendingRequest, shown_state, with_state
+from .child_order import ChildOrder, PendingRequest, shown_state
 from .executions import Executions
 from .states import ORDER_TABLE, UNACKNOWLEDGED, UNCONFIRMED, OrderState, OrderTrigger, show
 
@@ -24,6 +25,7 @@ _S = OrderState
 _R = OrderTrigger
 # An attribute of an enumeration costs as much as a call, and every report asks for several.
 _NEW, _REJECTED = _S.NEW, _S.REJECTED
+_FILLED, _PARTIALLY_FILLED = _S.FILLED, _S.PARTIALLY_FILLED
 _FILL_ALL, _FILL_PART = _R.FILL_ALL, _R.FILL_PART
 
 _ACKNOWLEDGEMENT_TRIGGERS: Final = {
@@ -57,9 +59,12 @@ def settle(
     ``trigger`` is None where a report names no state: what shows then is what is left.
     """
     state = shown_state(after)
+    if after.state is not state:
+        fields = list(after)
+        fields[at.STATE] = state
+        after = at.order_of(fields)
     if state is before.state:
-        return (after if after.state is state else with_state(after, state)), notes
-    after = with_state(after, state)
+        return after, notes
     listed = trigger is not None and ORDER_TABLE.get((before.state, trigger)) is state
     if not listed and ORDER_TABLE.get((before.state, show(state))) is not state:
         step = f"{before.state} to {state} by {trigger}"
@@ -75,43 +80,32 @@ def trade(order: ChildOrder, report: ExecutionReport) -> Folded:
         return order, notes
     if grown.quantity == book.quantity:
         return order._replace(book=grown), notes
-    base, ended, conditions = order.base, order.ended, order.conditions
-    restated = order.restated
+    ended, conditions, restated = order.ended, order.conditions, order.restated
     if ended is _REJECTED:
         ended = None
         notes += (_note(AnomalyKind.FILL_AFTER_REJECTION, report),)
-    elif order.is_dead and not _is_complete(order):
+    elif (ended is not None or conditions) and order.is_dead and not _is_complete(order):
         restated = True
         notes += (_note(AnomalyKind.LATE_FILL, report),)
-    if base in UNACKNOWLEDGED:
-        base = _NEW
     if conditions and _is_a_new_day(order, report):
         conditions -= {_S.DONE_FOR_DAY, _S.CALCULATED}
-    if grown.quantity > order.order_qty > 0:
-        over = plain(grown.quantity - order.order_qty)
+    ordered, executed = order.order_qty, grown.quantity
+    if executed > ordered > ZERO:
+        over = plain(executed - ordered)
         notes += (Anomaly(AnomalyKind.OVERFILL, f"{over} shares more than ordered"),)
-    after = ChildOrder(
-        order.state,
-        order.order_qty,
-        grown,
-        order.request,
-        order.client_order_id,
-        order.client_order_ids,
-        base,
-        ended,
-        conditions,
-        order.pending,
-        order.answered,
-        order.venue_order_id or report.venue_order_id,
-        order.limit_price,
-        order.carries_over,
-        order.submissions or 1,
-        order.rejections,
-        order.day_ended_at,
-        restated,
-        order.evidence,
-    )
-    return settle(order, after, _FILL_ALL if _is_complete(after) else _FILL_PART, notes)
+    complete = ZERO < ordered <= executed
+    fields = list(order)
+    # What an order that is simply working shows: then it is not made twice.
+    fields[at.STATE] = _FILLED if complete else _PARTIALLY_FILLED
+    fields[at.BOOK], fields[at.ENDED], fields[at.CONDITIONS] = grown, ended, conditions
+    fields[at.RESTATED] = restated
+    if order.base in UNACKNOWLEDGED:
+        fields[at.BASE] = _NEW
+    if not order.venue_order_id:
+        fields[at.VENUE_ORDER_ID] = report.venue_order_id
+    fields[at.SUBMISSIONS] = order.submissions or 1
+    after = at.order_of(fields)
+    return settle(order, after, _FILL_ALL if complete else _FILL_PART, notes)
 
 
 def _is_complete(order: ChildOrder) -> bool:
@@ -186,27 +180,12 @@ def acknowledged(order: ChildOrder, report: ExecutionReport, state: OrderState) 
         return after, notes
     if order.base in UNACKNOWLEDGED and order.base is not state:
         after, more = _with_acknowledged_terms(after, report)
-        after = ChildOrder(
-            after.state,
-            after.order_qty,
-            after.book,
-            after.request,
-            after.client_order_id,
-            after.client_order_ids,
-            state,
-            after.ended,
-            after.conditions,
-            after.pending,
-            after.answered,
-            after.venue_order_id or report.venue_order_id,
-            after.limit_price,
-            after.carries_over,
-            after.submissions or 1,
-            after.rejections,
-            after.day_ended_at,
-            after.restated,
-            after.evidence,
-        )
+        fields = list(after)
+        fields[at.STATE] = fields[at.BASE] = state
+        if not after.venue_order_id:
+            fields[at.VENUE_ORDER_ID] = report.venue_order_id
+        fields[at.SUBMISSIONS] = after.submissions or 1
+        after = at.order_of(fields)
         if after.pending and state is _NEW:
             # The answer to the new order: reported as New though a cancel is in hand (B.1.d).
             after = after._replace(pending=tuple(_unshown(request) for request in after.pending))

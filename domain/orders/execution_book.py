@@ -45,6 +45,8 @@ class Execution(NamedTuple):
         return ZERO if self.price is None else self.quantity * self.price
 
 
+_new: Final = tuple.__new__
+"""Makes a record in half the time that its class takes; a report asks for several."""
 _NO_EXECUTIONS: Final[Mapping[str, Execution]] = MappingProxyType({})
 _NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -89,19 +91,21 @@ class Executions(NamedTuple):
 
     def with_fill(self, fill: Execution, fee: Decimal) -> Executions:
         """One more execution, under a new id."""
-        by_id = dict(self.by_id) if self.by_id else {}
+        quantity, notional, fees, unpriced, reported, by_id, aliases, restated_at = self
+        shares, price = fill.quantity, fill.price
+        quantity += shares
+        if price is None:
+            unpriced += shares
+        else:
+            notional += shares * price
+        if fee.is_finite():
+            fees += fee
+        if quantity > reported:
+            reported = quantity
+        by_id = dict(by_id) if by_id else {}
         by_id[fill.execution_id] = fill
-        quantity = self.quantity + fill.quantity
-        price = fill.price
-        return Executions(
-            quantity,
-            self.notional if price is None else self.notional + fill.quantity * price,
-            self.fees + fee if fee.is_finite() else self.fees,
-            self.unpriced_qty + fill.quantity if price is None else self.unpriced_qty,
-            quantity if quantity > self.reported_cum else self.reported_cum,
-            by_id,
-            self.aliases,
-            self.restated_at,
+        return _new(
+            Executions, (quantity, notional, fees, unpriced, reported, by_id, aliases, restated_at)
         )
 
     def with_restated(self, fill: Execution) -> Executions:

@@ -30,13 +30,14 @@ __all__ = [
 ]
 
 
+_new: Final = tuple.__new__
 _LIVE: Final = ExecutionStatus.LIVE
 """An attribute of an enumeration costs as much as a call; a report asks for several."""
 
 
 def is_amount(value: Decimal | None) -> bool:
     """Whether a broker's number is there, finite and above zero."""
-    return value is not None and value.is_finite() and value > 0
+    return value is not None and value.is_finite() and value > ZERO
 
 
 def add(book: Executions, report: ExecutionReport, order_id: str) -> Outcome:
@@ -60,18 +61,21 @@ def add(book: Executions, report: ExecutionReport, order_id: str) -> Outcome:
         return book, notes
     price = report.last_price if is_amount(report.last_price) else None
     at, derived = report.market_time, report.derived
-    fill = Execution(name, quantity, price, quantity, cum, epoch, at, None, _LIVE, derived)
+    fill: Execution = _new(
+        Execution, (name, quantity, price, quantity, cum, epoch, at, None, _LIVE, derived)
+    )
     if price is None:
         notes = (Anomaly(AnomalyKind.FILL_WITHOUT_PRICE, f"{name}: {plain(quantity)} shares"),)
     if report.execution_id is None and cum is None:
         notes += (Anomaly(AnomalyKind.UNIDENTIFIED_FILL, f"{plain(quantity)} shares"),)
-    is_next = epoch == book.epoch and not book.missing_qty and cum == book.quantity + quantity
+    known_cum = book.quantity
+    is_next = cum == known_cum + quantity and book.reported_cum == known_cum and epoch == book.epoch
     if cum is None or is_next:
         grown = book.with_fill(fill, report.fee)
     else:
         grown, more = place(book, fill, report.fee)
         notes += more
-    if cum is None or epoch != book.epoch:
+    if is_next or cum is None or epoch != book.epoch:
         return grown, notes
     return _claimed(grown, cum, before=book, notes=notes)
 
