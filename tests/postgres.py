@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -43,10 +44,23 @@ def unprivileged() -> str | None:
 
 
 class PostgresServer:
-    """One server with its own data folder and port; it can be stopped, killed and started again."""
+    """One server with its own data folder and port; it can be stopped, killed and started again.
 
-    def __init__(self, programs: Path, *, fsync: bool = False, **settings: str) -> None:
+    ``data`` puts a data folder where it is told; without it a new one is made, with the ``options``
+    of initdb. ``environment`` is what the server's processes get besides their own.
+    """
+
+    def __init__(
+        self,
+        programs: Path,
+        *,
+        fsync: bool = False,
+        data: Callable[[Path], None] | None = None,
+        options: Sequence[str] = (),
+        **settings: str,
+    ) -> None:
         self.programs = programs
+        self.environment: dict[str, str] = {}
         self.user = unprivileged()
         self.folder = Path(tempfile.mkdtemp(prefix="fillwright-postgres-"))
         self.port = _free_port()
@@ -55,9 +69,18 @@ class PostgresServer:
         if self.user is not None:
             shutil.chown(self.folder, self.user)
         self._log = (self.folder / "server.log").open("wb")
-        data = str(self.folder / "data")
+        if data is None:
+            self._make(options)
+        else:
+            data(self.data)
+            if self.user is not None:
+                for path in (self.data, *self.data.rglob("*")):
+                    shutil.chown(path, self.user)
+
+    def _make(self, options: Sequence[str]) -> None:
+        fixed = ["-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8", "-N"]
         subprocess.run(
-            [str(programs / "initdb"), "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "-N"],
+            [str(self.programs / "initdb"), *fixed, *options],
             check=True,
             stdout=self._log,
             stderr=self._log,
@@ -65,6 +88,11 @@ class PostgresServer:
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
         )
+
+    @property
+    def data(self) -> Path:
+        """The server's data folder."""
+        return self.folder / "data"
 
     @property
     def url(self) -> str:
@@ -99,12 +127,12 @@ class PostgresServer:
         }
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         return subprocess.Popen(
-            [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *settings],
+            [str(self.programs / "postgres"), "-D", str(self.data), *settings],
             stdout=self._log,
             stderr=self._log,
             user=self.user,
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **self.environment},
         )
 
     def _waits_for_the_one_before(self) -> bool:
