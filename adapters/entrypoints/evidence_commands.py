@@ -143,11 +143,14 @@ def prove(
     from . import output
     from .evidence_inputs import covering, note_from, write_document
     from .progress_bar import bar
+    from .whole_files import refuse_evidence
 
     output.log_to_stderr()
     settings = Settings.read(file=config)
     where = store_of(store, settings)
     earlier = note_from(since) if since is not None else None
+    if out is not None:
+        refuse_evidence(out)
     with Log.open(where, writer=False) as log:
         position = _position(log, event)
         mark = covering(anchor, key, settings.integrity, position)

@@ -179,18 +179,15 @@ def note_from(path: Path) -> SignedCheckpoint:
 
 def write_document(document: object, out: Path | None) -> None:
     """Write canonical JSON to a file, whole or not at all, or to stdout."""
-    import os
-
     from ...projections.canonical import canonical_bytes
     from . import output
+    from .whole_files import write_whole
 
     data = canonical_bytes(document) + b"\n"
     if out is None:
         output.write_bytes(data)
-        return
-    part = out.with_name(f"{out.name}.part")
-    part.write_bytes(data)
-    os.replace(part, out)
+    else:
+        write_whole(out, data)
 
 
 def read_document(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,6 +11,7 @@ import typer
 
 from ...domain.errors import InvalidInput
 from .options import AsOfOption, ConfigOption, JsonOption, StoreOption, needs, store_of
+from .whole_files import refuse_evidence
 
 if TYPE_CHECKING:
     from ...projections.best_execution.document import Report
@@ -119,8 +121,8 @@ def report(
     output.log_to_stderr()
     form = _form(form, out, table, json_output=json_output)
     if kind is None:
-        asked = {"from": from_session, "to": to_session, "no-record": not record}
-        needs("--kind", {**asked, "actor": None if actor == ACTOR else actor})
+        asked = {"from": from_session, "to": to_session, "no-record": not record, "table": table}
+        _needs_kind({**asked, "actor": None if actor == ACTOR else actor}, form, out)
         _summary(store, period_days, as_of, config, form)
         return
     _check_reports(period_days)
@@ -136,6 +138,12 @@ def report(
     present(source, made, form.value, out, table)
 
 
+def _needs_kind(asked: Mapping[str, object], form: Form, out: Path | None) -> None:
+    """Raises InvalidInput for what a summary does not take."""
+    needs("--kind", {"format": None if form in (Form.TERMINAL, Form.JSON) else form.value})
+    needs("--kind", {**asked, "out": out})
+
+
 def _form(form: Form, out: Path | None, table: str | None, *, json_output: bool) -> Form:
     """How a report is written; raises InvalidInput where options do not go together."""
     if json_output:
@@ -145,6 +153,8 @@ def _form(form: Form, out: Path | None, table: str | None, *, json_output: bool)
     if out is not None and form is Form.TERMINAL:
         files = ", ".join(one.value for one in Form if one is not Form.TERMINAL)
         raise InvalidInput("out", out, f"--format with it: {files}")
+    if out is not None:
+        refuse_evidence(out)  # before anything is on record
     if table is not None and form not in (Form.TERMINAL, Form.CSV, Form.PARQUET):
         raise InvalidInput("table", table, f"--format csv or parquet: {form.value} has every table")
     return form
@@ -172,7 +182,6 @@ def _summary(
     config: Path | None,
     form: Form,
 ) -> None:
-    needs("--kind", {"format": None if form in (Form.TERMINAL, Form.JSON) else form.value})
     from ..settings import Settings
     from . import output
     from .overview import report_view

@@ -24,6 +24,7 @@ from ..reporting.source import Source, position_at, read_source
 from ..settings import Settings
 from ..timekeeping.clocks import SystemClock
 from . import output
+from .whole_files import write_whole
 
 ROWS_SHOWN: Final = 40
 EVENTS_SHOWN: Final = 60
@@ -81,7 +82,7 @@ def present(source: Source, report: Report, form: str, out: Path | None, table: 
         output.write_bytes(data)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(data)
+        write_whole(out, data)
         output.note(f"written to {out}")
 
 

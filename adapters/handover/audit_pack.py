@@ -106,36 +106,39 @@ def make_pack(
         raise InvalidInput(
             "checkpoint", checkpoint.size, "one that says how many records there are"
         )
-    made = ranges.export_range(
-        log, 1, last, ranges.Format.JSONL, folder / EVENTS, checkpoint, on_progress
-    )
-    _write_records(folder / RECORDS, ops, head, checkpoint)
-    events = folder / EVENTS / made["file"]
-    for name, pieces in PackDocuments(events, folder / RECORDS, Period(first, last), on_progress):
-        with (folder / f"{name}{DOCUMENT_SUFFIX}").open("xb") as file:
-            file.writelines(pieces)
-    origin = checkpoint.checkpoint.origin
-    _write(folder / README, _readme(origin, first, last))
-    manifest = {
-        "format": FORMAT,
-        "code_version": __version__,
-        "origin": origin,
-        "from": first,
-        "to": last,
-        "records": head.position,
-        "records_hash": head.hash.hex(),
-        "files": _hashes(folder),
-        "verification": {
-            "events": {"ok": True, "count": last, "previous": made["previous_hash"]},
-            "records": {"ok": True, "count": head.position},
-            "checkpoint_size": checkpoint.size,
-        },
-        "checkpoint": checkpoint.text,
-    }
-    manifest["signature"] = key.sign(_statement(manifest))
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-    _write(folder / ranges.MANIFEST, f"{text}\n".encode())
-    return manifest
+    with ranges.filling(folder):
+        made = ranges.export_range(
+            log, 1, last, ranges.Format.JSONL, folder / EVENTS, checkpoint, on_progress
+        )
+        _write_records(folder / RECORDS, ops, head, checkpoint)
+        events = folder / EVENTS / made["file"]
+        for name, pieces in PackDocuments(
+            events, folder / RECORDS, Period(first, last), on_progress
+        ):
+            with (folder / f"{name}{DOCUMENT_SUFFIX}").open("xb") as file:
+                file.writelines(pieces)
+        origin = checkpoint.checkpoint.origin
+        _write(folder / README, _readme(origin, first, last))
+        manifest = {
+            "format": FORMAT,
+            "code_version": __version__,
+            "origin": origin,
+            "from": first,
+            "to": last,
+            "records": head.position,
+            "records_hash": head.hash.hex(),
+            "files": _hashes(folder),
+            "verification": {
+                "events": {"ok": True, "count": last, "previous": made["previous_hash"]},
+                "records": {"ok": True, "count": head.position},
+                "checkpoint_size": checkpoint.size,
+            },
+            "checkpoint": checkpoint.text,
+        }
+        manifest["signature"] = key.sign(_statement(manifest))
+        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+        _write(folder / ranges.MANIFEST, f"{text}\n".encode())
+        return manifest
 
 
 def check_pack(

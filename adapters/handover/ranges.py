@@ -12,7 +12,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -58,6 +60,20 @@ class RangeResult(NamedTuple):
     anchored: bool
 
 
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Make a folder, or take an empty one; where it cannot be filled nothing is left in it."""
+    was_there = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        if was_there:
+            folder.mkdir(exist_ok=True)
+        raise
+
+
 def export_range(
     log: Log,
     first: int,
@@ -90,25 +106,25 @@ def export_range(
             "handed over from it. Run `fillwright verify` on it"
         )
     previous = dict(log.hashes(first - 2, first - 1)).get(first - 1, bytes(32))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"events.{kind.value}"
-    _WRITERS[kind](path, _counted(log.raw_events(first - 1, last), first, last, on_progress))
-    manifest = {
-        "format": FORMAT,
-        "origin": checkpoint.checkpoint.origin,
-        "file": path.name,
-        "kind": kind.value,
-        "sha256": sha256_of(path),
-        "bytes": path.stat().st_size,
-        "from": first,
-        "to": last,
-        "previous_hash": previous.hex(),
-        "nodes": [node.hex() for node in nodes[:-1]],
-        "checkpoint": checkpoint.text,
-    }
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-    (folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
-    return manifest
+    with filling(folder):
+        path = folder / f"events.{kind.value}"
+        _WRITERS[kind](path, _counted(log.raw_events(first - 1, last), first, last, on_progress))
+        manifest = {
+            "format": FORMAT,
+            "origin": checkpoint.checkpoint.origin,
+            "file": path.name,
+            "kind": kind.value,
+            "sha256": sha256_of(path),
+            "bytes": path.stat().st_size,
+            "from": first,
+            "to": last,
+            "previous_hash": previous.hex(),
+            "nodes": [node.hex() for node in nodes[:-1]],
+            "checkpoint": checkpoint.text,
+        }
+        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+        (folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+        return manifest
 
 
 def check_range(

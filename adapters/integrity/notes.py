@@ -261,15 +261,23 @@ def write_keys(key: SignerKey, private: Path, public: Path) -> None:
             raise InvalidInput("key file", path, "a file that does not exist yet")
     private.parent.mkdir(parents=True, exist_ok=True)
     _write(private, key.text, _SECRET_MODE)
-    _write(public, key.verifier.text, 0o644)
+    try:
+        _write(public, key.verifier.text, 0o644)
+    except BaseException:
+        private.unlink()  # one half would stand in the way of the next try
+        raise
 
 
 def _write(path: Path, text: str, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{text}\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def _read(path: str | Path, what: str) -> str:
