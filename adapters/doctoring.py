@@ -114,14 +114,14 @@ def _store(where: str | None, settings: Settings) -> list[Finding]:
     if path is None:
         return [Finding("store", Health.WARN, "in memory: ends with the process", "name a file")]
     if is_postgres(where):
-        return [*_server(where), _blocks(where, settings)]
+        return [*_server(where, settings), _blocks(where, settings)]
     found = [_place(path)]
     if path.exists():
         found += [_head(where), _writer(path), _blocks(where, settings)]
     return found
 
 
-def _server(where: str) -> list[Finding]:
+def _server(where: str, settings: Settings) -> list[Finding]:
     """A store on a database server: whether it answers, its tables, and who owns which account."""
     shown = without_password(where)
     try:
@@ -135,9 +135,25 @@ def _server(where: str) -> list[Finding]:
     owned = [f"{one.account} by {one.owner}" for one in info.owners if one.is_owned]
     return [
         Finding("store", Health.OK, f"{shown}, {info.size_bytes / 1e6:.1f} MB, answers"),
+        _durability(where, settings),
         _head(where),
         Finding("writer", Health.OK, f"owned: {', '.join(owned) or 'no account'}"),
     ]
+
+
+def _durability(where: str, settings: Settings) -> Finding:
+    """Whether the server keeps what it acknowledges when the power fails."""
+    from .storage.postgres.durability import MEANS, advice, switched_off_at
+
+    try:
+        off = switched_off_at(where)
+    except StoreError as error:
+        return Finding("durability", Health.FAIL, str(error), "ask again")
+    if not off:
+        return Finding("durability", Health.OK, "what is acknowledged outlives a power cut")
+    fails = settings.is_live and "fsync" in off
+    seen = "; ".join(MEANS[name] for name in off)
+    return Finding("durability", Health.FAIL if fails else Health.WARN, seen, advice(off))
 
 
 def _place(path: Path) -> Finding:

@@ -88,6 +88,9 @@ def test_a_store_on_a_server_is_asked_and_one_that_does_not_answer_is_named(
     assert "answers" in found["store"]["seen"]
     assert found["writer"]["seen"] == "owned: no account"
     assert found["kill switch"]["health"] == "ok"
+    assert found["durability"]["health"] == "warn"  # the tests' server does not sync
+    assert "fsync is off" in found["durability"]["seen"]
+    assert "ALTER SYSTEM SET fsync = on" in found["durability"]["next"]
     gone = "postgresql://trader:pass-of-mine@127.0.0.1:9/trading"
     code, found = checks(None, "--no-broker", "--store", gone)
     assert code == 4

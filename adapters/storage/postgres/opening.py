@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
+import structlog
 
 from ..location import postgres_address
 from ..ownership import Ownership
 from .connections import CONNECT_SECONDS, connect, patiently
+from .durability import MEANS, advice, switched_off
 from .faults import explain
 from .leases import Lease
 from .recorder import PostgresRecorder
@@ -20,6 +22,8 @@ def open_postgres(
 ) -> PostgresRecorder:
     """The recorder of a store; with an ``ownership`` this process becomes the owner first.
 
+    An owner is warned of a server that is set to lose what it acknowledges when the power fails.
+
     Raises:
         StoreBusy: another process owns the account.
         StoreNewer: a newer version made the store.
@@ -27,11 +31,15 @@ def open_postgres(
     """
     address = postgres_address(url)
 
-    def check() -> None:
+    def check() -> list[str]:
         with connect(address) as connection:
             check_format(connection, address)
+            return [] if ownership is None else switched_off(connection)
 
-    patiently(check, address.shown, CONNECT_SECONDS)
+    for name in patiently(check, address.shown, CONNECT_SECONDS):
+        structlog.get_logger(__name__).warning(
+            MEANS[name], store=address.shown, next=advice([name])
+        )
     lease = None if ownership is None else Lease.take(address, ownership)
     return PostgresRecorder(address, lease, writer=writer)
 
