@@ -17,11 +17,15 @@ ONLY_OUTSIDE: Final = (
 
 
 def not_checked(found: Verification) -> list[str]:
-    """What could not be checked because nothing outside vouches for it; empty when all was."""
+    """What was not read, or could not be checked from inside; empty when all was."""
     if not found.anchored_size:
         return list(ONLY_OUTSIDE)
-    after = found.size - found.anchored_size
-    return [f"the last {after} events against a checkpoint outside"] if after > 0 else []
+    after, before = found.size - found.anchored_size, found.checked_from
+    again = [
+        f"whether an event up to position {before} was changed since: a whole verify reads them"
+    ]
+    late = [f"the last {after} events against a checkpoint outside"]
+    return [*(again if before else []), *(late if after > 0 else [])]
 
 
 def verification_json(
@@ -53,12 +57,14 @@ def verification_text(found: Verification, segments: int) -> str:
     """The good outcome in a few lines."""
     since = f" after position {found.checked_from}" if found.checked_from else ""
     checked = found.size - found.checked_from
-    vouched = (
-        f"anchored: the first {found.anchored_size} are those of {found.checkpoints} checkpoints "
-        "kept outside"
-        if found.anchored_size
-        else "consistent, not anchored: nothing outside the store was compared"
-    )
+    vouched = "consistent, not anchored: nothing outside the store was compared"
+    if found.anchored_size:
+        vouched = (
+            f"anchored: the hash at {found.checked_from} is that of a checkpoint kept outside"
+            if found.checked_from
+            else f"anchored: the first {found.anchored_size} are those of {found.checkpoints} "
+            "checkpoints kept outside"
+        )
     agree = "are as they were written" if found.anchored_size else "agree with each other"
     open_points = "".join(f"not checked: {what}\n" for what in not_checked(found))
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..integrity.tree import OnProgress
     from ..integrity.verifying import Outside, Verification
     from ..storage.log import Log
+
+KEEP: Final = "Keep the file as evidence and go back to the last good copy"
 
 JobsOption = Annotated[
     int, typer.Option("--jobs", metavar="N", min=0, max=64, help="Processes; 0 for one per core.")
@@ -186,13 +188,14 @@ def _second_stream(log: Log, outside: Outside | None) -> str:
     """What is wrong with the second stream, by its chain and by what was checkpointed of it."""
     from ..integrity.second_stream import gainsaid
     from ..storage.ops_log import OpsLog
+    from ..storage.verification import fault_at
 
     with OpsLog.of(log) as ops:
         found = ops.verify()
         other = gainsaid(ops, outside.checkpoints) if found.ok and outside is not None else ""
     if found.ok:
         return f"the second stream {other}" if other else ""
-    return f"the second stream's record at position {found.first_bad_position} is {found.what}"
+    return fault_at(found.what, found.first_bad_position or 0, "second stream's record")
 
 
 def _is_expected(
@@ -210,10 +213,12 @@ def _is_expected(
 
 
 def _fault(store: str, found: Verification) -> str:
-    if found.first_bad_position is None:
-        return f"{store}: {found.what}. Keep the file as evidence and go back to the last good copy"
-    return (
-        f"{store}: the event at position {found.first_bad_position} is {found.what}. "
-        f"The {found.good} before it are as they were written. Keep the file as evidence and go "
-        "back to the last good copy"
-    )
+    from ..storage.verification import fault_at
+
+    what = found.what
+    if found.first_bad_position is not None:
+        what = fault_at(what, found.first_bad_position)
+        what += f". The {found.good} before it are as they were written"
+    elif found.checked_from:
+        what += ". Run it without --incremental"
+    return f"{store}: {what}" if "as evidence" in what else f"{store}: {what}. {KEEP}"

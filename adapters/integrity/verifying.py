@@ -20,7 +20,7 @@ from typing import Final
 from ...domain.errors import StoreError
 from ..storage.chain import GENESIS, link
 from ..storage.log import Log
-from ..storage.verification import PAGE, fault_of
+from ..storage.verification import PAGE, fault_of, foreign_column
 from .checkpoints import SignedCheckpoint
 from .merkle import Frontier
 from .notes import NoteError, VerifierKey
@@ -109,6 +109,12 @@ def verify_log(
     if head.position < begin.tree.size:
         found.what = _cut(head.position, begin.tree.size)
         found.first_bad_position = head.position + 1
+        return found
+    if start is not None and _hash_at(log, start.tree.size) != start.head:
+        found.what = (
+            f"rewritten: the event at {start.tree.size} is not the one of the checkpoint that was "
+            "left outside; a whole check tells what is known to be good"
+        )
         return found
     walk = _Walk(found, begin, marks)
     walk.run(log, jobs, on_progress)
@@ -249,7 +255,7 @@ class _PieceWalk:
             raise
         except Exception as error:  # a column of another type or length than we write
             position -= 1
-            self.what = f"altered: {error}"
+            self.what = foreign_column(error)
         finally:
             self._tree.extend(leaves)
             self._position, self._previous = position, previous

@@ -24,7 +24,7 @@ from .location import check_place, is_postgres, parse_location, without_password
 from .ops_place import CREATE_OPS, OPS_TABLE
 from .records import Head, RawRecorded
 from .schema import EVENTS_TABLE, check_format, create
-from .verification import fault_of
+from .verification import fault_at, fault_of
 
 ROWS_AT_ONCE: Final = 2_000
 COLUMNS: Final = "position, stream, originator_id, originator_version, topic, hash, state"
@@ -82,9 +82,7 @@ def copy_store(source: str, target: str, on_progress: OnProgress | None = None) 
             position += 1
             what = fault_of(_raw(row), position, previous)
             if what:
-                raise StoreDamaged(
-                    f"{without_password(source)}: the event at position {position} is {what}"
-                )
+                raise StoreDamaged(f"{without_password(source)}: {fault_at(what, position)}")
             previous = row[5]
             pending.append(row)
             if len(pending) == ROWS_AT_ONCE:

@@ -117,5 +117,15 @@ def fault_of(raw: RawRecorded, position: int, previous: bytes) -> str:
             raw.state,
         )
     except Exception as error:  # a column of another type or length than we write
-        return f"altered: {error}"
+        return foreign_column(error)
     return "" if found == raw.hash else "altered: its hash does not fit what is stored"
+
+
+def foreign_column(error: Exception) -> str:
+    """What is wrong with an event that no hash can be computed of."""
+    return f"altered: a column has another type or form than is ever stored ({error})"
+
+
+def fault_at(what: str, position: int, kind: str = "event") -> str:
+    """A sentence of what :func:`fault_of` says of an event or record."""
+    return f"the {kind} at position {position} {what if what.startswith('can') else f'is {what}'}"

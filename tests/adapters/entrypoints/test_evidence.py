@@ -48,6 +48,13 @@ def test_verify_says_that_the_log_is_anchored(vouched: Vouched, cli: Cli) -> Non
     later = cli("verify", *vouched.here, "--incremental", "--json")
     assert (later.code, later.json["from"]) == (0, done.json["events"])
     assert later.json["root"] == done.json["root"]
+    # Nothing before the checkpoint was read, and it says so.
+    size = done.json["events"]
+    again = f"whether an event up to position {size} was changed since: a whole verify reads them"
+    assert (done.json["not_checked"], later.json["not_checked"]) == ([], [again])
+    shown = cli("verify", *vouched.here, "--incremental").out.decode()
+    assert f"not checked: {again}" in shown
+    assert f"the hash at {size} is that of a checkpoint kept outside" in shown
     told = cli("verify", *vouched.here)
     assert "anchored: the first" in told.out.decode()
 
@@ -82,6 +89,32 @@ def test_a_tail_that_was_cut_off_is_found(vouched_copy: Vouched, cli: Cli) -> No
     )
     kept.close()
     assert (record["outcome"], record["first_bad_position"]) == ("failed", 51)
+
+
+def test_an_incremental_check_of_a_rewritten_log_fails_and_says_what_to_run(
+    vouched_copy: Vouched, cli: Cli
+) -> None:
+    changed(
+        vouched_copy.store,
+        "UPDATE stored_events SET hash = zeroblob(32) WHERE position = "
+        "(SELECT max(position) FROM stored_events)",
+    )
+    done = cli("verify", *vouched_copy.here, "--incremental")
+    assert done.code == 4
+    assert "is not the one of the checkpoint" in done.err
+    assert "Run it without --incremental" in done.err
+
+
+def test_what_is_wrong_with_a_column_of_another_type_is_said_in_words(
+    vouched_copy: Vouched, cli: Cli
+) -> None:
+    changed(
+        vouched_copy.store,
+        "UPDATE stored_events SET state = CAST(state AS TEXT) WHERE position = 5",
+        "UPDATE ops_records SET state = CAST(state AS TEXT) WHERE position = 1",
+    )
+    done = cli("verify", *vouched_copy.here)
+    assert (done.code, "position 5 is altered: a column has another type" in done.err) == (4, True)
 
 
 def test_edited_counters_are_found(vouched_copy: Vouched, cli: Cli) -> None:

@@ -253,6 +253,17 @@ def test_an_edited_checkpoint_is_found(evidence: Evidence) -> None:
     assert "checkpoint 2 of 2: the signature of fillwright/test" in found.what
 
 
+def test_an_incremental_check_finds_a_log_rewritten_up_to_the_checkpoint_it_begins_at(
+    evidence: Evidence,
+) -> None:
+    """Nothing was appended since, so no event is read that would have to follow from its hash."""
+    evidence.checkpoint()
+    rewrite(evidence.store, lambda rows: rows[5].__setitem__(6, altered(rows[5][6])), rehash=True)
+    found = evidence.verify(incremental=True)
+    assert (found.outcome, found.checked_from, found.first_bad_position) == ("failed", 10, None)
+    assert "the event at 10 is not the one of the checkpoint" in found.what
+
+
 def test_nothing_more_is_signed_once_the_log_is_not_what_was_signed(evidence: Evidence) -> None:
     rewrite(evidence.store, lambda rows: rows[1].__setitem__(6, altered(rows[1][6])), rehash=True)
     with Log.open(evidence.store, writer=False) as log, OpsLog.open(evidence.store) as ops:
