@@ -100,8 +100,7 @@ def binding(
     """The newest checkpoint of the private key, made now unless it covers every record there is.
 
     Raises:
-        InvalidInput: one is needed that the caller may not make, or the anchor cannot be read.
-        AnchorError: the one that was made could not be left there.
+        InvalidInput: one is needed that the caller may not make, or the anchor cannot be used.
         StoreError: that it was made could not be recorded.
     """
     from ..integrity.anchors import is_unused
@@ -145,10 +144,10 @@ def checkpoint_now(
     """Sign the log's state of now and leave it at the anchor.
 
     Raises:
-        InvalidInput: there is no key, or key or anchor lie with the store.
-        AnchorError: it could not be left there.
+        InvalidInput: there is no key, key or anchor lie with the store, or it could not be left.
         StoreDamaged: the log no longer holds what was checkpointed.
     """
+    from ..integrity.anchors import AnchorError, StampError
     from ..integrity.checkpointing import Checkpointer, check_place
     from ..storage.location import parse_location
     from ..storage.ops_log import OpsLog
@@ -158,8 +157,13 @@ def checkpoint_now(
         check_place(settings, path)
     # Where there is a key, there is an anchor.
     key, place = signer_of(settings), str(settings.anchor_or_default)
-    with OpsLog.open(store) as ops:
-        return Checkpointer(log, ops, key, place, time_stamp_url=url).make(advance)
+    try:
+        with OpsLog.open(store) as ops:
+            return Checkpointer(log, ops, key, place, time_stamp_url=url).make(advance)
+    except StampError as error:
+        raise InvalidInput("integrity.time_stamp_url", url, f"one that stamps ({error})") from error
+    except AnchorError as error:
+        raise InvalidInput("anchor", place, f"a place that can be written ({error})") from error
 
 
 def note_from(path: Path) -> SignedCheckpoint:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ...domain.errors import FillwrightError
+from ...domain.errors import FillwrightError, InvalidInput
 from .checkpoints import SignedCheckpoint, parse_checkpoint
 from .notes import NoteError
 
@@ -33,12 +33,29 @@ class AnchorError(FillwrightError):
     """An anchor cannot be written or read."""
 
 
+class StampError(AnchorError):
+    """What is left at an anchor could not be stamped by the authority that is configured."""
+
+
+def check_form(anchor: str) -> None:
+    """Refuse an anchor that would be taken for a file although it was meant for something else.
+
+    Raises:
+        InvalidInput: it begins as a URL of a kind that we do not know.
+    """
+    if "://" in anchor and not anchor.startswith((FILE, *URLS, COMMAND)):
+        allowed = "a file, file://PATH, an http:// or https:// URL, or command: and a command"
+        raise InvalidInput("integrity.anchor", anchor, allowed)
+
+
 def leave(anchor: str, checkpoint: SignedCheckpoint) -> None:
     """Leave a checkpoint at an anchor; returns once it is there, on disk for a file.
 
     Raises:
         AnchorError: it could not be left.
+        InvalidInput: it is no anchor.
     """
+    check_form(anchor)
     text = checkpoint.text
     try:
         if anchor.startswith(URLS):
@@ -46,7 +63,7 @@ def leave(anchor: str, checkpoint: SignedCheckpoint) -> None:
         elif anchor.startswith(COMMAND):
             _tell(anchor.removeprefix(COMMAND), text)
         else:
-            _append(_path(anchor), text)
+            _append(_path(anchor), text, checkpoint.checkpoint.origin)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise AnchorError(f"the anchor {anchor} cannot be written: {error}") from error
 
@@ -56,7 +73,9 @@ def checkpoints_at(anchor: str) -> list[SignedCheckpoint]:
 
     Raises:
         AnchorError: it cannot be read, or holds something else.
+        InvalidInput: it is no anchor.
     """
+    check_form(anchor)
     if anchor.startswith(COMMAND):
         raise AnchorError("a command cannot be asked for its checkpoints: name the file or URL")
     try:
@@ -107,23 +126,36 @@ def _path(anchor: str) -> Path:
     return Path(anchor.removeprefix(FILE)).expanduser()
 
 
-def _append(path: Path, text: str) -> None:
+def _append(path: Path, text: str, origin: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     with os.fdopen(descriptor, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        _drop_unfinished(file.fileno())
+        _drop_unfinished(path, file.fileno(), origin)
         os.write(file.fileno(), f"{text}\n".encode())
         os.fsync(file.fileno())
 
 
-def _drop_unfinished(descriptor: int) -> None:
-    """Cut off a line that a crash left unfinished, so that the next note can be read."""
+def _drop_unfinished(path: Path, descriptor: int, origin: str) -> None:
+    """Cut off a note of ours that a crash left unfinished, so that the next one can be read.
+
+    Raises:
+        AnchorError: the file does not end as one of ours; nothing of it is cut off.
+    """
     size = os.fstat(descriptor).st_size
     if size == 0 or os.pread(descriptor, 2, size - 2) == b"\n\n":
         return
-    whole = os.pread(descriptor, size, 0).rfind(b"\n\n") + 2
-    os.ftruncate(descriptor, whole if whole > 1 else 0)
+    held = os.pread(descriptor, size, 0)
+    after = held.rfind(b"\n\n")
+    whole = after + 2 if after >= 0 else 0
+    left = held[whole:].rstrip(b"\0")  # of what a power cut kept the length only
+    begun = (f"{origin}\n".encode(), f"{SIGNATURE_MARK}{origin} ".encode())
+    if not any(left.startswith(one) or one.startswith(left) for one in begun):
+        raise AnchorError(
+            f"the anchor {path} holds something else than checkpoints of {origin}: nothing was "
+            "written to it. Name another file"
+        )
+    os.ftruncate(descriptor, whole)
 
 
 def _post(url: str, text: str) -> None:

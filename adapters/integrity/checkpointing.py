@@ -18,7 +18,7 @@ from ...domain.errors import FillwrightError, InvalidInput, StoreDamaged
 from ...domain.ops import Anchored
 from ..storage.log import Log
 from ..storage.ops_log import OpsLog
-from .anchors import COMMAND, FILE, URLS, AnchorError, leave
+from .anchors import COMMAND, FILE, URLS, AnchorError, check_form, leave
 from .checkpoints import Checkpoint, SignedCheckpoint, parse_checkpoint
 from .merkle import Frontier
 from .notes import NoteError, SignerKey, VerifierKey, read_signer
@@ -171,7 +171,7 @@ def checkpointing(store: str, settings: IntegritySettings) -> Iterator[None]:
     tried again; it never holds up or ends what the block does.
 
     Raises:
-        InvalidInput: the key cannot be read, or key or anchor lie with the store.
+        InvalidInput: the key cannot be read, key or anchor lie with the store, or it is no anchor.
     """
     from ..storage.location import parse_location
 
@@ -180,6 +180,7 @@ def checkpointing(store: str, settings: IntegritySettings) -> Iterator[None]:
     if settings.signing_key is None or anchor is None or path is None:
         yield
         return
+    check_form(anchor)
     check_place(settings, path)
     loop = _Background(store, read_signer(settings.signing_key), anchor, settings)
     loop.start()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...domain.errors import InvalidInput
-from .anchors import AnchorError
+from .anchors import StampError
 from .checkpoints import SignedCheckpoint
 from .notes import Note, NoteError, Signature, key_id
 
@@ -28,7 +28,7 @@ def stamped(checkpoint: SignedCheckpoint, url: str) -> SignedCheckpoint:
     """The checkpoint with a time stamp of the authority at ``url``.
 
     Raises:
-        AnchorError: the authority cannot be reached, or refuses.
+        StampError: the authority cannot be reached, or refuses.
     """
     library = _library()
     note = checkpoint.note
@@ -41,9 +41,9 @@ def stamped(checkpoint: SignedCheckpoint, url: str) -> SignedCheckpoint:
             data = answer.read(ANSWER_BYTES_MAX)
         response = library.decode_timestamp_response(data)
     except (OSError, ValueError) as error:
-        raise AnchorError(f"the time-stamping authority {url} gave no stamp: {error}") from error
+        raise StampError(f"the time-stamping authority {url} gave no stamp: {error}") from error
     if response.status != 0 or response.tst_info.nonce != asked.nonce:
-        raise AnchorError(f"the time-stamping authority {url} refused (status {response.status})")
+        raise StampError(f"the time-stamping authority {url} refused (status {response.status})")
     line = Signature(NAME, KEY_ID, data)
     return SignedCheckpoint(checkpoint.checkpoint, Note(note.text, (*note.signatures, line)))
 

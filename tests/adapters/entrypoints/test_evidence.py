@@ -117,6 +117,12 @@ def test_what_is_wrong_with_a_column_of_another_type_is_said_in_words(
     assert (done.code, "position 5 is altered: a column has another type" in done.err) == (4, True)
 
 
+def test_a_checkpoint_that_cannot_be_left_names_the_anchor(vouched: Vouched, cli: Cli) -> None:
+    asked = ("checkpoint", "--store", vouched.store, "--signing-key", vouched.keys / "signing.key")
+    done = cli(*asked, "--anchor", "http://127.0.0.1:9/x")
+    assert (done.code, done.err.startswith("fillwright: anchor: ")) == (2, True), done.err
+
+
 def test_edited_counters_are_found(vouched_copy: Vouched, cli: Cli) -> None:
     changed(vouched_copy.store, "UPDATE counters SET used = used + 1 WHERE key LIKE 'turnover:%'")
     assert cli("verify", *vouched_copy.here).code == 0

@@ -167,6 +167,40 @@ def test_what_a_crash_cut_off_is_passed_over_and_the_next_note_follows(
     assert found in ([mark(1), mark(3)], [mark(1), mark(2), mark(3)])
 
 
+@pytest.mark.parametrize("held", ["my notes", "a\n\nb\n", "\n\n\0\0x", "fund\n\n— somebody x\n"])
+def test_a_file_that_is_no_anchor_of_ours_is_left_as_it_is(tmp_path: Path, held: str) -> None:
+    anchor = tmp_path / "notes.txt"
+    anchor.write_text(held)
+    with pytest.raises(AnchorError, match=r"holds something else .* Name another file"):
+        leave(str(anchor), mark(1))
+    assert anchor.read_text() == held
+
+
+def test_of_a_note_that_a_power_cut_left_the_length_of_nothing_stays(tmp_path: Path) -> None:
+    anchor = tmp_path / "anchor"
+    leave(str(anchor), mark(1))
+    with anchor.open("ab") as file:
+        file.write(bytes(200))
+    leave(str(anchor), mark(2))
+    assert checkpoints_at(str(anchor)) == [mark(1), mark(2)]
+
+
+@pytest.mark.parametrize("anchor", ["htp://example.org/a", "s3://bucket/a", "postgresql://h/d"])
+def test_what_begins_as_a_url_is_not_taken_for_a_file(
+    tmp_path: Path, terms: IntegritySettings, monkeypatch: pytest.MonkeyPatch, anchor: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for act in (lambda: leave(anchor, mark(1)), lambda: checkpoints_at(anchor)):
+        with pytest.raises(InvalidInput, match=r"integrity\.anchor.*https:// URL"):
+            act()
+    elsewhere = terms.model_copy(update={"anchor": anchor})
+    (tmp_path / "store").mkdir()
+    store = str(tmp_path / "store" / "log.db")
+    with pytest.raises(InvalidInput, match=r"integrity\.anchor"), checkpointing(store, elsewhere):
+        raise AssertionError("it began")
+    assert not list(tmp_path.glob("*:*"))
+
+
 def test_an_anchor_that_holds_something_else_is_said_to(tmp_path: Path) -> None:
     anchor = tmp_path / "anchor"
     with pytest.raises(AnchorError, match="cannot be read"):
