@@ -41,8 +41,8 @@ class AsOf:
             yield recorded
 
 
-def parse_as_of(text: str) -> AsOf:
-    """Read a position or a time.
+def parse_as_of(text: str, field: str = "as_of") -> AsOf:
+    """Read a position or a time; ``field`` is what an error calls it.
 
     Raises:
         InvalidInput: it is neither, or a time without its zone.
@@ -53,13 +53,13 @@ def parse_as_of(text: str) -> AsOf:
             return AsOf(position=int(stripped))
         if POSITION_DIGITS_MAX < len(stripped) <= NS_DIGITS_MAX:
             return AsOf(time=int(stripped))
-        raise InvalidInput("as_of", text, ALLOWED)
+        raise InvalidInput(field, text, ALLOWED)
     try:
         moment = datetime.fromisoformat(stripped)
     except ValueError as error:
-        raise InvalidInput("as_of", text, ALLOWED) from error
+        raise InvalidInput(field, text, ALLOWED) from error
     if moment.tzinfo is None:
-        raise InvalidInput("as_of", text, f"{ALLOWED}; this one has no zone")
+        raise InvalidInput(field, text, f"{ALLOWED}; this one has no zone")
     since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     seconds = since.days * 86_400 + since.seconds
     return AsOf(time=seconds * NANOS + since.microseconds * 1_000)

@@ -66,7 +66,10 @@ def audit_pack(
     where = store_of(store, settings)
     terms = with_given(settings.integrity, signing_key, key, anchor)
     signer = signer_of(terms)
-    between = (None if text is None else parse_as_of(text) for text in (since, until))
+    between = (
+        None if text is None else parse_as_of(text, name)
+        for name, text in zip(("from", "to"), (since, until), strict=True)
+    )
     with (
         Log.open(where, writer=False) as log,
         OpsLog.open(where, writer=False) as ops,

@@ -210,10 +210,13 @@ def _position(log: Log, event: str) -> int:
         return int(event)
     id, _, version = event.rpartition(":")
     try:
-        stream = log.raw_stream(UUID(id))
-        return stream[int(version) - 1].position
-    except (ValueError, IndexError):
+        wanted, stream = int(version), log.raw_stream(UUID(id))
+    except ValueError:
         raise InvalidInput("event", event, "a position, or ID:VERSION of an event") from None
+    if not 1 <= wanted <= len(stream):
+        held = f"versions 1 to {len(stream)} of it" if stream else "an id that the log holds"
+        raise InvalidInput("event", event, held)
+    return stream[wanted - 1].position
 
 
 def _fields(made: SignedCheckpoint) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def list_exceptions(
 
     output.log_to_stderr()
     with Supervisor(store_of(store)) as supervisor:
-        asked = None if at is None else parse_as_of(at).time
+        asked = None if at is None else parse_as_of(at, "at").time
         now = supervisor.now if asked is None else asked
         found = [
             one

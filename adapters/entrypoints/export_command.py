@@ -113,7 +113,10 @@ def _range(
         kind = Format(format)
     except ValueError:
         raise InvalidInput("format", format, ", ".join(Format)) from None
-    since, until = (None if text is None else parse_as_of(text) for text in between)
+    since, until = (
+        None if text is None else parse_as_of(text, name)
+        for name, text in zip(("from", "to"), between, strict=True)
+    )
     first, last = positions_between(log, since, until)
     mark = covering(None, None, terms, last)
     made = export_range(log, first, last, kind, out, mark, advance)
@@ -132,6 +135,7 @@ def _dossier(
 ) -> dict[str, object]:
     from ..captured_segments import segments_beside
     from ..handover.dossier import make_dossier
+    from ..integrity.notes import NoteError
     from .evidence_inputs import covering, signer_of, write_document
     from .views import read_views
 
@@ -140,6 +144,11 @@ def _dossier(
         raise InvalidInput("out", out, "a file that does not exist yet")
     row = read_views(log, where).one(named)
     mark = covering(None, None, terms, row.last_position)
+    try:
+        mark.note.require(key.verifier)
+    except NoteError as error:
+        allowed = f"the key of the newest checkpoint ({error})"
+        raise InvalidInput("signing key", terms.signing_key, allowed) from error
     segments = segments_beside(where) or Path()
     document = make_dossier(log, row.instruction_id, segments, mark, key, advance)
     write_document(document, out)

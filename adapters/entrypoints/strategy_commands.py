@@ -97,7 +97,7 @@ def propose(
 
     output.log_to_stderr()
     settings = Settings.of_any_mode(config)
-    at = 0 if go_live is None else parse_as_of(go_live).time or 0
+    at = 0 if go_live is None else parse_as_of(go_live, "go_live").time or 0
     with Supervisor(store_of(store, settings)) as supervisor:
         changes = Changes(supervisor, settings.account)
         change = changes.propose_strategy(

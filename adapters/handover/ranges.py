@@ -382,6 +382,8 @@ def positions_between(log: Log, since: AsOf | None, until: AsOf | None) -> tuple
         late = next((raw.position for raw in log.raw_events() if _time_of(raw) > end), head + 1)
         last = late - 1
     if first is None or last is None or not 1 <= first <= last <= head:
+        if first is not None and last is not None and first == last + 1:
+            raise InvalidInput("range", "no event in it", f"positions 1 to {head}, and their times")
         raise InvalidInput("range", f"{first} to {last}", f"positions from 1 to {head}")
     return first, last
 

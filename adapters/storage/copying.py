@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from ...domain.errors import StoreDamaged, StoreError
 from .chain import GENESIS
-from .connection import file_name
+from .connection import file_name, frozen_name
 from .faults import explain
 from .location import check_place, is_postgres, parse_location, without_password
 from .ops_place import CREATE_OPS, OPS_TABLE
@@ -153,29 +153,55 @@ def _file_of(url: str, *, reading: bool) -> Path:
 @contextmanager
 def _reading_file(path: Path) -> Iterator[Content]:
     try:
-        database = file_name(path, read_only=True)
-        with closing(sqlite3.connect(database, uri=True, isolation_level=None)) as connection:
+        with closing(_connected(path)) as connection:
             if not check_format(connection, str(path)):
                 raise StoreError(f"{path} is empty: nothing has been recorded in it yet")
             connection.execute("BEGIN")
-            yield _content(connection)
+            yield _content(connection, str(path))
     except sqlite3.Error as error:
         raise explain(error, str(path)) from error
 
 
-def _content(connection: sqlite3.Connection) -> Content:
+def _connected(path: Path) -> sqlite3.Connection:
+    """A connection that reads, on a read-only disk too (as ``sqlite_opening`` has it)."""
+    name = file_name(path, read_only=True)
+    try:
+        with closing(sqlite3.connect(name, uri=True)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        name = frozen_name(path)
+    return sqlite3.connect(name, uri=True, isolation_level=None)
+
+
+def _told(rows: Iterable[Row], store: str) -> Iterator[Row]:
+    """Rows, and what goes wrong with them as the source's fault: the target reads them."""
+    left = iter(rows)
+    while True:
+        try:
+            row = next(left)
+        except StopIteration:
+            return
+        except sqlite3.Error as error:
+            raise explain(error, store) from error
+        yield row
+
+
+def _content(connection: sqlite3.Connection, store: str) -> Content:
     row = connection.execute(
         f"SELECT position, hash FROM {EVENTS_TABLE} ORDER BY position DESC LIMIT 1"
     ).fetchone()
     there = connection.execute(
         "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (OPS_TABLE,)
     ).fetchone()
+    events = connection.execute(f"SELECT {COLUMNS} FROM {EVENTS_TABLE} ORDER BY position")
     records = f"SELECT {OPS_COLUMNS} FROM {OPS_TABLE} ORDER BY position"
     return Content(
         Head(*row) if row else Head(0, GENESIS),
-        connection.execute(f"SELECT {COLUMNS} FROM {EVENTS_TABLE} ORDER BY position"),
+        _told(events, store),
         connection.execute("SELECT key, used FROM counters ORDER BY key").fetchall(),
-        connection.execute(records) if there else (),
+        _told(connection.execute(records), store) if there else (),
     )
 
 

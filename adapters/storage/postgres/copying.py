@@ -21,6 +21,8 @@ from .faults import explain
 from .schema import check_format
 
 ROWS_AT_ONCE: Final = 5_000
+_EVENTS: Final = f"SELECT {COLUMNS} FROM {EVENTS_TABLE} ORDER BY position"
+_RECORDS: Final = f"SELECT {OPS_COLUMNS} FROM {OPS_TABLE} ORDER BY position"
 
 
 @contextmanager
@@ -36,21 +38,25 @@ def reading(url: str) -> Iterator[Content]:
                 raise StoreDamaged(f"{address.shown}: its head is missing")
             yield Content(
                 Head(*row),
-                _rows(connection, f"SELECT {COLUMNS} FROM {EVENTS_TABLE} ORDER BY position"),
+                _rows(connection, address, _EVENTS),
                 connection.execute("SELECT key, used FROM counters ORDER BY key").fetchall(),
-                _rows(connection, f"SELECT {OPS_COLUMNS} FROM {OPS_TABLE} ORDER BY position"),
+                _rows(connection, address, _RECORDS),
             )
             connection.execute("ROLLBACK")
     except psycopg.Error as error:
         raise explain(error, address.shown) from error
 
 
-def _rows(connection: Connection[Any], statement: str) -> Iterator[Row]:
+def _rows(connection: Connection[Any], address: PostgresAddress, statement: str) -> Iterator[Row]:
+    """Rows, and what goes wrong with them as the source's fault: the target reads them."""
     name = f"copy_{abs(hash(statement))}"
-    with connection.cursor(name, binary=True) as cursor:
-        cursor.itersize = ROWS_AT_ONCE
-        cursor.execute(statement.encode())
-        yield from cursor
+    try:
+        with connection.cursor(name, binary=True) as cursor:
+            cursor.itersize = ROWS_AT_ONCE
+            cursor.execute(statement.encode())
+            yield from cursor
+    except psycopg.Error as error:
+        raise explain(error, address.shown) from error
 
 
 class _ServerTarget:

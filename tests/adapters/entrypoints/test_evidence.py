@@ -123,6 +123,18 @@ def test_a_checkpoint_that_cannot_be_left_names_the_anchor(vouched: Vouched, cli
     assert (done.code, done.err.startswith("fillwright: anchor: ")) == (2, True), done.err
 
 
+def test_a_version_that_an_aggregate_does_not_have_is_refused_with_those_it_has(
+    vouched: Vouched, cli: Cli
+) -> None:
+    event = cli("prove", 17, *vouched.here).json["event"]
+    done = cli("prove", f"{event['originator_id']}:7000", *vouched.here)
+    assert done.code == 2
+    assert "allowed: versions 1 to " in done.err
+    none = cli("prove", "00000000-0000-0000-0000-000000000000:1", *vouched.here)
+    assert (none.code, "an id that the log holds" in none.err) == (2, True)
+    assert cli("prove", f"{event['originator_id']}:0", *vouched.here).code == 2
+
+
 def test_edited_counters_are_found(vouched_copy: Vouched, cli: Cli) -> None:
     changed(vouched_copy.store, "UPDATE counters SET used = used + 1 WHERE key LIKE 'turnover:%'")
     assert cli("verify", *vouched_copy.here).code == 0

@@ -84,6 +84,30 @@ def test_a_range_that_the_log_or_its_checkpoint_does_not_have_is_refused(
     assert cli("export", *vouched.signing, "--out", tmp_path / "full").code == 2
 
 
+def test_what_is_refused_is_named_as_it_was_typed(
+    vouched: Vouched, tmp_path: Path, cli: Cli
+) -> None:
+    asked = ("export", *vouched.signing, "--out", tmp_path / "out")
+    for option in ("from", "to"):
+        done = cli(*asked, f"--{option}", "2024-06-12")
+        assert (done.code, done.err.startswith(f"fillwright: {option}: ")) == (2, True), done.err
+    empty = cli(*asked, "--from", "2030-01-01T00:00:00Z", "--to", "2030-01-02T00:00:00Z")
+    assert "range: 'no event in it'" in empty.err
+
+
+def test_a_dossier_is_not_signed_by_a_key_that_nobody_could_check_it_with(
+    vouched: Vouched, tmp_path: Path, cli: Cli
+) -> None:
+    assert cli("keys", tmp_path / "other", "--name", "other/one").code == 0
+    done = cli(
+        "export", "--store", vouched.store, "--anchor", vouched.anchor, "--dossier",
+        "pm-20240612-03", "--signing-key", tmp_path / "other" / "signing.key",
+        "--out", tmp_path / "dossier.json",
+    )  # fmt: skip
+    assert (done.code, "the key of the newest checkpoint" in done.err) == (2, True), done.err
+    assert not (tmp_path / "dossier.json").exists()
+
+
 def rehashed(folder: Path, change: Callable[[list[bytes]], None], **manifest: object) -> None:
     """Change lines, and make the manifest fit them again."""
     path = folder / "events.jsonl"

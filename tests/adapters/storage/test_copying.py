@@ -2,7 +2,9 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +98,45 @@ def test_a_damaged_store_is_not_copied_and_leaves_nothing(
     assert not list(tmp_path.glob("copy*"))
     with Log.open(postgres_url) as log:
         assert log.head().position == 0
+
+
+def test_a_source_that_cannot_be_read_is_named_and_not_the_target(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "source.db"
+    with Log.open(source) as log:
+        for number in range(2_000):
+            log.append(Sample(number).happen())
+    held = bytearray(source.read_bytes())
+    held[len(held) // 2 : len(held) // 2 + 50_000] = bytes(range(250)) * 200
+    source.write_bytes(held)
+    for target in (str(tmp_path / "copy.db"), postgres_url):
+        with pytest.raises(StoreDamaged, match=f"{source}: its file is damaged"):
+            copy_store(str(source), target)
+
+
+def test_a_store_on_a_read_only_disk_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = filled(tmp_path / "source.db")
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for beside in ("-wal", "-shm"):
+        Path(f"{source}{beside}").unlink(missing_ok=True)
+    opened: list[str] = []
+    connect = sqlite3.connect
+
+    def on_read_only_disk(name: str, **options: Any) -> sqlite3.Connection:
+        opened.append(name)
+        if "source.db?mode=ro" in name and "immutable" not in name:
+            name = "file:/nowhere/none.db?mode=ro"
+        return connect(name, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", on_read_only_disk)
+    copy_store(str(source), str(tmp_path / "copy.db"))
+    monkeypatch.undo()
+    assert any("immutable=1" in name for name in opened)
+    assert contents(str(tmp_path / "copy.db")) == contents(str(source))
 
 
 def test_a_log_on_the_server_that_was_cut_off_or_changed_is_found(postgres_url: str) -> None:
