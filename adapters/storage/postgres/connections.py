@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import psycopg
+import structlog
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ....domain.errors import StoreError
 from ..location import PostgresAddress
-from .faults import explain, interrupt_in, is_connection_lost
+from .faults import explain, first_line, interrupt_in, is_connection_lost
 
 CONNECT_SECONDS: Final = 5
 RECONNECT_SECONDS: Final = 20.0
 """How long a server that went away is waited for before an append or a read fails."""
 
 RETRY_SECONDS: Final = 0.1
+MOMENT_SECONDS: Final = 1.0
 READERS_MAX: Final = 4
 FROZEN_SECONDS: Final = 1.0
 """A writer that stands still inside a transaction is thrown out, so that no other waits for it."""
@@ -38,6 +41,10 @@ FROM pg_settings JOIN (
 WHERE enumvals IS NULL OR wanted = ANY (enumvals)"""
 
 _Result = TypeVar("_Result")
+
+# The client library tells of each connection that it loses; who has no log of their own would find
+# that on stderr, line upon line. What it means is said by `Wait` and by errors.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 def connect(address: PostgresAddress, *, frozen_seconds: float | None = None) -> Connection[Any]:
@@ -85,6 +92,27 @@ def check_writer(address: PostgresAddress, *, writer: bool) -> None:
         raise StoreError(f"{address.shown}: it was opened for reading only, and cannot be written")
 
 
+class Wait:
+    """Says once that a server is waited for, when it has been away for more than a moment."""
+
+    def __init__(self, store: str, seconds: float) -> None:
+        self._store, self._seconds = store, seconds
+        self._since: float | None = None
+        self._is_told = False
+
+    def tell(self, error: BaseException) -> None:
+        """Another try has failed."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if self._is_told or now - self._since < MOMENT_SECONDS:
+            return
+        self._is_told = True
+        structlog.get_logger(__name__).warning(
+            f"{self._store}: the server is away, and waited for ({first_line(error)})",
+            seconds_max=self._seconds,
+        )
+
+
 def patiently(act: Callable[[], _Result], store: str, seconds: float) -> _Result:
     """Do something that may be repeated, for so long while the server is away.
 
@@ -92,6 +120,7 @@ def patiently(act: Callable[[], _Result], store: str, seconds: float) -> _Result
         StoreError: it stays away, or refuses for another reason.
     """
     until, before = time.monotonic() + seconds, sys.exception()
+    wait = Wait(store, seconds)
     while True:
         try:
             return act()
@@ -101,6 +130,7 @@ def patiently(act: Callable[[], _Result], store: str, seconds: float) -> _Result
                 raise interrupt from None
             if not is_connection_lost(error) or time.monotonic() >= until:
                 raise explain(error, store) from error
+            wait.tell(error)
             time.sleep(RETRY_SECONDS)
 
 

@@ -101,7 +101,10 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         "no SSL connection can be made. Check sslmode, sslrootcert and the server's certificate",
     ),
     (
-        re.compile(r"invalid (?:URI query parameter|\w+ value|integer value|connection option)"),
+        re.compile(
+            r"invalid (?:URI query parameter|\w+ value|integer value|connection option|port number)"
+            r"|missing \"=\" after"
+        ),
         "a part of the URL is wrong",
     ),
 )
@@ -121,8 +124,7 @@ _CONNECTION_CLASS: Final = "08"
 
 def explain(error: BaseException, store: str) -> StoreError:
     """The StoreError that says what an error of PostgreSQL means for ``store``."""
-    told = str(error).strip().splitlines()
-    first = told[0] if told else type(error).__name__
+    first = first_line(error)
     refused = _refusal(error)
     if refused is not None:
         return StoreError(f"{store}: {refused} ({first})")
@@ -130,6 +132,12 @@ def explain(error: BaseException, store: str) -> StoreError:
         if isinstance(error, kinds):
             return kind(f"{store}: {advice} ({first})")
     return StoreError(f"{store}: the database refused ({first})")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in short."""
+    told = str(error).strip().splitlines()
+    return told[0] if told else type(error).__name__
 
 
 def _refusal(error: BaseException) -> str | None:

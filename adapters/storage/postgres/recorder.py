@@ -139,6 +139,7 @@ class PostgresRecorder(ChainedRecorder):
     def _attempt(self, jobs: Sequence[WriteJob]) -> list[Outcome]:
         until, before = time.monotonic() + connections.RECONNECT_SECONDS, sys.exception()
         lost: Prepared | None = None
+        wait = connections.Wait(self.store, connections.RECONNECT_SECONDS)
         while True:
             prepared: Prepared | None = None
             try:
@@ -167,7 +168,8 @@ class PostgresRecorder(ChainedRecorder):
                     return prepared.gathered.outcomes
                 lost = prepared or lost
                 if time.monotonic() >= until:
-                    raise explain(error, self.store) from error
+                    raise self._away(error, lost) from error
+                wait.tell(error)
                 time.sleep(connections.RETRY_SECONDS)
             else:
                 return prepared.gathered.outcomes
@@ -184,6 +186,12 @@ class PostgresRecorder(ChainedRecorder):
                 pass
         self._let_go()
         return lost
+
+    def _away(self, error: BaseException, lost: Prepared | None) -> StoreError:
+        written = "Nothing of this append was written: run again when it is back"
+        if lost is not None:  # the server may have carried it out after it was looked for
+            written = "Whether this append was written is unknown: when it is back, look again"
+        return StoreError(f"{explain(error, self.store)}. {written}")
 
     def _told(self, error: BaseException) -> BaseException:
         refused = isinstance(error, psycopg.DataError | psycopg.IntegrityError)

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors, sql
+from structlog.testing import capture_logs
 
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ops_log import OpsLog
@@ -86,6 +89,15 @@ def test_a_newer_store_is_refused(postgres_url: str) -> None:
 def test_a_wrong_part_of_the_url_is_named(parameter: str, allowed: str) -> None:
     with pytest.raises(StoreError, match=allowed):
         Log.open(f"postgresql://nobody@127.0.0.1:1/x?{parameter}")
+
+
+@pytest.mark.parametrize("url", ["postgresql://", "postgresql://nobody@127.0.0.1:99999/x"])
+def test_a_url_that_no_server_can_have_is_not_waited_for(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it is waited for"))
+    with pytest.raises(StoreError, match="a part of the URL is wrong"):
+        Log.open(url)
 
 
 def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,6 +291,44 @@ def test_a_commit_that_was_never_asked_for_is_written_again(
         placed = [log.append(one.happen(), counters=[CounterUpdate("k", 1, 3)]) for _ in range(3)]
         assert [p.last_position for p in placed] == [1, 2, 3]
         assert log.counters() == {"k": 3}
+
+
+def test_an_append_that_no_server_was_there_for_says_that_nothing_was_written(
+    own_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "RECONNECT_SECONDS", 0.3)
+    url = fresh_store(own_server, tmp_path)
+    with Log.open(url, exclusive=False) as log:
+        own_server.stop()
+        with pytest.raises(StoreError, match="Nothing of this append was written: run again"):
+            log.append(Sample(1).happen())
+        own_server.start()
+        assert log.append(Sample(1).happen()).last_position == 1
+
+
+def test_a_server_that_is_away_is_said_once_and_not_by_the_client_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "MOMENT_SECONDS", 0.15)
+    attempts = 0
+
+    def away() -> None:
+        nonlocal attempts
+        attempts += 1
+        raise psycopg.OperationalError("connection refused\nIs it running?")
+
+    with capture_logs() as told, pytest.raises(StoreError, match="cannot be reached"):
+        connections.patiently(away, "the store", 0.6)
+    assert attempts > 3
+    (one,) = told
+    assert one["event"] == "the store: the server is away, and waited for (connection refused)"
+    assert one["seconds_max"] == 0.6
+    program = (
+        "import logging, fillwright.adapters.storage.postgres.connections\n"
+        "logging.getLogger('psycopg.pool').warning('discarding closed connection')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stderr == b""
 
 
 def test_a_server_that_stays_away_is_a_clear_error(
