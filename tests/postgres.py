@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +18,9 @@ ABSENT = "PostgreSQL server not installed (apt-get install postgresql)"
 USER = "fillwright"
 DEFAULT_BUFFERS = "128MB"
 """The server's own default of ``shared_buffers``, for measurements; tests take less."""
+PORTS = range(20_000, 32_000)
+_chance = random.SystemRandom()
+"""Not seeded with the tests: those of several processes would try the same ports."""
 _numbers = count(1)
 _PLACES = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt", "/usr/local/opt")
 
@@ -186,9 +190,16 @@ class PostgresServer:
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port that nobody listens on, from below those that a system gives to connections.
+
+    One of those may be taken by any connection before the server listens on it.
+    """
+    while True:
+        port = _chance.choice(PORTS)
+        with socket.socket() as free, suppress(OSError):
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def fresh_store(
