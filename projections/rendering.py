@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ..domain.money import ZERO
 from ..domain.ports import NANOS
-from ..domain.reasons import Refusal
+from ..domain.reasons import Reason, Refusal
 from ..domain.result import ResultStatus
 from .alerts import Alert, Severity
 from .audit_trail import EXCHANGE_ZONE
@@ -76,6 +76,12 @@ def clock(at: int | None, zone: tzinfo | None = None) -> str:
     return f"{moment.astimezone(zone or ZoneInfo(EXCHANGE_ZONE)):%H:%M:%S}"
 
 
+def moment(at: int) -> str:
+    """The date and time of day (ns UTC) at the exchange, to the second."""
+    when = datetime.fromtimestamp(at // NANOS, UTC).astimezone(ZoneInfo(EXCHANGE_ZONE))
+    return f"{when:%Y-%m-%d %H:%M:%S}"
+
+
 def heading(text: str) -> RenderableType:
     """A section's title."""
     return Padding(Text(text, style="bold"), (1, 0, 0, 0))
@@ -125,8 +131,11 @@ def refusals(
         if one.by_broker:
             line.append("  by the broker", style="red")
         parts.append(line)
-        parts += [refusal(each) for each in one.refusals[:REFUSALS_SHOWN]]
-        more = [str(refusal.reason) for refusal in one.refusals[REFUSALS_SHOWN:]]
+        # That a symbol nobody knows has no price either follows from it; the record has all.
+        unknown = [each for each in one.refusals if each.reason is Reason.UNKNOWN_SYMBOL]
+        why = unknown or one.refusals
+        parts += [refusal(each) for each in why[:REFUSALS_SHOWN]]
+        more = [str(refusal.reason) for refusal in why[REFUSALS_SHOWN:]]
         if more:
             parts.append(Padding(Text(f"and {', '.join(more)}", style="dim"), (0, 0, 0, 2)))
     parts += rest(len(refused), REFUSED_SHOWN)

@@ -14,7 +14,7 @@ from ...projections import rendering
 from ...projections.blotter import BlotterRow
 from ...projections.canonical import to_json
 from ...projections.reconciliation import ToldSession, told_sessions
-from ...projections.rendering import alerts_table, clock, limits_gauge, number, standing_line
+from ...projections.rendering import alerts_table, limits_gauge, moment, number, standing_line
 from ...projections.reports import PerformanceReport, SessionLimits, session_limits
 from ..storage.location import without_password
 from .summary import log_line
@@ -107,8 +107,7 @@ def report_view(report: PerformanceReport, views: Views) -> RenderableType:
 def _standing(
     views: Views, active: tuple[BlotterRow, ...], done: tuple[BlotterRow, ...]
 ) -> RenderableType:
-    sessions = [date for name in views.limits.accounts() for date in views.limits.sessions(name)]
-    when = f"{max(sessions)} {clock(views.last_at)}" if sessions else "nothing recorded yet"
+    when = moment(views.last_at) if views.last_at else "nothing recorded yet"
     text = Text("as of ", style="dim")
     text.append(when, style="bold")
     text.append(f": {len(active)} working, {len(done)} done")

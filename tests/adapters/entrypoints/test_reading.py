@@ -7,7 +7,9 @@ import json
 import shutil
 import sqlite3
 import subprocess
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -44,6 +46,19 @@ def test_status_shows_everything_that_is_done(cli: Cli, store: Path, portfolio_r
     shown = cli("status", "--store", store).out.decode()
     assert "0 working, 24 done" in shown
     assert "turnover" in shown
+
+
+def test_status_is_as_of_the_last_record_and_not_of_its_hour_on_the_sessions_day(
+    cli: Cli, copy: Path
+) -> None:
+    assert "as of 2024-06-12 15:35:00" in cli("status", "--store", copy).out.decode()
+    cli("kill", "--store", copy, "--reason", "drill")
+    last = json.loads(cli("events", "--json", "--store", copy).out.splitlines()[-1])
+    at = datetime.fromtimestamp(
+        last["fields"]["record_time"] // 10**9, ZoneInfo("America/New_York")
+    )
+    assert at.year > 2024
+    assert f"as of {at:%Y-%m-%d %H:%M:%S}" in cli("status", "--store", copy).out.decode()
 
 
 def test_an_instruction_is_found_by_its_id_a_beginning_of_it_or_its_decision(

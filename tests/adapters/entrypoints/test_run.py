@@ -217,6 +217,18 @@ def test_a_run_of_one_symbol_loads_no_other(shared_dir: Path, cli: Cli, tmp_path
     assert done.json["blotter"][0]["refusals"][0]["reason"] == "unknown_symbol"
 
 
+def test_a_symbol_that_nobody_knows_is_told_by_that_one_reason(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "d.json"
+    file.write_text(json.dumps([{"symbol": "NOPE", "action": "BUY", "target_weight": 3}]))
+    run = ("run", file, *GENERATED, "--store", tmp_path / "log.db")
+    shown = cli(*run).out.decode()
+    assert "unknown_symbol symbol: NOPE" in shown
+    assert "no_price" not in shown
+    assert "halted" not in shown
+    kept = cli(*run, "--json").json["blotter"][0]["refusals"]  # what is on record is all of it
+    assert "no_price" in [one["reason"] for one in kept]
+
+
 def test_progress_is_shown_on_stderr_and_only_there(cli: Cli, tmp_path: Path) -> None:
     done = cli("run", mixed(), *GENERATED, "--store", tmp_path / "log.db", "--json", "--progress")
     assert "8/8 done, 0 working" in done.err
