@@ -56,11 +56,8 @@ __attribute__((constructor)) static void begin(void)
     root_length = strlen(root);
     REAL(open);
     int opened = real(path, O_WRONLY | O_APPEND);
-    if (opened < 0)
-        fail(path);
     /* Out of the way of the descriptors that the program counts on. */
-    journal = fcntl(opened, F_DUPFD_CLOEXEC, 700);
-    if (journal < 0)
+    if (opened < 0 || (journal = fcntl(opened, F_DUPFD_CLOEXEC, 700)) < 0)
         fail(path);
     close(opened);
 }
@@ -121,9 +118,8 @@ static const char *below(const char *path)
 {
     if (strncmp(path, root, root_length) != 0)
         return NULL;
-    if (path[root_length] == 0)
-        return path + root_length;
-    return path[root_length] == '/' ? path + root_length + 1 : NULL;
+    const char *rest = path + root_length;
+    return *rest == '/' ? rest + 1 : *rest == 0 ? rest : NULL;
 }
 
 /* A name as the program gave it: relative to its working folder, or whole. */
@@ -190,6 +186,13 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
     return ended(ours, real(fd, parts, count, offset));
 }
 
+ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    REAL(pwritev2);
+    int ours = noted(fd, offset, parts, count);
+    return ended(ours, real(fd, parts, count, offset, flags));
+}
+
 ssize_t write(int fd, const void *bytes, size_t size)
 {
     REAL(write);
@@ -225,9 +228,12 @@ int posix_fallocate(int fd, off_t offset, off_t length)
     REAL(posix_fallocate);
     char space[PATH_MAX];
     struct stat status;
-    if (opened(fd, space, &status) != NULL)
-        fail("posix_fallocate is not recorded");
-    return real(fd, offset, length);
+    int ours = opened(fd, space, &status) != NULL;
+    if (ours)
+        note_bytes(status.st_ino, offset + length, NULL, 0); /* it grows to there, if it is shorter */
+    int error = real(fd, offset, length);
+    ended(ours, error == 0 ? 0 : -1);
+    return error;
 }
 
 static int synced(int fd, int (*real)(int))
@@ -263,13 +269,11 @@ static void note_opened(int fd, int existed, int cut)
     const char *path = opened(fd, space, &status);
     if (path == NULL || !S_ISREG(status.st_mode))
         return;
-    if (!existed) {
+    if (!existed)
         note_text('o', status.st_ino, 0, path);
-        ended(1, 0);
-    } else if (cut) {
+    else if (cut)
         note('t', status.st_ino, 0, NULL, 0);
-        ended(1, 0);
-    }
+    ended(!existed || cut, 0);
 }
 
 int open(const char *name, int flags, ...)
@@ -389,11 +393,13 @@ int mkdir(const char *name, mode_t mode)
     return (int)ended(1, real(name, mode));
 }
 
-int symlink(const char *target, const char *name)
-{
-    REAL(symlink);
-    char space[PATH_MAX];
-    if (named(name, space) != NULL)
-        fail("symbolic links are not recorded");
-    return real(target, name);
-}
+/* Programs that are built for large files on other machines know them by these names. */
+#define ALSO(name) __typeof__(name##64) name##64 __attribute__((alias(#name)))
+__typeof__(pwritev64v2) pwritev64v2 __attribute__((alias("pwritev2")));
+ALSO(open);
+ALSO(fopen);
+ALSO(pwrite);
+ALSO(pwritev);
+ALSO(truncate);
+ALSO(ftruncate);
+ALSO(posix_fallocate);
