@@ -128,4 +128,6 @@ def foreign_column(error: Exception) -> str:
 
 def fault_at(what: str, position: int, kind: str = "event") -> str:
     """A sentence of what :func:`fault_of` says of an event or record."""
+    if what.startswith("the "):
+        return what  # not of the event: of the row that says where the log ends
     return f"the {kind} at position {position} {what if what.startswith('can') else f'is {what}'}"
