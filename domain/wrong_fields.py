@@ -77,10 +77,26 @@ def allowed(field: FieldInfo) -> str:
     low, high = _bounds(field.annotation, field.metadata)
     if high.startswith("of at most"):
         high += " characters" if words == "text" else " items"
-    inner = _inner_metadata(field.annotation)
-    patterns = [getattr(each, "pattern", None) for each in [*field.metadata, *inner]]
-    shape = next((f"matching {pattern}" for pattern in patterns if pattern), "")
+    own = _shape([*field.metadata, *_inner_metadata(field.annotation)])
+    each = _shape(_of_elements(field.annotation))
+    shape = own or (f"each {each}" if each else "")
+    if each and high:
+        high += ","
     return " ".join(part for part in (words, low, high, shape) if part)
+
+
+def _shape(metadata: list[Any]) -> str:
+    patterns = (getattr(one, "pattern", None) for one in metadata)
+    return next((f"matching {pattern}" for pattern in patterns if pattern), "")
+
+
+def _of_elements(annotation: object) -> list[Any]:
+    """The constraints of what a list holds."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) not in (tuple, list, frozenset):
+        return []
+    return _inner_metadata(get_args(annotation)[0])
 
 
 def _bounds(annotation: object, metadata: list[Any]) -> tuple[str, str]:

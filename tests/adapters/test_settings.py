@@ -96,6 +96,8 @@ def test_an_unknown_key_is_named_with_the_nearest(
         ({"max_daily_turnover": 0.25}, "max_daily_turnover", "25 for 25 %"),
         ({"execution": {"style": "wild"}}, "execution.style", "smart or naive"),
         ({"limits": {"restricted": ["a b"]}}, "limits.restricted", "a list of text"),
+        ({"limits": {"restricted": ["a b"]}}, "limits.restricted", "items, each matching ^[A-Z]"),
+        ({"retention": {"legal_holds": ["KO"]}}, "retention.legal_holds", "(account|symbol|dec"),
         ({"limits": 3}, "limits", "a section"),
         ({"account": "a b"}, "account", "text of at most 64 characters"),
         ({"max_daily_trades": 1, "limits": {"max_daily_trades": 1}}, "limits", "either"),
