@@ -13,7 +13,7 @@ from .daily_limits import DailyLimits
 from .execution_quality import ExecutionQuality
 from .instruction_events import INSTRUCTION_EVENTS
 from .reconciliation import Reconciliation
-from .runner import VERSION_ABOVE_ALL, Handler, History, Projection, RecordedEvent, follow
+from .runner import VERSION_ABOVE_ALL, Handler, History, Projection, Recorded, RecordedEvent, follow
 from .sealed import Sealed
 
 Todo = tuple[tuple[int, Handler], ...]
@@ -115,24 +115,27 @@ class AllViews:
         Raises:
             ProjectionStopped: a projection cannot follow.
         """
+        self.fold(recorded.event, recorded.position)
+
+    def fold(self, event: DomainEvent, position: int) -> None:
+        """The same of an event and its position."""
         limits, blotter, reconciliation = views = (self.limits, self.blotter, self.reconciliation)
-        event = recorded.event
-        limits.position = blotter.position = reconciliation.position = recorded.position - 1
+        limits.position = blotter.position = reconciliation.position = position - 1
         todo = HANDLERS.get(type(event))
         if todo is None:
             for view in views:
-                view.apply(recorded)  # says what is wrong
+                view.apply(Recorded(position, event))  # says what is wrong
             return
         for number, handler in todo:
             try:
                 handler(views[number], event)
             except Exception as error:
-                raise views[number].stop(recorded.position, error) from error
+                raise views[number].stop(position, error) from error
 
     def let_go(self, id: UUID) -> bool:
         """Let go of the instruction of the last event where nothing more is expected of it."""
         instruction = self.limits.at_hand
-        if instruction is None or instruction.live or not may_go(instruction) or self._keep(id):
+        if instruction is None or instruction.live or not instruction.is_done or self._keep(id):
             return False
         for view in (self.blotter, self.limits, self.reconciliation):
             view.forget(id)

@@ -19,6 +19,7 @@ from ..domain.limits import MICRO, Limits, Usage, grid_up
 from ..domain.money import ZERO
 from ..domain.reservations import NOTHING_HELD, Reservation, counter_keys, held, turnover_key
 from .holding import Holding
+from .home import Home
 from .instruction_events import ACCOUNT_EVENTS, FOLLOWED_EVENTS, REPORT_EVENTS
 from .over_caps import OverCap, positions_over, used_of_caps
 from .runner import VERSION_ABOVE_ALL, Handler, History, Projection
@@ -33,6 +34,7 @@ from .session_usage import (
     Moved,
     Traded,
     change_of,
+    record_of,
 )
 
 RESTATING: Final = frozenset({e.FillBusted, e.FillCorrected})
@@ -192,7 +194,6 @@ class DailyLimits(Projection):
         holding = self._holding_of(event)
         holding.instruction.apply(event)
         reservation = event.reservation
-        holding.keys = counter_keys(reservation)
         hash = holding.instruction.content_hash
         self.admitted(
             Admitted(reservation, event.equity, event.price, hash, event.record_time), holding
@@ -207,7 +208,7 @@ class DailyLimits(Projection):
         if before is not None and after is not None:
             freed, holding.held = change_of(holding.held, NOTHING_HELD), NOTHING_HELD
             self.moved(Moved(before, freed, NOT_TRADED, 0, False), holding)
-            holding.keys = counter_keys(after)
+            holding.home = None
             self._true_up(holding, after)
 
     def _ended(self, event: e.DomainEvent) -> None:
@@ -232,11 +233,13 @@ class DailyLimits(Projection):
         if executed == shares and spent == notional and not uncertain:
             return
         holding.uncertain += uncertain
-        traded = Traded(report.market_time, executed - shares, spent - notional)
+        shares, notional = executed - shares, spent - notional
+        traded: Traded = record_of(Traded, (report.market_time, shares, notional))
         restating = type(event) in RESTATING
-        gross = traded.gross() if restating else traded
-        holding.executed += gross.shares
-        holding.notional += gross.notional
+        if restating:
+            _, shares, notional = traded.gross()
+        holding.executed += shares
+        holding.notional += notional
         self._true_up(holding, reservation, traded, uncertain, restating)
 
     def _holding_of(self, event: e.DomainEvent) -> Holding:
@@ -270,7 +273,8 @@ class DailyLimits(Projection):
         holding.held = after
         if after != before or traded is not NOT_TRADED:
             change = change_of(before, after)
-            self.moved(Moved(reservation, change, traded, uncertain, restating), holding)
+            moved = (reservation, change, traded, uncertain, restating)
+            self.moved(record_of(Moved, moved), holding)
 
     # -- what an instruction moves in its account ----------------------------------------------
 
@@ -292,35 +296,27 @@ class DailyLimits(Projection):
     def moved(self, moved: Moved, holding: Holding) -> None:
         """Count what changed in the account; executions count where they happened."""
         reservation, change, traded, uncertain, restating = moved
-        account = self._named(reservation.account)
-        symbol = account.symbol(reservation.symbol)
-        if uncertain:
-            symbol.unsettled += uncertain
+        home = holding.home
+        if home is None or home.of is not self:
+            home = holding.home = Home(self, self._named(reservation.account), reservation)
         if restating:
-            traded = account.restated(reservation, traded)
-        account.power_leaves += change.power
-        exempt = reservation.exempt
-        symbol.add_leaves(reservation.side, change.shares - traded.shares)
-        home = account.session(reservation.session_date)
-        if traded.shares or traded.notional:
-            power = traded.power(reservation)
-            account.power_leaves -= power
-            account.power_unshown.add(traded.at, power)
-            symbol.unshown.add(traded.at, reservation.side.sign * traded.shares)
-            session = account.session_of(traded.at, reservation.session_date)
-            session.traded(reservation.symbol, reservation.side, traded.shares)
-            if session is not home:
-                executed = traded.change(reservation)
-                session.add(executed, exempt=exempt)
-                self._count(counter_keys(reservation, session.date), executed)
-                change = change.minus(executed)
-        home.add(change, exempt=exempt)
-        self._count(holding.keys, change)
+            traded = home.account.restated(reservation, traded)
+        session = home.move(change, traded, uncertain)
+        if session is not home.session:
+            executed = traded.change(reservation)
+            session.add(executed, exempt=home.exempt)
+            self._count(counter_keys(reservation, session.date), executed)
+            change = change.minus(executed)
+        home.session.add(change, exempt=home.exempt)
+        self._count(home.keys, change)
 
     def _count(self, keys: tuple[str, ...], change: Change) -> None:
+        counters, changes = self._counters, self._changes
         for key, amount in zip(keys, change, strict=True):
             if amount:
-                self._add(key, int(amount * MICRO))  # exact, because it is on their grid
+                delta = int(amount * MICRO)  # exact, because it is on their grid
+                counters[key] = counters.get(key, 0) + delta
+                changes[key] = changes.get(key, 0) + delta
 
     def _add(self, key: str, delta: int) -> None:
         self._counters[key] = self._counters.get(key, 0) + delta

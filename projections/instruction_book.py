@@ -280,20 +280,19 @@ class InstructionBook(Projection):
         if type(event) is e.OrderRejected:
             self.refused(entry.instruction.account, event.record_time)
         key = event.report.client_order_id
-        order = entry.instruction.orders.get(key)
+        instruction, filled = entry.instruction, entry.filled
+        order = instruction.orders.get(key)
         if order is None:
             return
-        total = ZERO
-        for fill in order.book.by_id.values():
+        book, known, total = order.book, filled.get(key, ZERO), ZERO
+        for fill in book.by_id.values():
             total += fill.quantity
-        entry.filled_total += total - entry.filled.get(key, ZERO)
-        entry.filled[key] = total
+        if total is not known:
+            entry.filled_total += total - known
+        filled[key] = total
         invariant(
-            total == order.book.quantity, "executed quantity of an order is the sum of its fills"
-        )
-        invariant(
-            entry.filled_total == entry.instruction.executed,
-            "executed quantity of an instruction is the sum of all fills",
+            total == book.quantity and entry.filled_total == instruction.executed,
+            "executed quantity of an order, and of its instruction, is the sum of its fills",
         )
 
     def _noted(self, event: e.InstructionAnomaly) -> None:

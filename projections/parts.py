@@ -16,9 +16,10 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
+from ..domain.events import DomainEvent
 from ..domain.instruction import Instruction
 from ..domain.reasons import Anomalous
-from ..domain.reservations import Reservation, counter_keys
+from ..domain.reservations import Reservation
 from .all_views import MAY_END, AllViews
 from .blotter import Blotter
 from .daily_limits import DailyLimits
@@ -27,7 +28,7 @@ from .instruction_events import ACCOUNT_EVENTS
 from .reconciliation import Noted, Reconciliation
 from .runner import History, RecordedEvent
 from .sealed import Sealed
-from .session_usage import NOT_TRADED, Admitted, Change, Moved, Traded
+from .session_usage import NOT_TRADED, Admitted, Change, Moved, Traded, record_of
 
 PARTS_MAX: Final = 8
 
@@ -65,10 +66,10 @@ class Part(AllViews):
     def _reconciliation(self, history: History | None) -> Reconciliation:
         return _PartReconciliation(history, self)
 
-    def take(self, recorded: RecordedEvent) -> None:
+    def fold(self, event: DomainEvent, position: int) -> None:
         """Fold an event of an instruction of this part; see ``AllViews.take``."""
-        event, self.position = recorded.event, recorded.position
-        super().take(recorded)
+        self.position = position
+        super().fold(event, position)
         if type(event) in MAY_END and self.let_go(event.originator_id):
             self.emit(RELEASED, event.originator_id.int)
 
@@ -217,9 +218,7 @@ class Whole:
 
     def _reserved(self, id: int, reservation: bytes) -> None:
         told = Reservation.model_validate_json(reservation)
-        holding = Holding(self._unfolded)
-        holding.keys = counter_keys(told)
-        self._held[id] = told, holding
+        self._held[id] = told, Holding(self._unfolded)
 
     def _admitted(self, id: int, equity: str, price: str, hash: str, at: int) -> None:
         reservation, holding = self._held[id]
@@ -241,12 +240,13 @@ class Whole:
     ) -> None:
         reservation, holding = self._held[id]
         cost = Decimal(turnover)
-        change = Change(
-            _often(trades), cost, _often(shares), cost if power == turnover else Decimal(power)
-        )
-        traded = NOT_TRADED if at is None else Traded(at, _often(of), Decimal(notional))
-        moved = Moved(reservation, change, traded, uncertain, restating)
-        self.views.limits.moved(moved, holding)
+        spent = cost if power == turnover else Decimal(power)
+        change = record_of(Change, (_often(trades), cost, _often(shares), spent))
+        traded = NOT_TRADED
+        if at is not None:
+            traded = record_of(Traded, (at, _often(of), Decimal(notional)))
+        moved = (reservation, change, traded, uncertain, restating)
+        self.views.limits.moved(record_of(Moved, moved), holding)
 
     def _refused(self, account: str, at: int) -> None:
         self.views.blotter.refused(account, at)

@@ -15,6 +15,8 @@ from ..domain.ports import MINUTE_NS, NANOS, Side
 from ..domain.reservations import Held, Reservation
 from .symbol_use import KeptSymbol, OwnShares, SymbolState, Timed, Unshown
 
+record_of: Final = tuple.__new__
+"""Makes a record in half the time that its class takes; every fill asks for several."""
 _BUY: Final = Side.BUY
 """An attribute of an enumeration costs as much as a call, and every fill asks."""
 
@@ -115,10 +117,10 @@ class SessionUse:
         """Add what an admission, a fill or an end changes in what is held."""
         trades, turnover, _, power = change
         if exempt:
-            self.reducing_trades += int(trades)
+            self.reducing_trades += int(trades) if trades else 0
             self.reducing_turnover += turnover
         else:
-            self.trades += int(trades)
+            self.trades += int(trades) if trades else 0
             self.turnover += turnover
         self.power += power
 
@@ -128,11 +130,11 @@ class SessionUse:
         if own is None:
             own = self.own[symbol] = OwnShares()
         if side is _BUY:
-            if shares > 0:
+            if shares > ZERO:
                 own.bought += shares
             else:
                 own.busted_bought -= shares
-        elif shares > 0:
+        elif shares > ZERO:
             own.sold += shares
         else:
             own.busted_sold -= shares
@@ -338,9 +340,5 @@ def change_of(before: Held, after: Held) -> Change:
     trades_before, turnover_before, shares_before, power_before = before
     dollars = turnover - turnover_before
     same = power is turnover and power_before is turnover_before
-    return Change(
-        trades - trades_before,
-        dollars,
-        shares - shares_before,
-        dollars if same else power - power_before,
-    )
+    spent = dollars if same else power - power_before
+    return record_of(Change, (trades - trades_before, dollars, shares - shares_before, spent))

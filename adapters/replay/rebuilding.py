@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import cache
 from itertools import islice
 from multiprocessing.connection import Connection
 from operator import itemgetter
@@ -42,9 +42,6 @@ WINDOW: Final = 4_096
 PROGRESS_EVERY: Final = 2_000
 PIPE_BYTES: Final = 1 << 20
 """What may lie between a part and this process, some ten windows; Linux has 64 kB by default."""
-
-_recorded: Final = partial(tuple.__new__, Recorded)
-"""A record from its fields, in C: called for every event."""
 
 OnProgress = Callable[[int], None]
 
@@ -169,21 +166,22 @@ class _PartReading:
     def _fold(self, folding: Part, accounts: list[RawRecorded]) -> bytes:
         decode, after = self._decode, self.position
         end = min(self._upto, after + self._window)
-        for raw, previous in self._log.raw_part(self._part, self._parts, after, end):
-            self.position = raw.position - 1
-            if previous is None and raw.position > 1:
-                raise self._missing(after, end)
-            checked(raw, raw.position, previous or GENESIS)
-            if _is_of_account(raw.topic):
-                accounts.append(raw)
-                continue
-            event = decode(raw)
-            if event.originator_version != raw.originator_version:
-                raise StoreDamaged(
-                    f"the event at position {raw.position} is filed under another version"
-                )
-            folding.take(_recorded((raw.position, event, raw.hash)))
-        for position, hash in self._log.hashes(end - 1, end):
+        position, is_gapless = after + 1, True
+        try:
+            for raw, previous in self._log.raw_part(self._part, self._parts, after, end):
+                position = raw.position
+                if previous is None and position > 1:
+                    is_gapless = False
+                    break
+                checked(raw, position, previous or GENESIS)
+                if _is_of_account(raw.topic):
+                    accounts.append(raw)
+                else:
+                    folding.fold(decode(raw), position)
+        finally:
+            self.position = position - 1
+        last = self._log.hashes(end - 1, end) if is_gapless else ()
+        for position, hash in last:
             self.position = position
             return hash
         raise self._missing(after, end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -54,6 +55,8 @@ _SELECT_FIRSTS: Final = (
 _SELECT_ABOVE: Final = "SELECT key FROM counters WHERE substr(key, 1, ?) = ? AND used > 0"
 
 
+_EVENT: Final = itemgetter(slice(6))
+_PREVIOUS: Final = itemgetter(6)
 _raw_recorded: Final = partial(tuple.__new__, RawRecorded)
 """A row as a record, in C: called for every event that is read."""
 
@@ -267,8 +270,8 @@ class Log(Closing):
         Parts are those of ``projections.parts``, and every event is in one of them. The hash is
         None where the event before is not there. In files only; all is read at once.
         """
-        for row in self._recorder.fetch(SELECT_PART, (after, upto, parts, part)):
-            yield _raw_recorded(row[:6]), row[6]
+        rows = self._recorder.fetch(SELECT_PART, (after, upto, parts, part))
+        return zip(map(_raw_recorded, map(_EVENT, rows)), map(_PREVIOUS, rows), strict=True)
 
     def hashes(self, after: int = 0, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Position and chain hash of each event with ``after`` < position <= ``upto``."""
