@@ -101,14 +101,15 @@ def replaced(order: ChildOrder, report: ExecutionReport) -> Folded:
     """The new terms hold from here on, amended to what has executed where that is more.
 
     A broker that puts a new order in the old one's place (its status says ``replaced``) ends the
-    old one instead.
+    old one instead. Under the id of a request that was done in place it is the answer once more.
     """
     name = report.client_order_id
     asked = _of_report(order, report, is_cancel=False)
     in_place = asked is not None and asked.request_id == name
-    if not in_place and report.order_status == OrderState.REPLACED:
+    again = asked is None and name in order.answered
+    if not in_place and not again and report.order_status == OrderState.REPLACED:
         return end(order, report, OrderState.REPLACED)
-    if order.ended is not None or (asked is None and name in order.answered):
+    if order.ended is not None or again:
         return order, ()
     book, notes = ex.claim(order.book, report)
     wanted = order.order_qty if asked is None or asked.order_qty is None else asked.order_qty

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from fillwright.domain.errors import IllegalTransition
-from fillwright.domain.orders import AnomalyKind, fold, intend, mark_sent, withdraw
+from fillwright.domain.orders import (
+    AnomalyKind,
+    fold,
+    intend,
+    mark_sent,
+    request_replace,
+    withdraw,
+)
 from fillwright.domain.ports import ReportKind
 from fillwright.domain.states import OrderState
 from tests.domain.order_cases import Venue, report, request, sent, working
@@ -577,3 +584,14 @@ def test_no_kind_of_report_raises_and_saying_it_twice_changes_nothing(kind: Repo
             once, _ = fold(start.order, message)
             assert fold(once, message)[0] == once
             assert once.exposure >= once.cum_qty
+
+
+def test_an_answer_to_a_replace_that_comes_twice_does_not_end_the_order() -> None:
+    """Its status says ``replaced`` under the new id, which the first time meant: in place."""
+    asked = request_replace(working(1000).order, "ask 1", D(500))
+    answer = report(ReportKind.REPLACED, 20, "ask 1", order_status="replaced")
+    once, _ = fold(asked, answer)
+    assert (once.state, once.order_qty) == (OrderState.NEW, D(500))
+    again, _ = fold(once, answer)
+    assert again == once
+    assert again.exposure == D(500)
