@@ -290,9 +290,10 @@ class InstructionBook(Projection):
         if total is not known:
             entry.filled_total += total - known
         filled[key] = total
+        invariant(total == book.quantity, "executed quantity of an order is the sum of its fills")
         invariant(
-            total == book.quantity and entry.filled_total == instruction.executed,
-            "executed quantity of an order, and of its instruction, is the sum of its fills",
+            entry.filled_total == instruction.executed,
+            "executed quantity of an instruction is the sum of all fills",
         )
 
     def _noted(self, event: e.InstructionAnomaly) -> None:
