@@ -58,6 +58,15 @@ class Gathered(NamedTuple):
     outcomes: list[Outcome]
 
 
+def give(jobs: Sequence[WriteJob], outcomes: Sequence[Outcome]) -> None:
+    """Give each job what became of it."""
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if isinstance(outcome, Appended):
+            job.result = outcome
+        else:
+            job.error = outcome
+
+
 class RememberedStreams:
     """The last version of each stream that this process has written, so as not to look it up."""
 

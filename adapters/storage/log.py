@@ -105,7 +105,7 @@ class Log(Closing):
             url: ``sqlite:///PATH``, a path, ``postgresql://…`` (see ``postgres_address``), or
                 ``memory:``; None is memory too, with a warning.
             writer: False opens for reading only, beside a writer and without a lock.
-            threaded: commit in a thread of its own, so that ``commit`` does not hold the loop.
+            threaded: commit beside the loop, so that ``commit`` does not hold it.
             exclusive: False lets this writer share the file with the one that holds the lock: for
                 short control and review records (ruling 24), never for an engine.
             ownership: which account an exclusive writer on PostgreSQL owns, and how long it waits

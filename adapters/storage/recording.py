@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
 
 from ...domain.errors import StoreError
-from .appending import Outcome
+from .appending import Outcome, give
 from .chain import GENESIS
 from .group_commit import GroupCommit, WriteJob
-from .records import Appended, Encoded, Head
+from .records import Encoded, Head
 from .schema import EVENTS_TABLE
+from .watch import HasSocket
 
 VERSION_MAX: Final = 2**63 - 1
 
@@ -43,6 +44,48 @@ WHERE e.position <= ? AND (
 ) ORDER BY e.position LIMIT 1"""
 
 
+class Sender(Protocol):
+    """Writes without waiting: what was sent is answered later, and in its order.
+
+    Whoever writes in another way waits first until all that was sent is settled.
+    """
+
+    closed: Callable[[HasSocket], None]
+    """Is called when a connection was closed."""
+
+    calls: Callable[[], None]
+    """Is called, on any thread, where whoever settled was interrupted: :meth:`finish_sent`."""
+
+    @property
+    def under_way(self) -> int:
+        """How many times was sent what is not settled yet."""
+        ...
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether what was sent needs somebody who waits: :meth:`finish_sent`."""
+        ...
+
+    def send(self, jobs: Sequence[WriteJob], told: Callable[[], None]) -> HasSocket | None:
+        """Send jobs; gives the connection that answers, None where they cannot be sent.
+
+        ``told`` is called, on any thread and at least once, when each has a result or an error.
+        """
+        ...
+
+    def holds(self, jobs: Sequence[WriteJob]) -> bool:
+        """Whether these are under way."""
+        ...
+
+    def receive(self) -> bool:
+        """Take what was answered, when the socket can be read; whether to watch it further."""
+        ...
+
+    def finish_sent(self) -> None:
+        """Return when all that was sent has a result or an error."""
+        ...
+
+
 class ChainedRecorder(ApplicationRecorder):
     """Appends to the chained log; durable when a call returns.
 
@@ -53,6 +96,7 @@ class ChainedRecorder(ApplicationRecorder):
 
     store: str
     on_boundary: Callable[[str], None] | None
+    sender: Sender | None = None
     _group: GroupCommit
 
     def _prepare_to_write(self, store: str) -> None:
@@ -137,11 +181,7 @@ class ChainedRecorder(ApplicationRecorder):
             for job in jobs:
                 job.error = error
             return
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if isinstance(outcome, Appended):
-                job.result = outcome
-            else:
-                job.error = outcome
+        give(jobs, outcomes)
 
     # -- reading -------------------------------------------------------------------------------
 

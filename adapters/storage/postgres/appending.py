@@ -1,4 +1,4 @@
-"""One transaction on PostgreSQL, in two round trips.
+"""One transaction on PostgreSQL, in one round trip or two.
 
 The first locks the head row and reads what the jobs need; whoever holds that row is alone, so caps
 are compared here, exactly. The second writes events, counters and head, and commits.
@@ -89,6 +89,11 @@ class Prepared(NamedTuple):
     at: Head | None = None
 
     @property
+    def events(self) -> int:
+        """How many events."""
+        return len(self.gathered.values) // _COLUMNS
+
+    @property
     def conflicts(self) -> bool:
         """Whether events of a job are stored already, or do not follow what is."""
         return any(isinstance(one, Conflict) for one in self.gathered.outcomes)
@@ -133,12 +138,9 @@ class PostgresAppender:
         """
         keys = sorted({update.key for job in jobs for update in job.counters})
         unknown = self._unknown(jobs, everything=False)
-        if not keys and not unknown and self._known is not None:
-            opened = _Opened(connection, None, None)
-            gathered = gather(opened, self._known, jobs, self._remembered, look_up=False)
-            # What would be refused by memory alone has to be looked up.
-            if gathered.values and all(isinstance(o, Appended) for o in gathered.outcomes):
-                return Prepared(gathered, {}, self._known)
+        known = None if keys or unknown else self._gathered_at_once(connection, jobs)
+        if known is not None:
+            return known
         with connection.pipeline() as pipeline:
             connection.execute(b"BEGIN")
             locked = connection.execute(LOCK_HEAD)
@@ -160,6 +162,40 @@ class PostgresAppender:
         gathered = gather(opened, head, jobs, self._remembered, look_up=moved)
         return Prepared(gathered, opened.changed)
 
+    def prepare_at_once(
+        self, connection: Connection[Any], jobs: Sequence[WriteJob]
+    ) -> Prepared | None:
+        """Chain jobs without asking the server; None where it has to be asked first."""
+        if any(job.counters for job in jobs) or self._unknown(jobs, everything=False):
+            return None
+        prepared = self._gathered_at_once(connection, jobs)
+        if prepared is None or not self._statement(prepared).is_ready(connection):
+            return None
+        return prepared
+
+    def send(self, connection: Connection[Any], prepared: Prepared) -> None:
+        """Send what was chained at once; whatever is chained next follows it.
+
+        If it turns out not to be written, :meth:`forget` has to be called.
+
+        Raises:
+            psycopg.Error: the connection was lost.
+        """
+        self._statement(prepared).send(connection, self._parameters(prepared))
+        self._remember(prepared)
+
+    def _gathered_at_once(
+        self, connection: Connection[Any], jobs: Sequence[WriteJob]
+    ) -> Prepared | None:
+        if self._known is None:
+            return None
+        opened = _Opened(connection, None, None)
+        gathered = gather(opened, self._known, jobs, self._remembered, look_up=False)
+        # What would be refused by memory alone has to be looked up.
+        if gathered.values and all(isinstance(one, Appended) for one in gathered.outcomes):
+            return Prepared(gathered, {}, self._known)
+        return None
+
     def finish(self, connection: Connection[Any], prepared: Prepared) -> None:
         """Write what was gathered and commit it; afterwards it is on disk.
 
@@ -169,7 +205,10 @@ class PostgresAppender:
         """
         gathered, counters, at = prepared
         if at is not None:
-            self._finish_quickly(connection, gathered, at)
+            statement = self._statement(prepared)
+            if statement.execute(connection, self._parameters(prepared)) != prepared.events:
+                raise HeadMovedError
+            self._remember(prepared)
             return
         values = gathered.values
         with connection.pipeline():
@@ -183,22 +222,24 @@ class PostgresAppender:
             if values:
                 connection.execute(MOVE_HEAD, gathered.head)
             connection.execute(b"COMMIT")
-        self._known = gathered.head
-        self._remembered.update(gathered.streams)
+        self._remember(prepared)
 
-    def _finish_quickly(self, connection: Connection[Any], gathered: Gathered, at: Head) -> None:
-        count = len(gathered.values) // _COLUMNS
+    def _statement(self, prepared: Prepared) -> DirectStatement:
+        return self._one if prepared.events == 1 else self._many
+
+    def _parameters(self, prepared: Prepared) -> tuple[bytes, ...]:
+        gathered, _, at = prepared
+        assert at is not None
         head = gathered.head
-        moving = (bigint(head.position), head.hash, bigint(at.position), at.hash)
-        if count == 1:
-            events, statement = _one_event(gathered.values), self._one
-        else:
-            events, statement = _many_events(gathered.values), self._many
-        written = statement.execute(connection, (*moving, *events, *self._fence_values))
-        if written != count:
-            raise HeadMovedError
-        self._known = gathered.head
-        self._remembered.update(gathered.streams)
+        events = _one_event if prepared.events == 1 else _many_events
+        return (
+            *(bigint(head.position), head.hash, bigint(at.position), at.hash),
+            *(*events(gathered.values), *self._fence_values),
+        )
+
+    def _remember(self, prepared: Prepared) -> None:
+        self._known = prepared.gathered.head
+        self._remembered.update(prepared.gathered.streams)
 
     def forget(self) -> None:
         """Believe nothing of what was remembered."""

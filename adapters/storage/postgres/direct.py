@@ -33,7 +33,7 @@ LOOK_MILLISECONDS: Final = 200
 """How soon an interrupt is noticed that another thread of the process was given."""
 
 _BINARY: Final = 1
-_DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 bigint: Final = Struct(">q").pack
 _length: Final = Struct(">i").pack
 _array: Final = Struct(">iiIii").pack
@@ -86,17 +86,29 @@ class DirectStatement:
         Raises:
             psycopg.Error: the server refused, or the connection was lost.
         """
-        if self._connection is connection:
+        if self.is_ready(connection):
             # After a rollback the client library drops all statements of the connection, not only
             # its own; nothing is run then.
             with suppress(errors.InvalidSqlStatementName):
-                return self._run(connection.pgconn, values)
+                return self._run(connection, values)
         self._prepare(connection)
-        return self._run(connection.pgconn, values)
+        return self._run(connection, values)
 
-    def _run(self, made: PGconn, values: Sequence[bytes]) -> int:
-        made.send_query_prepared(self._name, values, self._formats)
-        return self._finished(made).command_tuples or 0
+    def is_ready(self, connection: Connection[Any]) -> bool:
+        """Whether the server has it on this connection."""
+        return self._connection is connection
+
+    def send(self, connection: Connection[Any], values: Sequence[bytes]) -> None:
+        """Send it, and wait for nothing; only where it is ready.
+
+        Raises:
+            psycopg.Error: the connection was lost.
+        """
+        connection.pgconn.send_query_prepared(self._name, values, self._formats)
+
+    def _run(self, connection: Connection[Any], values: Sequence[bytes]) -> int:
+        self.send(connection, values)
+        return self._finished(connection.pgconn).command_tuples or 0
 
     def _prepare(self, connection: Connection[Any]) -> None:
         self._connection = None
@@ -129,6 +141,6 @@ class DirectStatement:
             answer = found
         if answer is None:
             raise psycopg.OperationalError("the server gave no answer")
-        if answer.status not in _DONE:
+        if answer.status not in DONE:
             raise errors.error_from_result(answer)
         return answer

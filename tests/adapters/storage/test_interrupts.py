@@ -3,7 +3,7 @@
 import dis
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -28,8 +28,10 @@ WRITERS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'fillwright
 
 
 @contextmanager
-def interrupted_at(step: int) -> Iterator[Callable[[], bool]]:
-    """Interrupts this thread where it looks for the so-manieth time in the group commit.
+def interrupted_at(
+    step: int, files: Collection[str | None] = (group_commit.__file__,)
+) -> Iterator[Callable[[], bool]]:
+    """Interrupts this thread where it looks for the so-manieth time in the code of ``files``.
 
     Gives whether it did.
     """
@@ -37,7 +39,7 @@ def interrupted_at(step: int) -> Iterator[Callable[[], bool]]:
     looks = 0
 
     def called(frame: FrameType, what: str, _: Any) -> Any:
-        if frame.f_code.co_filename != group_commit.__file__:
+        if frame.f_code.co_filename not in files:
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return stepped
