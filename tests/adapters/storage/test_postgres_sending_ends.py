@@ -218,6 +218,25 @@ async def _rounds(
     await asyncio.gather(*(one(sample) for sample in samples))
 
 
+class WatchesNothing(asyncio.SelectorEventLoop):
+    """As loops of systems on which only some sockets can be watched."""
+
+    def add_reader(self, fd: object, callback: object, *args: object) -> None:
+        raise NotImplementedError
+
+
+def test_a_loop_that_can_watch_no_socket_has_the_thread_wait(postgres_url: str) -> None:
+    with Log.open(postgres_url, threaded=True) as log:
+        work, wrong = Work(log), list[object]()
+        with asyncio.Runner(loop_factory=WatchesNothing) as runner:
+            runner.get_loop().set_exception_handler(lambda _, what: wrong.append(what))
+            runner.run(work.all())
+        assert not wrong
+        assert log.outstanding == 0
+    assert len(work.told) == TASKS * work.rounds
+    work.check(postgres_url)
+
+
 def test_two_loops_share_a_log(postgres_url: str) -> None:
     with Log.open(postgres_url, threaded=True) as log:
         works = [Work(log), Work(log)]
