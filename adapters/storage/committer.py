@@ -22,11 +22,10 @@ Submission = tuple[WriteJob, "asyncio.Future[Appended]"]
 
 @dataclass(slots=True, eq=False)
 class _Turn:
-    """What one turn of a loop has submitted; ``told`` once those who wait were told."""
+    """What one turn of a loop has submitted."""
 
     loop: asyncio.AbstractEventLoop
     submissions: list[Submission] = field(default_factory=list)
-    told: bool = False
 
 
 class Committer:
@@ -48,7 +47,7 @@ class Committer:
         self._turns: dict[asyncio.AbstractEventLoop, _Turn] = {}
         self._lock = Lock()
         self._queued = 0
-        self._sent = 0
+        self._untold: list[_Turn] = []
         self._halving = Halving()
         self._share: int | None = None
         self._watch = Watch(self._answered)
@@ -63,8 +62,8 @@ class Committer:
     def outstanding(self) -> int:
         """Jobs that are submitted and not yet known to be written or refused."""
         with self._lock:
-            turns = list(self._turns.values())
-            return self._queued + self._sent + sum(len(turn.submissions) for turn in turns)
+            turns = (*self._turns.values(), *self._untold)
+            return self._queued + sum(len(turn.submissions) for turn in turns)
 
     def submit(self, job: WriteJob) -> asyncio.Future[Appended]:
         """Queue a job from the running loop; the future is done after its commit.
@@ -113,8 +112,8 @@ class Committer:
         if self._sender is None or self._queued or self._closed:
             self._enqueue(loop)
         elif self._sender.under_way >= (1 if self._share is None else HALVES):
-            # It goes with those who are told next, where those are this loop's.
-            if not self._watch.is_by(loop):
+            # It goes when those before it are told, if this loop has any to tell.
+            if all(one.loop is not loop for one in self._untold):
                 self._enqueue(loop)
         elif not self._send(self._sender, turn):
             self._enqueue(loop)
@@ -123,34 +122,36 @@ class Committer:
         """Whether the turn is under way; what is not has to be queued."""
         jobs = [job for job, _ in turn.submissions]
         hooked = self._recorder.on_boundary is not None
-        if hooked or len(jobs) > GROUP_JOBS_MAX or not self._watch.is_for(turn.loop):
+        if hooked or len(jobs) > GROUP_JOBS_MAX or not self._watch.claim(turn.loop):
             return False
         try:
             return self._started(sender, turn, jobs)
         except BaseException:
             if not sender.holds(jobs) and jobs[0].result is None and jobs[0].error is None:
-                with self._lock:
-                    was_sent = turn.loop not in self._turns
-                    self._turns[turn.loop] = turn
-                    self._sent -= len(jobs) if was_sent else 0
+                self._take_back(turn)
             self._queue.put(sender)
             raise
 
     def _started(self, sender: Sender, turn: _Turn, jobs: Sequence[WriteJob]) -> bool:
-        count = len(jobs)
         with self._lock:
+            if self._turns.get(turn.loop) is not turn:
+                return True  # who closes has it
+            self._untold.append(turn)
             del self._turns[turn.loop]
-            self._sent += count
         connection = sender.send(jobs, lambda: self._tell(turn))
         if connection is None:
-            with self._lock:
-                self._turns[turn.loop] = turn
-                self._sent -= count
+            self._take_back(turn)
             return False
         self._halving.sent()
         if sender.is_stuck or not self._watch.start(turn.loop, connection):
             self._queue.put(sender)
         return True
+
+    def _take_back(self, turn: _Turn) -> None:
+        with self._lock:
+            if turn in self._untold:
+                self._turns[turn.loop] = turn
+                self._untold.remove(turn)
 
     def _answered(self) -> bool:
         """Take what the server has answered; whether there is more to watch for."""
@@ -193,11 +194,9 @@ class Committer:
 
     def _tell(self, turn: _Turn) -> None:
         """Tell those whose turn was sent, as often as this is called for it."""
-        jobs = len(turn.submissions)
         with self._lock:
-            if not turn.told:
-                turn.told = True
-                self._sent -= jobs
+            if turn in self._untold:
+                self._untold.remove(turn)
         self._wake(turn)
 
     def _wake(self, turn: _Turn) -> None:

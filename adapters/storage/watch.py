@@ -31,25 +31,28 @@ class Watch:
     A socket's number is used again after it is closed, and the client library closes a lost one by
     itself, on any thread. A loop that still had the number would watch another's, or nothing. So
     the loop watches a duplicate, which it alone closes.
+
+    One loop at a time does so, because none can be told from another thread to stop: it keeps the
+    :meth:`claim` until it is closed.
     """
 
     def __init__(self, readable: Callable[[], bool]) -> None:
         self._readable = readable
+        self._claimed_by: asyncio.AbstractEventLoop | None = None
         self._watched: _Watched | None = None
         self._lock = Lock()
 
-    def is_by(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether this loop watches."""
-        watched = self._watched
-        return watched is not None and watched.loop is loop
-
-    def is_for(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether this loop may watch: no other one does."""
-        watched = self._watched
-        return watched is None or watched.loop is loop or watched.loop.is_closed()
+    def claim(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether this loop may watch from here on: no other one that is not closed does."""
+        with self._lock:
+            holder = self._claimed_by
+            if holder is not None and holder is not loop and not holder.is_closed():
+                return False
+            self._claimed_by = loop
+        return True
 
     def start(self, loop: asyncio.AbstractEventLoop, connection: HasSocket) -> bool:
-        """Watch, on the loop's thread; whether the loop can."""
+        """Watch, on the thread of the loop that has the claim; whether the loop can."""
         with self._lock:
             watched = self._watched
             if watched is not None and watched[:2] == (loop, connection):
