@@ -132,7 +132,9 @@ def _append(path: Path, text: str, origin: str) -> None:
     with os.fdopen(descriptor, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         _drop_unfinished(path, file.fileno(), origin)
-        os.write(file.fileno(), f"{text}\n".encode())
+        left = f"{text}\n".encode()
+        while left:  # a disk that is nearly full takes a part, and says nothing
+            left = left[os.write(file.fileno(), left) :]
         os.fsync(file.fileno())
 
 
@@ -143,7 +145,7 @@ def _drop_unfinished(path: Path, descriptor: int, origin: str) -> None:
         AnchorError: the file does not end as one of ours; nothing of it is cut off.
     """
     size = os.fstat(descriptor).st_size
-    if size == 0 or os.pread(descriptor, 2, size - 2) == b"\n\n":
+    if size == 0 or os.pread(descriptor, 2, max(size - 2, 0)) == b"\n\n":
         return
     held = os.pread(descriptor, size, 0)
     after = held.rfind(b"\n\n")

@@ -1,11 +1,13 @@
 """Checkpoints are made while a log grows, left outside it, and taken up again."""
 
 import http.server
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import structlog
@@ -167,7 +169,27 @@ def test_what_a_crash_cut_off_is_passed_over_and_the_next_note_follows(
     assert found in ([mark(1), mark(3)], [mark(1), mark(2), mark(3)])
 
 
-@pytest.mark.parametrize("held", ["my notes", "a\n\nb\n", "\n\n\0\0x", "fund\n\n— somebody x\n"])
+@pytest.mark.parametrize("kept", range(1, 260, 7))
+def test_of_a_first_note_that_a_crash_cut_off_nothing_stays(tmp_path: Path, kept: int) -> None:
+    anchor = tmp_path / "anchor"
+    leave(str(anchor), mark(1))
+    with anchor.open("r+b") as file:
+        file.truncate(min(kept, anchor.stat().st_size - 1))
+    leave(str(anchor), mark(2))
+    assert checkpoints_at(str(anchor))[-1] == mark(2)
+
+
+def test_a_note_that_the_disk_takes_in_parts_is_left_whole(tmp_path: Path) -> None:
+    anchor = tmp_path / "anchor"
+    write = os.write
+    with patch("os.write", lambda descriptor, data: write(descriptor, data[:50])):
+        leave(str(anchor), mark(1))
+    assert checkpoints_at(str(anchor)) == [mark(1)]
+
+
+@pytest.mark.parametrize(
+    "held", ["x", "\n", "my notes", "a\n\nb\n", "\n\n\0\0x", "fund\n\n— somebody x\n"]
+)
 def test_a_file_that_is_no_anchor_of_ours_is_left_as_it_is(tmp_path: Path, held: str) -> None:
     anchor = tmp_path / "notes.txt"
     anchor.write_text(held)
