@@ -79,8 +79,11 @@ def _run(
     from ..evaluation.summary import summarise
     from ..evaluation.tables import conditions, skipped_lines, views
     from . import output
+    from .whole_files import refuse_evidence
 
     output.log_to_stderr()
+    for result in () if out is None else (out, _page_of(out)):
+        refuse_evidence(result)
     began = time.monotonic()
     with _bar(progress, "evaluating") as advance:
         found = parallel.evaluate(request, processes, advance)
@@ -121,9 +124,13 @@ def _write(
     write_outcomes(out, found.outcomes)
     smart = [policy for policy in found.request.policies if policy.style is Style.SMART]
     examples = examples_of(found, (smart or found.request.policies)[0])
-    page = out.with_suffix(".html")
+    page = _page_of(out)
     write_page(page, found, summary, second, examples)
     output.note(f"wrote {out} and {page}")
+
+
+def _page_of(out: Path) -> Path:
+    return out.with_suffix(".html")
 
 
 def _speed(found: Evaluation, took: float) -> str:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
 from ...domain.errors import InvalidInput
 
 _BEGINNING_BYTES: Final = 4_096
-_DATABASE: Final = b"SQLite format 3\x00"
-_PRIVATE_KEY: Final = b"PRIVATE+KEY+"
+_BEGINNINGS: Final = (
+    b"SQLite format 3\x00",
+    b"\x37\x7f\x06\x82",  # what was committed last, beside a database
+    b"\x37\x7f\x06\x83",
+    b"PRIVATE+KEY+",
+    b'{"format":1}\n',  # the keys of personal text
+)
 _SIGNATURE: Final = "\n\n— ".encode()
 
 
 def refuse_evidence(out: Path) -> None:
-    """Refuse to write over a store, a journal, a private key or an anchor.
+    """Refuse to write over a store, a journal, a private key, a keystore or an anchor.
 
     Raises:
         InvalidInput: the file is one of them.
@@ -24,7 +30,7 @@ def refuse_evidence(out: Path) -> None:
         return
     with out.open("rb") as file:
         begins = file.read(_BEGINNING_BYTES)
-    if begins.startswith((_DATABASE, _PRIVATE_KEY)) or _SIGNATURE in begins:
+    if begins.startswith(_BEGINNINGS) or _SIGNATURE in begins:
         raise InvalidInput("out", out, "a file that is no store, key or anchor")
 
 
@@ -42,6 +48,8 @@ def write_whole(out: Path, data: bytes) -> None:
     part = out.with_name(f"{out.name}.part")
     try:
         part.write_bytes(data)
+        if out.exists():
+            shutil.copymode(out, part)  # who may read it stays as it was
         os.replace(part, out)
     except BaseException:
         part.unlink(missing_ok=True)

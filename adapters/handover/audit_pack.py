@@ -28,6 +28,7 @@ from ..storage.log import Log
 from ..storage.ops_log import OpsLog
 from ..storage.records import Head, RawRecorded
 from . import ranges
+from .folders import filling
 from .pack_documents import PackDocuments, PackRecords
 
 FORMAT: Final = "fillwright audit pack 3"
@@ -106,7 +107,7 @@ def make_pack(
         raise InvalidInput(
             "checkpoint", checkpoint.size, "one that says how many records there are"
         )
-    with ranges.filling(folder):
+    with filling(folder):
         made = ranges.export_range(
             log, 1, last, ranges.Format.JSONL, folder / EVENTS, checkpoint, on_progress
         )

@@ -12,9 +12,7 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,6 +28,7 @@ from ..integrity.tree import OnProgress, roots_of_spans
 from ..storage.log import Log
 from ..storage.records import RawRecorded
 from ..storage.verification import fault_of
+from .folders import filling
 
 FORMAT: Final = "fillwright export 1"
 MANIFEST: Final = "manifest.json"
@@ -58,20 +57,6 @@ class RangeResult(NamedTuple):
     origin: str
     signed: bool
     anchored: bool
-
-
-@contextmanager
-def filling(folder: Path) -> Iterator[None]:
-    """Make a folder, or take an empty one; where it cannot be filled nothing is left in it."""
-    was_there = folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        if was_there:
-            folder.mkdir(exist_ok=True)
-        raise
 
 
 def export_range(
