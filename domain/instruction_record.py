@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 from . import events as e
@@ -23,6 +24,7 @@ from .strategies.contract import InstructionView, OrderView
 ACTIVE: Final = frozenset({InstructionState.WORKING, InstructionState.PARTIALLY_FILLED})
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class InstructionRecord:
     """One instruction.
 
@@ -33,58 +35,57 @@ class InstructionRecord:
     being recorded.
     """
 
-    def __init__(self, id: UUID) -> None:
-        self.id = id
-        self.version = 0
-        self.account = ""
-        self.session_date = ""
-        self.decision_id = ""
-        self.content_hash = ""
-        self.decision: Decision | None = None
-        self.received_at = 0
-        self.state = InstructionState.PLANNED
-        self.restated = False
-        self.arrival: Quote | None = None
-        self.volatility_bps_at_plan: Decimal | None = None
-        self.arrival_mid: Decimal | None = None
-        self.plan: PlanTerms | None = None
-        self.reservation: Reservation | None = None
-        self.release_at: int | None = None
-        self.released = False
-        self.limit_version = 0
-        self.volume_at_start: Decimal | None = None
-        self.orders: dict[str, ChildOrder] = {}
-        self.requests: dict[str, OrderRequest] = {}
-        self.live: set[str] = set()
-        self.placed_at: dict[str, int] = {}
-        self.suspended_since: int | None = None
-        self.suspended_mid: Decimal | None = None
-        self.stopped_ns = 0
-        self.resumed_at: int | None = None
-        self.resumed_executed = ZERO
-        self.escalated = False
-        self.last_wake_at: int | None = None
-        self.last_placed_at: int | None = None
-        self.end_reason: EndReason | None = None
-        self.refusals: tuple[Refusal, ...] = ()
-        self.nothing: NothingReason | None = None
-        self.completing_price: Decimal | None = None
-        self.end_mid: Decimal | None = None
-        self.released_at: int | None = None
-        self.release_mid: Decimal | None = None
-        self.ended_at: int | None = None
-        self.switches = 0
-        self.switched_at: int | None = None
-        self.ending: EndReason | None = None
-        self.rejections_in_a_row = 0
-        self.last_rejection = ""
-        self.anomalies = 0
-        self.exposure = ZERO
-        self.executed = ZERO
-        self.taken_back = ZERO
-        self.notional = ZERO
-        self.fees = ZERO
-        self.folded: tuple[ExecutionReport, ChildOrder] | None = None
+    id: UUID
+    version: int = 0
+    account: str = ""
+    session_date: str = ""
+    decision_id: str = ""
+    content_hash: str = ""
+    decision: Decision | None = None
+    received_at: int = 0
+    state: InstructionState = InstructionState.PLANNED
+    restated: bool = False
+    arrival: Quote | None = None
+    volatility_bps_at_plan: Decimal | None = None
+    arrival_mid: Decimal | None = None
+    plan: PlanTerms | None = None
+    reservation: Reservation | None = None
+    release_at: int | None = None
+    released: bool = False
+    limit_version: int = 0
+    volume_at_start: Decimal | None = None
+    orders: dict[str, ChildOrder] = field(default_factory=dict)
+    requests: dict[str, OrderRequest] = field(default_factory=dict)
+    live: set[str] = field(default_factory=set)
+    placed_at: dict[str, int] = field(default_factory=dict)
+    suspended_since: int | None = None
+    suspended_mid: Decimal | None = None
+    stopped_ns: int = 0
+    resumed_at: int | None = None
+    resumed_executed: Decimal = ZERO
+    escalated: bool = False
+    last_wake_at: int | None = None
+    last_placed_at: int | None = None
+    end_reason: EndReason | None = None
+    refusals: tuple[Refusal, ...] = ()
+    nothing: NothingReason | None = None
+    completing_price: Decimal | None = None
+    end_mid: Decimal | None = None
+    released_at: int | None = None
+    release_mid: Decimal | None = None
+    ended_at: int | None = None
+    switches: int = 0
+    switched_at: int | None = None
+    ending: EndReason | None = None
+    rejections_in_a_row: int = 0
+    last_rejection: str = ""
+    anomalies: int = 0
+    exposure: Decimal = ZERO
+    executed: Decimal = ZERO
+    taken_back: Decimal = ZERO
+    notional: Decimal = ZERO
+    fees: Decimal = ZERO
+    folded: tuple[ExecutionReport, ChildOrder] | None = None
 
     @property
     def average_price(self) -> Decimal | None:
@@ -165,6 +166,10 @@ class InstructionRecord:
             uncertain=order.is_indeterminate,
             sell_mark=self.requests[order.client_order_id].sell_mark,
         )
+
+    def known(self) -> dict[str, Any]:
+        """All that is known, by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def apply(self, event: e.DomainEvent) -> None:
         """Bring the state forward by one event."""

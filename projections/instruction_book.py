@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from operator import attrgetter
 from typing import ClassVar, Final, NamedTuple
@@ -99,14 +100,12 @@ class Followed:
 
     def facts(self) -> object:
         """All that any view tells of it, apart from what is a copy of one event's field."""
-        told = dict(vars(self.instruction))
-        for name in _COPIED:
-            del told[name]
-        told["plan"] = None if self.instruction.plan is None else _plan_of(self.instruction.plan)
+        it = self.instruction
         return (
-            tuple(told.values()),
+            _known_of(it),
+            None if it.plan is None else _plan_of(it.plan),
             _facts_of(self),
-            [order.facts() for order in self.instruction.orders.values()],
+            [order.facts() for order in it.orders.values()],
         )
 
     @property
@@ -136,8 +135,10 @@ class Followed:
         return self.terms[0] if self.terms else None
 
 
-_COPIED: Final = ("decision", "arrival", "orders", "requests", "folded", "live")
+_COPIED: Final = frozenset({"decision", "arrival", "plan", "orders", "requests", "folded", "live"})
 """What of an instruction is not among its facts as it is: copies, and what is told otherwise."""
+
+_known_of = attrgetter(*(one.name for one in fields(Instruction) if one.name not in _COPIED))
 
 _plan_of = attrgetter(
     "symbol",

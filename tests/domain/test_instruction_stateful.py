@@ -43,13 +43,6 @@ HAS_ORDERS = precondition(lambda self: self.venue)
 HAS_TRADES = precondition(lambda self: any(r.kind is ReportKind.TRADE for r in self.heard))
 
 
-def books(made: Instruction) -> dict[str, Any]:
-    """All that an instruction knows, apart from what waits to be collected."""
-    fields = dict(vars(made))
-    del fields["_pending"]
-    return fields
-
-
 class AnyInterleaving(RuleBasedStateMachine):
     """An instruction between us, who keep to our quantity, and a venue that need not."""
 
@@ -98,11 +91,11 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     def refused(self, command: Any, *args: Any) -> None:
         """A command that is not allowed leaves no trace."""
-        before = books(self.replica)
+        before = self.replica.known()
         with pytest.raises(FillwrightError):
             command(*args)
         assert self.collect() == []
-        assert books(self.made) == before
+        assert self.made.known() == before
 
     def hear(self, report: ExecutionReport) -> list[e.DomainEvent]:
         self.heard.append(report)
@@ -278,11 +271,11 @@ class AnyInterleaving(RuleBasedStateMachine):
     def repeat_exactly(self, pick: int) -> None:
         trades = [report for report in self.heard if report.kind is ReportKind.TRADE]
         if trades:
-            before, version = books(self.replica), self.made.version
+            before, version = self.replica.known(), self.made.version
             self.made.report(self.tick(), trades[pick % len(trades)])
             assert self.collect() == []
             assert self.made.version == version
-            assert books(self.made) == before
+            assert self.made.known() == before
 
     @HAS_TRADES
     @rule(pick=PICK)
@@ -418,13 +411,13 @@ class AnyInterleaving(RuleBasedStateMachine):
     @invariant()
     def what_the_stored_bytes_say_is_the_same_object(self) -> None:
         assert self.made.version == len(self.history)
-        assert books(self.replica) == books(self.made)
+        assert self.replica.known() == self.made.known()
 
     def teardown(self) -> None:
         versions = [event.originator_version for event in self.history]
         assert versions == list(range(1, len(versions) + 1))
         if self.history:
-            assert books(Instruction.replay(self.history)) == books(self.made)
+            assert Instruction.replay(self.history).known() == self.made.known()
 
 
 AnyInterleaving.TestCase.settings = settings(stateful_step_count=40)

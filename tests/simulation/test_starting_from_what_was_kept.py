@@ -85,7 +85,7 @@ def state_of(simulation: Simulation) -> dict[str, Any]:
         "usage": desk.usage.to_bytes(),
         "books": desk.books.to_bytes(),
         "account": parts(desk.account),
-        "instructions": [vars(instruction) for instruction in instructions],
+        "instructions": [instruction.known() for instruction in instructions],
         "count": len(desk.instructions),
         "active": list(desk.active),
         "order": sorted(desk.active, key=desk.instructions.order.__getitem__),
