@@ -25,13 +25,13 @@ from .over_caps import OverCap, positions_over, used_of_caps
 from .runner import VERSION_ABOVE_ALL, Handler, History, Projection
 from .sealed import Sealed
 from .session_usage import (
-    NOT_TRADED,
+    NO_CHANGE,
     AccountUse,
     Admitted,
     Change,
     KeptLimits,
     LimitsInForce,
-    Moved,
+    SessionUse,
     Traded,
     change_of,
     record_of,
@@ -207,7 +207,7 @@ class DailyLimits(Projection):
         holding.instruction.apply(event)
         if before is not None and after is not None:
             freed, holding.held = change_of(holding.held, NOTHING_HELD), NOTHING_HELD
-            self.moved(Moved(before, freed, NOT_TRADED, 0, False), holding)
+            self.moved(before, freed, holding)
             holding.home = None
             self._true_up(holding, after)
 
@@ -240,7 +240,8 @@ class DailyLimits(Projection):
             _, shares, notional = traded.gross()
         holding.executed += shares
         holding.notional += notional
-        self._true_up(holding, reservation, traded, uncertain, restating)
+        self.traded(reservation, traded, uncertain, holding, restating=restating)
+        self.progressed(holding, reservation)
 
     def _holding_of(self, event: e.DomainEvent) -> Holding:
         found = self._holdings.get(event.originator_id)
@@ -260,21 +261,12 @@ class DailyLimits(Projection):
                 self.sealed.take(id, alone._holdings[id].facts())
         return self._holdings[id]
 
-    def _true_up(
-        self,
-        holding: Holding,
-        reservation: Reservation,
-        traded: Traded = NOT_TRADED,
-        uncertain: int = 0,
-        restating: bool = False,
-    ) -> None:
+    def _true_up(self, holding: Holding, reservation: Reservation) -> None:
         """Bring what is held to what the progress says."""
         before, after = holding.held, held(reservation, holding.progress())
-        holding.held = after
-        if after != before or traded is not NOT_TRADED:
-            change = change_of(before, after)
-            moved = (reservation, change, traded, uncertain, restating)
-            self.moved(record_of(Moved, moved), holding)
+        if after != before:
+            holding.held = after
+            self.moved(reservation, change_of(before, after), holding)
 
     # -- what an instruction moves in its account ----------------------------------------------
 
@@ -293,22 +285,50 @@ class DailyLimits(Projection):
         account.symbol(reservation.symbol).price = admitted.price
         account.admitted_at(admitted.content_hash, admitted.at)
 
-    def moved(self, moved: Moved, holding: Holding) -> None:
-        """Count what changed in the account; executions count where they happened."""
-        reservation, change, traded, uncertain, restating = moved
+    def progressed(self, holding: Holding, reservation: Reservation) -> None:
+        """What is held follows what was executed; nobody asks for it between events of a batch."""
+        self._true_up(holding, reservation)
+
+    def moved(self, reservation: Reservation, change: Change, holding: Holding) -> None:
+        """Count a change of what is held, where the instruction was admitted."""
+        home = self._home(reservation, holding)
+        home.moved(change)
+        self._add_to(home.session, home.keys, change, home)
+
+    def traded(
+        self,
+        reservation: Reservation,
+        traded: Traded,
+        uncertain: int,
+        holding: Holding,
+        *,
+        restating: bool,
+    ) -> None:
+        """Count executions, which count where they happened, and orders of unknown outcome.
+
+        ``traded`` is negative where the venue took executions back, which ``restating`` says;
+        ``uncertain`` is how many more orders of unknown outcome there are.
+        """
+        home = self._home(reservation, holding)
+        if restating:
+            traded = home.account.restated(reservation, traded)
+        session = home.traded(traded, uncertain)
+        if session is not home.session:
+            executed = traded.change(reservation)
+            self._add_to(session, counter_keys(reservation, session.date), executed, home)
+            self._add_to(home.session, home.keys, NO_CHANGE.minus(executed), home)
+
+    def _home(self, reservation: Reservation, holding: Holding) -> Home:
         home = holding.home
         if home is None or home.of is not self:
             home = holding.home = Home(self, self._named(reservation.account), reservation)
-        if restating:
-            traded = home.account.restated(reservation, traded)
-        session = home.move(change, traded, uncertain)
-        if session is not home.session:
-            executed = traded.change(reservation)
-            session.add(executed, exempt=home.exempt)
-            self._count(counter_keys(reservation, session.date), executed)
-            change = change.minus(executed)
-        home.session.add(change, exempt=home.exempt)
-        self._count(home.keys, change)
+        return home
+
+    def _add_to(
+        self, session: SessionUse, keys: tuple[str, ...], change: Change, home: Home
+    ) -> None:
+        session.add(change, exempt=home.exempt)
+        self._count(keys, change)
 
     def _count(self, keys: tuple[str, ...], change: Change) -> None:
         counters, changes = self._counters, self._changes

@@ -43,27 +43,37 @@ class Home:
         self._buys = reservation.side is _BUY
         self._takes_power = reservation.buying_power_usd > ZERO
 
-    def move(self, change: Change, traded: Traded, uncertain: int) -> SessionUse:
-        """Count what changed in account and symbol; gives the session that it executed in.
+    def moved(self, change: Change) -> None:
+        """Count in account and symbol what changed in what is held."""
+        _, _, held, power = change
+        symbol = self.symbol
+        symbol.cached = None
+        if self._buys:
+            symbol.buy_leaves += held
+        else:
+            symbol.sell_leaves += held
+        self.account.power_leaves += power
 
-        Executions count where they happened, which is here unless a later session had opened.
+    def traded(self, traded: Traded, uncertain: int) -> SessionUse:
+        """Count executions in account and symbol; gives the session that they count in.
+
+        That is where they happened, which is here unless a later session had opened.
         """
         account, symbol, session = self.account, self.symbol, self.session
-        _, _, held, power = change
         at, shares, notional = traded
         symbol.cached = None
         symbol.unsettled += uncertain
-        if self._buys:
-            symbol.buy_leaves += held - shares
-        else:
-            symbol.sell_leaves += held - shares
         if not (shares or notional):
-            account.power_leaves += power
             return session
+        if self._buys:
+            symbol.buy_leaves -= shares
+            symbol.unshown.add(at, shares)
+        else:
+            symbol.sell_leaves -= shares
+            symbol.unshown.add(at, -shares)
         spent = grid_up(notional) if self._takes_power else ZERO
-        account.power_leaves += power - spent
+        account.power_leaves -= spent
         account.power_unshown.add(at, spent)
-        symbol.unshown.add(at, shares if self._buys else -shares)
         if session.date != account.current:
             session = account.session_of(at, session.date)
         session.traded(self._symbol_name, self._side, shares)

@@ -28,13 +28,13 @@ from .instruction_events import ACCOUNT_EVENTS
 from .reconciliation import Noted, Reconciliation
 from .runner import History, RecordedEvent
 from .sealed import Sealed
-from .session_usage import NOT_TRADED, Admitted, Change, Moved, Traded, record_of
+from .session_usage import Admitted, Change, Traded, record_of
 
 PARTS_MAX: Final = 8
 
 Effect = tuple[Any, ...]
 """Position, what to do, and with what; see ``Whole``."""
-NAMED, RESERVED, ADMITTED, MOVED, REFUSED, NOTED, RELEASED = range(7)
+NAMED, RESERVED, ADMITTED, TRADED, MOVED, REFUSED, NOTED, RELEASED = range(8)
 
 
 def part_of(originator: str, parts: int) -> int:
@@ -50,7 +50,11 @@ class Folded(NamedTuple):
 
 
 class Part(AllViews):
-    """The instructions of one part; ``effects`` is what they move outside, for taking away."""
+    """The instructions of one part; what they move outside is taken away window by window.
+
+    What an instruction holds follows its executions at the end of a window or when it is let go
+    of: it depends on their sums alone, and what it adds to are sums that nobody reads meanwhile.
+    """
 
     def __init__(self, history: History) -> None:
         self.effects: list[Effect] = []
@@ -58,7 +62,9 @@ class Part(AllViews):
         super().__init__(history)
 
     def _limits(self, history: History | None, sealed: Sealed | None) -> DailyLimits:
-        return _PartLimits(history, sealed, self)
+        limits = _PartLimits(history, sealed, self)
+        self._follow_up = limits.follow_up
+        return limits
 
     def _blotter(self, history: History | None, sealed: Sealed | None) -> Blotter:
         return _PartBlotter(self, history, sealed)
@@ -77,6 +83,19 @@ class Part(AllViews):
         """Hand out an effect of the event at hand."""
         self.effects.append((self.position, *effect))
 
+    def take_effects(self) -> list[Effect]:
+        """What was moved since the last call, in the order of positions.
+
+        Raises:
+            ProjectionStopped: what an instruction holds cannot be told.
+        """
+        try:
+            self._follow_up()
+        except Exception as error:
+            raise self.limits.stop(self.position, error) from error
+        effects, self.effects = self.effects, []
+        return effects
+
     def folded(self) -> Folded:
         """What is still held, and the sums of the rest."""
         return Folded([id.int for id in self.limits.holdings()], self.sums)
@@ -88,6 +107,7 @@ class _PartLimits(DailyLimits):
         self._part = part
         self._told: set[str] = set()
         self._reserved: dict[int, Reservation] = {}
+        self._behind: dict[Holding, None] = {}
 
     def named(self, account: str) -> None:
         if account not in self._told:
@@ -107,16 +127,43 @@ class _PartLimits(DailyLimits):
         id = self._reserve(reservation, holding)
         self._part.emit(ADMITTED, id, str(equity), str(price), hash, at)
 
-    def moved(self, moved: Moved, holding: Holding) -> None:
-        reservation, change, traded, uncertain, restating = moved
+    def traded(
+        self,
+        reservation: Reservation,
+        traded: Traded,
+        uncertain: int,
+        holding: Holding,
+        *,
+        restating: bool,
+    ) -> None:
+        at, shares, notional = traded
         id = self._reserve(reservation, holding)
-        told = (self._part.position, MOVED, id, *map(str, change))
-        if traded is not NOT_TRADED:
-            at, of, notional = traded
-            told += (at, str(of), str(notional), uncertain, restating)
-        self._part.effects.append(told)
+        told = (self._part.position, TRADED, id, at, str(shares), str(notional), uncertain)
+        self._part.effects.append((*told, restating))
+
+    def progressed(self, holding: Holding, reservation: Reservation) -> None:
+        self._behind[holding] = None
+
+    def follow_up(self) -> None:
+        """Bring what is held to the progress of all that executed since the last call."""
+        for holding in self._behind:
+            self._catch_up(holding)
+        self._behind.clear()
+
+    def _catch_up(self, holding: Holding) -> None:
+        reservation = holding.instruction.reservation
+        if reservation is not None:
+            self._true_up(holding, reservation)
+
+    def moved(self, reservation: Reservation, change: Change, holding: Holding) -> None:
+        id = self._reserve(reservation, holding)
+        self._part.effects.append((self._part.position, MOVED, id, *map(str, change)))
 
     def forget(self, id: UUID) -> None:
+        holding = self._holdings.get(id)
+        if holding is not None and holding in self._behind:
+            del self._behind[holding]
+            self._catch_up(holding)
         self._reserved.pop(id.int, None)
         super().forget(id)
 
@@ -170,6 +217,7 @@ class Whole:
             self._named,
             self._reserved,
             self._admitted,
+            self._traded,
             self._moved,
             self._refused,
             self._noted,
@@ -225,28 +273,20 @@ class Whole:
         admitted = Admitted(reservation, Decimal(equity), Decimal(price), hash, at)
         self.views.limits.admitted(admitted, holding)
 
-    def _moved(
-        self,
-        id: int,
-        trades: str,
-        turnover: str,
-        shares: str,
-        power: str,
-        at: int | None = None,
-        of: str = "",
-        notional: str = "",
-        uncertain: int = 0,
-        restating: bool = False,
+    def _traded(
+        self, id: int, at: int, shares: str, notional: str, uncertain: int, restating: bool
     ) -> None:
+        reservation, holding = self._held[id]
+        traded = record_of(Traded, (at, _often(shares), Decimal(notional)))
+        limits = self.views.limits
+        limits.traded(reservation, traded, uncertain, holding, restating=restating)
+
+    def _moved(self, id: int, trades: str, turnover: str, shares: str, power: str) -> None:
         reservation, holding = self._held[id]
         cost = Decimal(turnover)
         spent = cost if power == turnover else Decimal(power)
         change = record_of(Change, (_often(trades), cost, _often(shares), spent))
-        traded = NOT_TRADED
-        if at is not None:
-            traded = record_of(Traded, (at, _often(of), Decimal(notional)))
-        moved = (reservation, change, traded, uncertain, restating)
-        self.views.limits.moved(record_of(Moved, moved), holding)
+        self.views.limits.moved(reservation, change, holding)
 
     def _refused(self, account: str, at: int) -> None:
         self.views.blotter.refused(account, at)

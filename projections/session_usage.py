@@ -48,6 +48,9 @@ class Change(NamedTuple):
         )
 
 
+NO_CHANGE: Final = Change(ZERO, ZERO, ZERO, ZERO)
+
+
 class Traded(NamedTuple):
     """Shares executed at ``at`` (the venue's time, ns UTC) and what they cost."""
 
@@ -69,9 +72,6 @@ class Traded(NamedTuple):
         return Traded(self.at, max(self.shares, ZERO), max(self.notional, ZERO))
 
 
-NOT_TRADED: Final = Traded(0, ZERO, ZERO)
-
-
 class Admitted(NamedTuple):
     """An admission as its account sees it; ``at`` is ns UTC, ``price`` what sized it."""
 
@@ -80,20 +80,6 @@ class Admitted(NamedTuple):
     price: Decimal
     content_hash: str
     at: int
-
-
-class Moved(NamedTuple):
-    """What one event of an instruction moves in its account.
-
-    ``traded`` is negative where the venue took executions back, which ``restating`` says;
-    ``uncertain`` is how many more orders of unknown outcome there are.
-    """
-
-    reservation: Reservation
-    change: Change
-    traded: Traded
-    uncertain: int
-    restating: bool
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from ...domain.errors import FillwrightError, StoreDamaged, StoreError
 from ...domain.events import upcasting
 from ...projections.all_views import AllViews, Keep, keep_none
 from ...projections.instruction_events import ACCOUNT_EVENTS
-from ...projections.parts import PARTS_MAX, Folded, Part, Whole
+from ...projections.parts import PARTS_MAX, Effect, Folded, Part, Whole
 from ...projections.runner import History, ProjectionStopped
 from ..collector import without_collector
 from ..storage.chain import GENESIS
@@ -155,13 +155,17 @@ class _PartReading:
     def window(self, folding: Part) -> _Sent:
         """Fold up to the end of a window, or to what is wrong."""
         accounts: list[RawRecorded] = []
+        effects: list[Effect] = []
         failure, hash = None, b""
         try:
             hash = self._fold(folding, accounts)
         except FillwrightError as error:
             failure = _Failure.of(self.position + 1, error)
-        effects, folding.effects = marshal.dumps(folding.effects), []
-        return _Sent(effects, accounts, hash, failure)
+        try:
+            effects = folding.take_effects()
+        except FillwrightError as error:
+            failure = failure or _Failure.of(self.position, error)
+        return _Sent(marshal.dumps(effects), accounts, hash, failure)
 
     def _fold(self, folding: Part, accounts: list[RawRecorded]) -> bytes:
         decode, after = self._decode, self.position

@@ -48,8 +48,7 @@ def in_parts(log: Sequence[Recorded], window: int) -> AllViews:
             else:
                 parts[part_of(recorded.event.originator_id.hex, PARTS)].take(recorded)
         for part in parts:
-            items += part.effects
-            part.effects = []
+            items += part.take_effects()
         items.sort(key=lambda item: item[0])  # type: ignore[arg-type, return-value]
         whole.follow(items, piece[-1].position, piece[-1].hash)
     return whole.finish(part.folded() for part in parts)
