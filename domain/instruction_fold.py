@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _TAKEN_IN: Final = frozenset({e.OrderAcknowledged, e.OrderFilled})
 """Reports that tell that the broker took an order."""
+_new: Final = tuple.__new__
+"""Makes a record in half the time that its class takes."""
 _T = InstructionTrigger
 _FILL_PART, _LATE_FILL, _BUST = _T.FILL_PART, _T.LATE_FILL, _T.BUST
 
@@ -111,7 +113,7 @@ def _escalated(i: InstructionRecord, event: e.InstructionEscalated) -> None:
 def _intended(i: InstructionRecord, event: e.OrderIntended) -> None:
     name, quantity, plan, now = event.client_order_id, event.quantity, i.plan, event.record_time
     time_in_force = event.time_in_force
-    request = OrderRequest(  # by place, which takes a quarter less
+    terms = (
         name,
         event.symbol,
         event.side,
@@ -123,6 +125,7 @@ def _intended(i: InstructionRecord, event: e.OrderIntended) -> None:
         event.sell_mark,
         None if plan is None else algorithm_of(plan, time_in_force, now),
     )
+    request: OrderRequest = _new(OrderRequest, terms)
     i.requests[name] = request
     i.orders[name] = intend(request)
     i.live.add(name)

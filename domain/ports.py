@@ -75,8 +75,7 @@ class Algorithm:
     participation_max: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(NamedTuple):
     """A child order as it goes to the broker; ``client_order_id`` makes sending it idempotent.
 
     ``sell_mark`` is None for buys, and where an order is older than marks of orders. An order with

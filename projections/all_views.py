@@ -13,7 +13,16 @@ from .daily_limits import DailyLimits
 from .execution_quality import ExecutionQuality
 from .instruction_events import INSTRUCTION_EVENTS
 from .reconciliation import Reconciliation
-from .runner import VERSION_ABOVE_ALL, Handler, History, Projection, Recorded, RecordedEvent, follow
+from .runner import (
+    VERSION_ABOVE_ALL,
+    Handler,
+    History,
+    Projection,
+    ProjectionStopped,
+    Recorded,
+    RecordedEvent,
+    follow,
+)
 from .sealed import Sealed
 
 Todo = tuple[tuple[int, Handler], ...]
@@ -64,12 +73,19 @@ class AllViews:
     def __init__(self, history: History | None = None, keep: Keep = keep_none) -> None:
         self._keep, self._history = keep, history
         self._seals = history is not None
+        self.position = 0
         self.limits = self._limits(history, Sealed() if self._seals else None)
         self.blotter = self._blotter(history, Sealed() if self._seals else None)
         self.reconciliation = self._reconciliation(history)
         self.sums: tuple[Sealed, ...] = ()
         if self.limits.sealed is not None and self.blotter.sealed is not None:
             self.sums = (self.limits.sealed, self.blotter.sealed)
+        views: Final[tuple[Projection, ...]] = (self.limits, self.blotter, self.reconciliation)
+        self._views: Final = (self.limits, self.blotter, self.reconciliation)
+        self._todo: Final = {
+            kind: tuple((views[number], handler) for number, handler in todo)
+            for kind, todo in HANDLERS.items()
+        }
 
     def _limits(self, history: History | None, sealed: Sealed | None) -> DailyLimits:
         return DailyLimits(history, sealed)
@@ -86,27 +102,22 @@ class AllViews:
         Raises:
             ProjectionStopped: by the first that cannot follow; the others stay where they are.
         """
-        limits, blotter, reconciliation = self.limits, self.blotter, self.reconciliation
-        known = HANDLERS.get
-        views = (limits, blotter, reconciliation)
-        seals = self._seals
+        views = limits, blotter, reconciliation = self._views
         for recorded in records:
             event, position = recorded.event, recorded.position
-            todo = known(type(event))
-            if todo is None or position != limits.position + 1 or limits.stopped is not None:
+            if type(event) not in HANDLERS or position != limits.position + 1 or limits.stopped:
                 follow(views, [recorded])  # says what is wrong
                 continue
-            for number, handler in todo:
-                try:
-                    handler(views[number], event)
-                except Exception as error:
-                    for ahead in views[:number]:
-                        ahead.position, ahead.head_hash = position, recorded.hash
-                    raise views[number].stop(position, error) from error
+            try:
+                self.fold(event, position)
+            except ProjectionStopped as stopped:
+                for view in views:
+                    if view.stopped is stopped:
+                        break
+                    view.position, view.head_hash = position, recorded.hash
+                raise
             limits.position = blotter.position = reconciliation.position = position
             limits.head_hash = blotter.head_hash = reconciliation.head_hash = recorded.hash
-            if seals and type(event) in MAY_END:
-                self.let_go(event.originator_id)
         return limits.position
 
     def take(self, recorded: RecordedEvent) -> None:
@@ -119,23 +130,28 @@ class AllViews:
 
     def fold(self, event: DomainEvent, position: int) -> None:
         """The same of an event and its position."""
-        limits, blotter, reconciliation = views = (self.limits, self.blotter, self.reconciliation)
+        limits, blotter, reconciliation = self._views
+        self.position = position
         limits.position = blotter.position = reconciliation.position = position - 1
-        todo = HANDLERS.get(type(event))
+        kind = type(event)
+        todo = self._todo.get(kind)
         if todo is None:
-            for view in views:
-                view.apply(Recorded(position, event))  # says what is wrong
+            for one in self._views:
+                one.apply(Recorded(position, event))  # says what is wrong
             return
-        for number, handler in todo:
+        for view, handler in todo:
             try:
-                handler(views[number], event)
+                handler(view, event)
             except Exception as error:
-                raise views[number].stop(position, error) from error
+                raise view.stop(position, error) from error
+        if self._seals:
+            folded = limits.at_hand
+            if folded is not None and not folded.live and folded.is_done and kind in MAY_END:
+                self.let_go(event.originator_id)
 
     def let_go(self, id: UUID) -> bool:
-        """Let go of the instruction of the last event where nothing more is expected of it."""
-        instruction = self.limits.at_hand
-        if instruction is None or instruction.live or not instruction.is_done or self._keep(id):
+        """Let go of an instruction of which nothing more is expected, unless it is to be kept."""
+        if self._keep(id):
             return False
         for view in (self.blotter, self.limits, self.reconciliation):
             view.forget(id)

@@ -18,6 +18,7 @@ from ..domain.killing import latch_key
 from ..domain.limits import MICRO, Limits, Usage, grid_up
 from ..domain.money import ZERO
 from ..domain.reservations import NOTHING_HELD, Reservation, counter_keys, held, turnover_key
+from .counters import Counters
 from .holding import Holding
 from .home import Home
 from .instruction_events import ACCOUNT_EVENTS, FOLLOWED_EVENTS, REPORT_EVENTS
@@ -60,8 +61,7 @@ class DailyLimits(Projection):
         self._names: dict[UUID, str] = {}
         self._by_name: dict[str, AccountUse] = {}
         self._holdings: dict[UUID, Holding] = {}
-        self._counters: dict[str, int] = {}
-        self._changes: dict[str, int] = {}
+        self._counters = Counters()
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -103,15 +103,14 @@ class DailyLimits(Projection):
 
     def counters(self) -> dict[str, int]:
         """Every counter that is not zero, in millionths, under the keys of ``counter_keys``."""
-        return {key: amount for key, amount in self._counters.items() if amount}
+        return self._counters.those()
 
     def take_counter_changes(self) -> dict[str, int]:
         """What the counters have changed by since the last call, for the store's cache of them.
 
         Not part of the state: a rebuilt projection has taken none.
         """
-        changes, self._changes = self._changes, {}
-        return {key: amount for key, amount in changes.items() if amount}
+        return self._counters.take_changes()
 
     def over_cap(self, account: str, session_date: str | None = None) -> tuple[OverCap, ...]:
         """The limits of which more is used than allowed now; empty when all is within.
@@ -165,7 +164,7 @@ class DailyLimits(Projection):
         """What others execute in the account is turnover too (ruling 12), and no trade of ours."""
         notional = grid_up(event.quantity * event.price)
         self._named(event.account).session(event.session_date).turnover += notional
-        self._add(turnover_key(event.account, event.session_date), int(notional * MICRO))
+        self._counters.add(turnover_key(event.account, event.session_date), int(notional * MICRO))
 
     def _limit_changed(self, event: e.LimitChanged) -> None:
         account = self._by_stream(event.originator_id)
@@ -173,11 +172,11 @@ class DailyLimits(Projection):
 
     def _killed(self, event: e.KillSwitchEngaged) -> None:
         added = self._by_stream(event.originator_id).block(event.scope, event.reason)
-        self._add(latch_key(event.originator_id, event.scope), added)
+        self._counters.add(latch_key(event.originator_id, event.scope), added)
 
     def _revived(self, event: e.KillSwitchReleased) -> None:
         lifted = self._by_stream(event.originator_id).kills.pop(event.scope, None) is not None
-        self._add(latch_key(event.originator_id, event.scope), -int(lifted))
+        self._counters.add(latch_key(event.originator_id, event.scope), -int(lifted))
 
     # -- events of an instruction --------------------------------------------------------------
 
@@ -234,13 +233,14 @@ class DailyLimits(Projection):
             return
         holding.uncertain += uncertain
         shares, notional = executed - shares, spent - notional
-        traded: Traded = record_of(Traded, (report.market_time, shares, notional))
         restating = type(event) in RESTATING
+        told = (report.market_time, shares, notional, uncertain, restating)
+        traded: Traded = record_of(Traded, told)
         if restating:
-            _, shares, notional = traded.gross()
+            _, shares, notional, *_ = traded.gross()
         holding.executed += shares
         holding.notional += notional
-        self.traded(reservation, traded, uncertain, holding, restating=restating)
+        self.traded(reservation, traded, holding)
         self.progressed(holding, reservation)
 
     def _holding_of(self, event: e.DomainEvent) -> Holding:
@@ -295,24 +295,12 @@ class DailyLimits(Projection):
         home.moved(change)
         self._add_to(home.session, home.keys, change, home)
 
-    def traded(
-        self,
-        reservation: Reservation,
-        traded: Traded,
-        uncertain: int,
-        holding: Holding,
-        *,
-        restating: bool,
-    ) -> None:
-        """Count executions, which count where they happened, and orders of unknown outcome.
-
-        ``traded`` is negative where the venue took executions back, which ``restating`` says;
-        ``uncertain`` is how many more orders of unknown outcome there are.
-        """
+    def traded(self, reservation: Reservation, traded: Traded, holding: Holding) -> None:
+        """Count executions, which count where they happened."""
         home = self._home(reservation, holding)
-        if restating:
+        if traded.restating:
             traded = home.account.restated(reservation, traded)
-        session = home.traded(traded, uncertain)
+        session = home.traded(traded)
         if session is not home.session:
             executed = traded.change(reservation)
             self._add_to(session, counter_keys(reservation, session.date), executed, home)
@@ -328,19 +316,7 @@ class DailyLimits(Projection):
         self, session: SessionUse, keys: tuple[str, ...], change: Change, home: Home
     ) -> None:
         session.add(change, exempt=home.exempt)
-        self._count(keys, change)
-
-    def _count(self, keys: tuple[str, ...], change: Change) -> None:
-        counters, changes = self._counters, self._changes
-        for key, amount in zip(keys, change, strict=True):
-            if amount:
-                delta = int(amount * MICRO)  # exact, because it is on their grid
-                counters[key] = counters.get(key, 0) + delta
-                changes[key] = changes.get(key, 0) + delta
-
-    def _add(self, key: str, delta: int) -> None:
-        self._counters[key] = self._counters.get(key, 0) + delta
-        self._changes[key] = self._changes.get(key, 0) + delta
+        self._counters.count(keys, change)
 
     # -- keeping less than all -----------------------------------------------------------------
 
@@ -365,11 +341,9 @@ class DailyLimits(Projection):
         names = {stream: account} if stream in self._names else {}
         accounts = {stream: self._accounts[stream].kept()} if stream in self._accounts else {}
         latches = latch_key(stream, "")
-        counters = {
-            key: amount
-            for key, amount in self._counters.items()
-            if key.startswith(latches) or key.partition(":")[2].startswith(f"{account}:")
-        }
+        counters = self._counters.those(
+            lambda key: key.startswith(latches) or key.partition(":")[2].startswith(f"{account}:")
+        )
         return KeptLimits(self.position, names, accounts, counters)
 
     @classmethod
@@ -377,7 +351,7 @@ class DailyLimits(Projection):
         """The projection that goes on from what was kept."""
         found = cls(history)
         found.position = kept.position
-        found._names, found._counters = kept.names, kept.counters
+        found._names, found._counters = kept.names, Counters(kept.counters)
         found._accounts = {id: AccountUse.from_kept(one) for id, one in kept.accounts.items()}
         found._by_name = {name: found._by_stream(id) for id, name in kept.names.items()}
         return found

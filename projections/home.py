@@ -54,13 +54,13 @@ class Home:
             symbol.sell_leaves += held
         self.account.power_leaves += power
 
-    def traded(self, traded: Traded, uncertain: int) -> SessionUse:
+    def traded(self, traded: Traded) -> SessionUse:
         """Count executions in account and symbol; gives the session that they count in.
 
         That is where they happened, which is here unless a later session had opened.
         """
         account, symbol, session = self.account, self.symbol, self.session
-        at, shares, notional = traded
+        at, shares, notional, uncertain, _ = traded
         symbol.cached = None
         symbol.unsettled += uncertain
         if not (shares or notional):

@@ -14,6 +14,7 @@ from ..domain import events as e
 from ..domain.errors import FillwrightError, invariant
 from ..domain.instruction import Instruction
 from ..domain.money import ZERO
+from ..domain.orders import NOTHING_EXECUTED, Executions
 from ..domain.plan import PlanTerms
 from ..domain.reasons import Anomalous, Check
 from .instruction_events import (
@@ -62,17 +63,17 @@ class MarketSeen(NamedTuple):
 class Followed:
     """One instruction with the facts about it that its lifecycle does not need.
 
-    ``filled`` holds the sum of executions per child order, ``rules`` the rule that placed each
-    order, ``terms`` each change of bound or window, ``seen`` the market at the last recorded step.
-    Times are ns UTC, positions those of the first and last event.
+    ``books`` holds the executions per child order that ``filled_total`` adds up, ``rules`` the rule
+    that placed each order, ``terms`` each change of bound or window, ``seen`` the market at the
+    last recorded step. Times are ns UTC, positions those of the first and last event.
     """
 
     __slots__ = (
         "anomalies",
+        "books",
         "checks",
         "data_note",
         "ended_at",
-        "filled",
         "filled_total",
         "first_position",
         "instruction",
@@ -95,7 +96,7 @@ class Followed:
         self.terms: list[TermsInForce] = []
         self.rules: dict[str, str] = {}
         self.seen: MarketSeen | None = None
-        self.filled: dict[str, Decimal] = {}
+        self.books: dict[str, Executions] = {}
         self.filled_total = ZERO
 
     def facts(self) -> object:
@@ -153,7 +154,7 @@ _plan_of = attrgetter(
 )
 """What views tell of the plan in force; the rest of it is a copy of its event's field."""
 
-_facts_of = attrgetter(*sorted(set(Followed.__slots__) - {"instruction", "checks"}))
+_facts_of = attrgetter(*sorted(set(Followed.__slots__) - {"books", "instruction", "checks"}))
 
 Shared = Callable[[UUID], Instruction]
 """Gives an instruction that somebody else folds, already brought forward by the event at hand."""
@@ -281,17 +282,19 @@ class InstructionBook(Projection):
         if type(event) is e.OrderRejected:
             self.refused(entry.instruction.account, event.record_time)
         key = event.report.client_order_id
-        instruction, filled = entry.instruction, entry.filled
+        instruction, books = entry.instruction, entry.books
         order = instruction.orders.get(key)
         if order is None:
             return
-        book, known, total = order.book, filled.get(key, ZERO), ZERO
-        for fill in book.by_id.values():
-            total += fill.quantity
-        if total is not known:
-            entry.filled_total += total - known
-        filled[key] = total
-        invariant(total == book.quantity, "executed quantity of an order is the sum of its fills")
+        book, known = order.book, books.get(key, NOTHING_EXECUTED)
+        if book is not known:
+            total = ZERO
+            for fill in book.by_id.values():
+                total += fill.quantity
+            entry.filled_total += total - known.quantity
+            books[key] = book
+            summed = total == book.quantity
+            invariant(summed, "executed quantity of an order is the sum of its fills")
         invariant(
             entry.filled_total == instruction.executed,
             "executed quantity of an instruction is the sum of all fills",

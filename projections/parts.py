@@ -16,11 +16,10 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
-from ..domain.events import DomainEvent
 from ..domain.instruction import Instruction
 from ..domain.reasons import Anomalous
 from ..domain.reservations import Reservation
-from .all_views import MAY_END, AllViews
+from .all_views import AllViews
 from .blotter import Blotter
 from .daily_limits import DailyLimits
 from .holding import Holding
@@ -58,7 +57,6 @@ class Part(AllViews):
 
     def __init__(self, history: History) -> None:
         self.effects: list[Effect] = []
-        self.position = 0
         super().__init__(history)
 
     def _limits(self, history: History | None, sealed: Sealed | None) -> DailyLimits:
@@ -72,12 +70,12 @@ class Part(AllViews):
     def _reconciliation(self, history: History | None) -> Reconciliation:
         return _PartReconciliation(history, self)
 
-    def fold(self, event: DomainEvent, position: int) -> None:
-        """Fold an event of an instruction of this part; see ``AllViews.take``."""
-        self.position = position
-        super().fold(event, position)
-        if type(event) in MAY_END and self.let_go(event.originator_id):
-            self.emit(RELEASED, event.originator_id.int)
+    def let_go(self, id: UUID) -> bool:
+        """As ``AllViews.let_go``; the whole is told of it."""
+        goes = super().let_go(id)
+        if goes:
+            self.emit(RELEASED, id.int)
+        return goes
 
     def emit(self, *effect: Any) -> None:
         """Hand out an effect of the event at hand."""
@@ -127,19 +125,11 @@ class _PartLimits(DailyLimits):
         id = self._reserve(reservation, holding)
         self._part.emit(ADMITTED, id, str(equity), str(price), hash, at)
 
-    def traded(
-        self,
-        reservation: Reservation,
-        traded: Traded,
-        uncertain: int,
-        holding: Holding,
-        *,
-        restating: bool,
-    ) -> None:
-        at, shares, notional = traded
+    def traded(self, reservation: Reservation, traded: Traded, holding: Holding) -> None:
+        at, shares, notional, uncertain, restating = traded
         id = self._reserve(reservation, holding)
-        told = (self._part.position, TRADED, id, at, str(shares), str(notional), uncertain)
-        self._part.effects.append((*told, restating))
+        told = (self._part.position, TRADED, id, at, str(shares), str(notional))
+        self._part.effects.append((*told, uncertain, restating))
 
     def progressed(self, holding: Holding, reservation: Reservation) -> None:
         self._behind[holding] = None
@@ -277,9 +267,8 @@ class Whole:
         self, id: int, at: int, shares: str, notional: str, uncertain: int, restating: bool
     ) -> None:
         reservation, holding = self._held[id]
-        traded = record_of(Traded, (at, _often(shares), Decimal(notional)))
-        limits = self.views.limits
-        limits.traded(reservation, traded, uncertain, holding, restating=restating)
+        told = (at, _often(shares), Decimal(notional), uncertain, restating)
+        self.views.limits.traded(reservation, record_of(Traded, told), holding)
 
     def _moved(self, id: int, trades: str, turnover: str, shares: str, power: str) -> None:
         reservation, holding = self._held[id]

@@ -52,11 +52,17 @@ NO_CHANGE: Final = Change(ZERO, ZERO, ZERO, ZERO)
 
 
 class Traded(NamedTuple):
-    """Shares executed at ``at`` (the venue's time, ns UTC) and what they cost."""
+    """Shares executed at ``at`` (the venue's time, ns UTC) and what they cost.
+
+    Negative where the venue took executions back, which ``restating`` says; ``uncertain`` is how
+    many more orders of unknown outcome there are.
+    """
 
     at: int
     shares: Decimal
     notional: Decimal
+    uncertain: int = 0
+    restating: bool = False
 
     def change(self, reservation: Reservation) -> Change:
         """What an execution alone holds, apart from leaves and the trade slot."""
@@ -69,7 +75,7 @@ class Traded(NamedTuple):
 
     def gross(self) -> Traded:
         """The same without what was taken back, which is not headroom again (ruling 6)."""
-        return Traded(self.at, max(self.shares, ZERO), max(self.notional, ZERO))
+        return self._replace(shares=max(self.shares, ZERO), notional=max(self.notional, ZERO))
 
 
 class Admitted(NamedTuple):

@@ -16,6 +16,7 @@ from ...domain import events as e
 from ...domain.ids import account_stream_id
 from ...domain.money import ZERO
 from ...domain.orders import ChildOrder
+from ...projections.counters import Counters
 from ...projections.daily_limits import DailyLimits
 from ...projections.execution_quality import order_in_terms
 from ...projections.instruction_book import Followed, InstructionBook
@@ -41,8 +42,8 @@ class _Limits(DailyLimits):
         """Fold one event; gives what it changes in the counters."""
         self.position = position - 1
         self.apply(Recorded(position, event))
-        self._counters.clear()
-        return self.take_counter_changes()
+        changes, self._counters = self.take_counter_changes(), Counters()
+        return changes
 
     def forget(self, instruction: UUID) -> None:
         """Let go of an instruction."""

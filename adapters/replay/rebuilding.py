@@ -28,8 +28,8 @@ from ...projections.instruction_events import ACCOUNT_EVENTS
 from ...projections.parts import PARTS_MAX, Effect, Folded, Part, Whole
 from ...projections.runner import History, ProjectionStopped
 from ..collector import without_collector
-from ..storage.chain import GENESIS
-from ..storage.lean_reading import checked_events, lean_decoder
+from ..storage.chain import GENESIS, link
+from ..storage.lean_reading import checked_events, lean_decoder, lean_fields_decoder
 from ..storage.location import is_postgres
 from ..storage.log import Log
 from ..storage.records import RawRecorded, Recorded
@@ -150,7 +150,7 @@ class _PartReading:
         self.position = 0
         self._log = log
         self._upto, self._part, self._parts, self._window = upto, part, parts, window
-        self._decode = lean_decoder(log)
+        self._decode = lean_fields_decoder()
 
     def window(self, folding: Part) -> _Sent:
         """Fold up to the end of a window, or to what is wrong."""
@@ -168,20 +168,33 @@ class _PartReading:
         return _Sent(marshal.dumps(effects), accounts, hash, failure)
 
     def _fold(self, folding: Part, accounts: list[RawRecorded]) -> bytes:
-        decode, after = self._decode, self.position
+        decode, fold, after = self._decode, folding.fold, self.position
         end = min(self._upto, after + self._window)
         position, is_gapless = after + 1, True
+        rows = self._log.raw_part(self._part, self._parts, after, end)
         try:
-            for raw, previous in self._log.raw_part(self._part, self._parts, after, end):
-                position = raw.position
+            for position, originator, version, topic, state, hash, previous in rows:
                 if previous is None and position > 1:
                     is_gapless = False
                     break
-                checked(raw, position, previous or GENESIS)
-                if _is_of_account(raw.topic):
+                before = previous or GENESIS
+                try:
+                    id = bytes.fromhex(originator)
+                    fits = link(before, position, id, version, topic, state) == hash
+                except Exception:  # a column of another type or length than we write
+                    fits = False
+                if not fits:
+                    raw = RawRecorded(position, originator, version, topic, state, hash)
+                    checked(raw, position, before)  # says what is wrong
+                event = decode(position, originator, version, topic, state)
+                if event is not None:
+                    fold(event, position)
+                    continue
+                raw = RawRecorded(position, originator, version, topic, state, hash)
+                if _is_of_account(topic):
                     accounts.append(raw)
                 else:
-                    folding.fold(decode(raw), position)
+                    fold(self._log.decode(raw), position)
         finally:
             self.position = position - 1
         last = self._log.hashes(end - 1, end) if is_gapless else ()

@@ -40,6 +40,7 @@ _OPEN: Final = TradingStatus.OPEN
 Read = Callable[[bytes], Struct]
 Noted = Callable[[Iterable[Recorded]], Iterable[Recorded]]
 Decode = Callable[[RawRecorded], e.DomainEvent]
+DecodeFields = Callable[[int, str, int, str, bytes], e.DomainEvent | None]
 
 LEAN_FROM_EVENTS: Final = 5_000
 """Below this, telling what is held once more costs more than was saved."""
@@ -72,7 +73,8 @@ class _Touch(Struct, gc=False):
     ask: Decimal
 
     def __post_init__(self) -> None:
-        _finite(self.bid, self.ask)
+        if not (self.bid.is_finite() and self.ask.is_finite()):
+            raise ValueError(NO_NUMBER)
 
     @property
     def mid(self) -> Decimal:
@@ -104,7 +106,8 @@ class _Market(Struct, gc=False):
     volume: Decimal | None
 
     def __post_init__(self) -> None:
-        _finite(self.volume)
+        if self.volume is not None and not self.volume.is_finite():
+            raise ValueError(NO_NUMBER)
 
     @property
     def usable_quote(self) -> _Touch | None:
@@ -267,19 +270,31 @@ def lean_decoder(log: ReadableLog, *, mirror: bool = False, submitters: bool = F
     The caller checks the chain. The checks of a plan are left out: who shows them reads the event
     again. The decoder raises StoreNewer and StoreDamaged.
     """
-    lean, whole, new, put, fields_of = (
+    decode_fields, whole = lean_fields_decoder(mirror=mirror, submitters=submitters), log.decode
+
+    def decode(raw: RawRecorded) -> e.DomainEvent:
+        position, originator, version, topic, state, _ = raw
+        event = decode_fields(position, originator, version, topic, state)
+        return whole(raw) if event is None else event
+
+    return decode
+
+
+def lean_fields_decoder(*, mirror: bool = False, submitters: bool = False) -> DecodeFields:
+    """The same of the fields of a stored event up to its state; None of what is read whole."""
+    lean, new, put, fields_of = (
         _readers(mirror=mirror, submitters=submitters).get,
-        log.decode,
         e.DomainEvent.__new__,
         object.__setattr__,
         msgspec.structs.asdict,
     )
 
-    def decode(raw: RawRecorded) -> e.DomainEvent:
-        position, originator, version, topic, state, _ = raw
+    def decode(
+        position: int, originator: str, version: int, topic: str, state: bytes
+    ) -> e.DomainEvent | None:
         reader = lean(topic)
         if reader is None:
-            return whole(raw)
+            return None
         kind, read, unread = reader
         try:
             id, text = _id_of(originator)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -27,6 +26,7 @@ from .records import (
     CounterExceeded,
     Head,
     Job,
+    LinkedRow,
     RawRecorded,
     Recorded,
     VerifyResult,
@@ -55,8 +55,6 @@ _SELECT_FIRSTS: Final = (
 _SELECT_ABOVE: Final = "SELECT key FROM counters WHERE substr(key, 1, ?) = ? AND used > 0"
 
 
-_EVENT: Final = itemgetter(slice(6))
-_PREVIOUS: Final = itemgetter(6)
 _raw_recorded: Final = partial(tuple.__new__, RawRecorded)
 """A row as a record, in C: called for every event that is read."""
 
@@ -262,16 +260,13 @@ class Log(Closing):
         """
         return map(_raw_recorded, self._recorder.rows_of(account, after, upto))
 
-    def raw_part(
-        self, part: int, parts: int, after: int, upto: int
-    ) -> Iterator[tuple[RawRecorded, bytes | None]]:
+    def raw_part(self, part: int, parts: int, after: int, upto: int) -> list[LinkedRow]:
         """One part's events with ``after`` < position <= ``upto``, each with the hash before it.
 
         Parts are those of ``projections.parts``, and every event is in one of them. The hash is
         None where the event before is not there. In files only; all is read at once.
         """
-        rows = self._recorder.fetch(SELECT_PART, (after, upto, parts, part))
-        return zip(map(_raw_recorded, map(_EVENT, rows)), map(_PREVIOUS, rows), strict=True)
+        return self._recorder.fetch(SELECT_PART, (after, upto, parts, part))
 
     def hashes(self, after: int = 0, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Position and chain hash of each event with ``after`` < position <= ``upto``."""

@@ -61,6 +61,10 @@ class RawRecorded(NamedTuple):
         return b'{"fields":' + self.state + tail.encode()
 
 
+LinkedRow = tuple[int, str, int, str, bytes, bytes, bytes | None]
+"""The fields of a :class:`RawRecorded` and the hash of the event before it."""
+
+
 class Encoded(NamedTuple):
     """An event on its way into the table."""
 

@@ -16,10 +16,11 @@ from .child_order import (
     request_replace,
     withdraw,
 )
-from .executions import Execution, Executions, ExecutionStatus
+from .executions import NOTHING_EXECUTED, Execution, Executions, ExecutionStatus
 from .folding import fold
 
 __all__ = [
+    "NOTHING_EXECUTED",
     "Anomalies",
     "Anomaly",
     "AnomalyKind",

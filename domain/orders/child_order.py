@@ -12,12 +12,13 @@ from typing import Any, Final, NamedTuple
 
 from ..money import ZERO
 from ..ports import OrderRequest, OrderType, Side, TimeInForce
-from .executions import Execution, Executions
+from .executions import NOTHING_EXECUTED, Execution, Executions
 from .states import UNCONFIRMED, OrderState, OrderTrigger, next_order_state
 
 # An attribute of an enumeration costs as much as a call, and every report asks for several.
 _FILLED, _PARTIALLY_FILLED = OrderState.FILLED, OrderState.PARTIALLY_FILLED
-_INDETERMINATE = OrderState.INDETERMINATE
+_INTENDED, _INDETERMINATE = OrderState.INTENDED, OrderState.INDETERMINATE
+_NONE_OF_THEM: Final[frozenset[OrderState]] = frozenset()
 _DAY_OVER: Final = frozenset({OrderState.DONE_FOR_DAY, OrderState.CALCULATED})
 
 
@@ -210,11 +211,9 @@ class ChildOrder(NamedTuple):
 
 _new: Final = tuple.__new__
 _PLACE: Final = ChildOrder._fields.index
-STATE, ORDER_QTY, BOOK, REQUEST = map(_PLACE, ("state", "order_qty", "book", "request"))
-CLIENT_ORDER_ID, CLIENT_ORDER_IDS = map(_PLACE, ("client_order_id", "client_order_ids"))
+STATE, BOOK = map(_PLACE, ("state", "book"))
 BASE, ENDED, CONDITIONS = map(_PLACE, ("base", "ended", "conditions"))
-VENUE_ORDER_ID, LIMIT_PRICE = map(_PLACE, ("venue_order_id", "limit_price"))
-CARRIES_OVER, SUBMISSIONS, RESTATED = map(_PLACE, ("carries_over", "submissions", "restated"))
+VENUE_ORDER_ID, SUBMISSIONS, RESTATED = map(_PLACE, ("venue_order_id", "submissions", "restated"))
 
 
 def order_of(fields: Sequence[Any]) -> ChildOrder:
@@ -256,24 +255,12 @@ def intend(request: OrderRequest, *, carries_over: bool = False) -> ChildOrder:
     ``carries_over`` marks an order that lives on after its day; the engine sends none (ruling 15),
     but may find one in the account.
     """
-    id = request.client_order_id
-    fields = list(_BLANK)
-    fields[ORDER_QTY], fields[LIMIT_PRICE] = request.quantity, request.limit_price
-    fields[REQUEST], fields[CLIENT_ORDER_ID], fields[CLIENT_ORDER_IDS] = request, id, (id,)
-    fields[CARRIES_OVER] = carries_over
-    return order_of(fields)
-
-
-_BLANK: Final[tuple[Any, ...]] = (
-    OrderState.INTENDED,
-    ZERO,
-    Executions(),
-    None,
-    "",
-    (),
-    *ChildOrder._field_defaults.values(),
-)
-"""The fields of an order before anything is known of it."""
+    id, intended, unset = request.client_order_id, _INTENDED, None
+    book, none = NOTHING_EXECUTED, _NONE_OF_THEM
+    # One display of all fields, in their order: every instruction makes several orders.
+    known = (intended, request.quantity, book, request, id, (id,), intended, unset, none, (), ())
+    priced = (unset, request.limit_price, carries_over, 0, (), unset, False, unset)
+    return _new(ChildOrder, known + priced)
 
 
 def mark_sent(order: ChildOrder) -> ChildOrder:

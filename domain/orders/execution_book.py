@@ -128,3 +128,7 @@ class Executions(NamedTuple):
         if name is None or name == execution_id or name in self.aliases:
             return self
         return self._replace(aliases={**self.aliases, name: execution_id})
+
+
+NOTHING_EXECUTED: Final = Executions()
+"""The book of an order of which nothing is known to have executed."""

@@ -13,10 +13,11 @@ from ..ids import computed_execution_id
 from ..money import ZERO, plain
 from ..ports import ExecutionReport
 from .anomalies import Anomalies, Anomaly, AnomalyKind
-from .execution_book import Execution, Executions, ExecutionStatus
+from .execution_book import NOTHING_EXECUTED, Execution, Executions, ExecutionStatus
 from .execution_overlap import Outcome, differences, place
 
 __all__ = [
+    "NOTHING_EXECUTED",
     "Execution",
     "ExecutionStatus",
     "Executions",

@@ -206,10 +206,10 @@ def test_every_event_is_in_one_part_whatever_id_it_is_filed_under(store: Path) -
         head = log.head().position
         hashes = dict(log.hashes())
         found = [
-            (raw.position, previous)
+            (position, previous)
             for part in range(3)
             for after in range(0, head, 40)
-            for raw, previous in log.raw_part(part, 3, after, min(after + 40, head))
+            for position, *_, previous in log.raw_part(part, 3, after, min(after + 40, head))
         ]
     assert sorted(found, key=lambda one: one[0]) == [
         (position, hashes.get(position - 1)) for position in range(1, head + 1)

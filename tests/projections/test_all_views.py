@@ -79,10 +79,10 @@ def test_a_projection_that_fails_stops_and_those_before_it_have_gone_on(
     def broken(view: Blotter, event: e.DomainEvent) -> None:
         raise ValueError("cannot")
 
-    log, together = told(), AllViews()
-    kind = e.OrderIntended
+    log, kind = told(), e.OrderIntended
     todo = {**all_views.HANDLERS, kind: ((0, all_views.DailyLimits.HANDLERS[kind]), (1, broken))}
     monkeypatch.setattr(all_views, "HANDLERS", todo)
+    together = AllViews()
     with pytest.raises(ProjectionStopped, match="blotter stopped at position") as stopped:
         together.follow(log)
     position = stopped.value.position
