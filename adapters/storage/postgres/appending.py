@@ -136,8 +136,7 @@ class PostgresAppender:
             StoreBusy: another process owns the account by now.
             psycopg.Error: nothing was written.
         """
-        keys = sorted({update.key for job in jobs for update in job.counters})
-        unknown = self._unknown(jobs, everything=False)
+        keys, unknown = self._asked_of(jobs)
         known = None if keys or unknown else self._gathered_at_once(connection, jobs)
         if known is not None:
             return known
@@ -166,7 +165,7 @@ class PostgresAppender:
         self, connection: Connection[Any], jobs: Sequence[WriteJob]
     ) -> Prepared | None:
         """Chain jobs without asking the server; None where it has to be asked first."""
-        if any(job.counters for job in jobs) or self._unknown(jobs, everything=False):
+        if any(self._asked_of(jobs)):
             return None
         prepared = self._gathered_at_once(connection, jobs)
         if prepared is None or not self._statement(prepared).is_ready(connection):
@@ -260,6 +259,11 @@ class PostgresAppender:
                 f"{self._store}: another process owns the account {self._fence.account} by now. "
                 "This one must not go on: end it, and start it again to wait for its turn"
             )
+
+    def _asked_of(self, jobs: Sequence[WriteJob]) -> tuple[list[str], list[str]]:
+        """The keys of counters, and the streams, that the server has to be asked for."""
+        keys = sorted({update.key for job in jobs for update in job.counters})
+        return keys, self._unknown(jobs, everything=False)
 
     def _unknown(self, jobs: Sequence[WriteJob], *, everything: bool) -> list[str]:
         """The streams to look up: those that go on and are not remembered."""
