@@ -23,6 +23,9 @@ WAIT_MAX: Final = 1.5
 """Of the busy time; see above."""
 WEIGHT: Final = 0.1
 """Of the newest time in what is known so far."""
+PAUSE_SECONDS: Final = 0.1
+"""Who has sent nothing for longer has rested: a whole commit is a fifth of it. Taken for work, one
+rest had dozens of commits behind it parted, on a slow disk too."""
 
 
 class Halving:
@@ -38,7 +41,9 @@ class Halving:
         """Jobs have just been sent."""
         now = self._clock()
         if self._answered_at is not None:
-            self._busy += WEIGHT * (now - self._answered_at - self._busy)
+            busy = now - self._answered_at
+            if busy < PAUSE_SECONDS:
+                self._busy += WEIGHT * (busy - self._busy)
             self._answered_at = None
         self._sent_at = now
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from itertools import count
 
 import pytest
@@ -25,18 +26,24 @@ def seconds(jobs: int, fixed: float, *, parted: bool) -> float:
 
 def settled(jobs: int, fixed: float) -> int | None:
     """What is shared after many rounds in which the times are those of the model."""
+    *_, share = shares(jobs, fixed)
+    return share
+
+
+def shares(jobs: int, fixed: float, rests: Collection[int] = ()) -> Iterator[int | None]:
+    """What is shared in each round; before ``rests`` there is nothing to do for long."""
     now = [0.0]
     halving = Halving(lambda: now[0])
     share: int | None = None
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         parted = share is not None
         part = jobs / HALVES if parted else jobs
         halving.answered()
         share = halving.share(jobs)
-        now[0] += part * CLIENT
+        now[0] += part * CLIENT + (60 if number in rests else 0)
         halving.sent()
         now[0] += max(fixed + part * SERVER - (part * CLIENT if parted else 0), 1e-6)
-    return share
+        yield share
 
 
 @given(
@@ -62,6 +69,12 @@ def test_before_anything_is_known_nobody_is_parted() -> None:
     assert halving.share(1_000) is None
     halving.sent()
     assert halving.share(1_000) is None
+
+
+@pytest.mark.parametrize("jobs", [64, 512])
+def test_a_rest_is_not_taken_for_work(jobs: int) -> None:
+    """On a disk whose syncs take 20 ms nobody is parted, whenever there was nothing to do."""
+    assert set(shares(jobs, 0.02, rests=(10, 40))) == {None}
 
 
 def test_all_jobs_are_in_the_halves() -> None:
