@@ -55,11 +55,14 @@ class Work:
         """What was told is what is there, in one chain."""
         with Log.open(url, writer=False) as log:
             assert log.verify().ok
-            there = {
-                (UUID(row.originator_id), row.originator_version): row.position
-                for row in log.raw_events()
-            }
-        assert there == self.told
+            assert stored(log) == self.told
+
+
+def stored(log: Log) -> dict[tuple[UUID, int], int]:
+    """Where each version of each stream is."""
+    return {
+        (UUID(row.originator_id), row.originator_version): row.position for row in log.raw_events()
+    }
 
 
 async def _awaited(other: Awaitable[None]) -> None:

@@ -23,7 +23,7 @@ from fillwright.adapters.storage.postgres import connections, sending, writing
 from fillwright.adapters.storage.postgres.sending import PostgresSender
 from fillwright.domain.errors import StoreError
 from tests.adapters.storage.helpers import Sample
-from tests.adapters.storage.sending_work import TASKS, WARM, Work, under_way, until
+from tests.adapters.storage.sending_work import TASKS, WARM, Work, stored, under_way, until
 from tests.adapters.storage.test_interrupts import interrupted_at
 from tests.adapters.storage.test_postgres import raw
 from tests.paper.servers import eventually
@@ -196,11 +196,7 @@ def test_wherever_an_interrupt_comes_on_the_loop_nobody_waits_for_ever(
             thread.start()
             thread.join(20)
             assert not thread.is_alive(), step
-            there = {
-                (UUID(row.originator_id), row.originator_version): row.position
-                for row in log.raw_events()
-            }
-            assert told.items() <= there.items(), step
+            assert told.items() <= stored(log).items(), step
             if not came():
                 break
         assert log.verify().ok
