@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.postgres import ABSENT, PostgresServer, binaries, fresh_store
+from tests.postgres import ABSENT, SYNCS, PostgresServer, binaries, fresh_store
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,14 +31,11 @@ def shared_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL server of this test process; skips where none is installed.
-
-    FILLWRIGHT_POSTGRES_FSYNC=1 has it sync for real; what is tested here does not need it.
-    """
+    """A PostgreSQL server of this test process; skips where none is installed."""
     programs = binaries()
     if programs is None:
         pytest.skip(ABSENT)
-    server = PostgresServer(programs, fsync=os.environ.get("FILLWRIGHT_POSTGRES_FSYNC") == "1")
+    server = PostgresServer(programs, fsync=SYNCS)
     try:
         server.start()
         yield server

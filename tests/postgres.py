@@ -18,6 +18,8 @@ ABSENT = "PostgreSQL server not installed (apt-get install postgresql)"
 USER = "fillwright"
 DEFAULT_BUFFERS = "128MB"
 """The server's own default of ``shared_buffers``, for measurements; tests take less."""
+SYNCS = os.environ.get("FILLWRIGHT_POSTGRES_FSYNC") == "1"
+"""Whether the server that tests share syncs for real; what is tested there does not need it."""
 PORTS = range(20_000, 32_000)
 _chance = random.SystemRandom()
 """Not seeded with the tests: those of several processes would try the same ports."""

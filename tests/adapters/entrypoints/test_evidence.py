@@ -108,19 +108,30 @@ def test_an_incremental_check_of_a_rewritten_log_fails_and_says_what_to_run(
 def test_what_is_wrong_with_a_column_of_another_type_is_said_in_words(
     vouched_copy: Vouched, cli: Cli
 ) -> None:
-    changed(
-        vouched_copy.store,
-        "UPDATE stored_events SET state = CAST(state AS TEXT) WHERE position = 5",
-        "UPDATE ops_records SET state = CAST(state AS TEXT) WHERE position = 1",
-    )
-    done = cli("verify", *vouched_copy.here)
-    assert (done.code, "position 5 is altered: a column has another type" in done.err) == (4, True)
+    columns = (("ops_records", 1, "second stream's record"), ("stored_events", 5, "event"))
+    for table, position, what in columns:
+        changed(
+            vouched_copy.store,
+            f"UPDATE {table} SET state = CAST(state AS TEXT) WHERE position = {position}",
+        )
+        done = cli("verify", *vouched_copy.here)
+        assert done.code == 4
+        fault = f"the {what} at position {position} is altered: a column has another type"
+        assert fault in done.err, done.err
 
 
-def test_a_checkpoint_that_cannot_be_left_names_the_anchor(vouched: Vouched, cli: Cli) -> None:
+def test_a_checkpoint_that_cannot_be_left_names_the_anchor_or_the_authority(
+    vouched: Vouched, tmp_path: Path, cli: Cli
+) -> None:
     asked = ("checkpoint", "--store", vouched.store, "--signing-key", vouched.keys / "signing.key")
     done = cli(*asked, "--anchor", "http://127.0.0.1:9/x")
     assert (done.code, done.err.startswith("fillwright: anchor: ")) == (2, True), done.err
+    config = tmp_path / "config.toml"
+    config.write_text('[integrity]\ntime_stamp_url = "http://127.0.0.1:9/"\n')
+    done = cli(*asked, "--anchor", tmp_path / "anchor", "--config", config)
+    named = done.err.startswith("fillwright: integrity.time_stamp_url: ")
+    assert (done.code, named) == (2, True), done.err
+    assert not (tmp_path / "anchor").exists()
 
 
 def test_a_version_that_an_aggregate_does_not_have_is_refused_with_those_it_has(

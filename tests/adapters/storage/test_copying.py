@@ -115,6 +115,21 @@ def test_a_source_that_cannot_be_read_is_named_and_not_the_target(
             copy_store(str(source), target)
 
 
+def test_a_source_on_a_server_that_goes_away_is_named_and_not_the_target(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    with Log.open(postgres_url) as log:
+        log.append(*(Sample(number).happen(6) for number in range(1_000)))
+        named = log.name
+    reads = "state = 'idle in transaction' AND strpos(query, 'copy_') > 0"
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {reads}"
+    with pytest.raises(StoreError) as gone:
+        copy_store(
+            postgres_url, fresh_store(postgres_server, tmp_path), lambda *_: raw(postgres_url, end)
+        )
+    assert str(gone.value).startswith(f"{named}: the server cannot be reached")
+
+
 def test_a_store_on_a_read_only_disk_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

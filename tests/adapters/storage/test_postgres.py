@@ -323,6 +323,10 @@ def test_a_server_that_is_away_is_said_once_and_not_by_the_client_library(
     (one,) = told
     assert one["event"] == "the store: the server is away, and waited for (connection refused)"
     assert one["seconds_max"] == 0.6
+    monkeypatch.setattr(connections, "MOMENT_SECONDS", 30)
+    with capture_logs() as told, pytest.raises(StoreError, match="cannot be reached"):
+        connections.patiently(away, "the store", 0.3)
+    assert told == []
     program = (
         "import logging, fillwright.adapters.storage.postgres.connections\n"
         "logging.getLogger('psycopg.pool').warning('discarding closed connection')"

@@ -33,20 +33,29 @@ def examined(url: str, *, live: bool = False) -> Finding:
     return next(one for one in found if one.name == "durability")
 
 
-def test_an_engine_is_warned_of_a_server_that_does_not_sync_and_a_reader_is_not(
-    postgres_url: str,
-) -> None:
-    (said,) = warned(postgres_url)
-    assert "fsync is off" in said
-    assert warned(postgres_url, writer=False) == warned(postgres_url, exclusive=False) == []
-    assert examined(postgres_url).health is Health.WARN
-    assert examined(postgres_url, live=True).health is Health.FAIL
-
-
-def test_what_the_doctor_advises_helps(tmp_path: Path) -> None:
-    programs = binaries()
-    if programs is None:
+@pytest.fixture
+def programs() -> Path:
+    found = binaries()
+    if found is None:
         pytest.skip(ABSENT)
+    return found
+
+
+def test_an_engine_is_warned_of_a_server_that_does_not_sync_and_a_reader_is_not(
+    programs: Path, tmp_path: Path
+) -> None:
+    with closing(PostgresServer(programs, fsync=False)) as server:
+        server.start()
+        url = fresh_store(server, tmp_path)
+        (said,) = warned(url)
+        assert "fsync is off" in said
+        assert warned(url, writer=False) == warned(url, exclusive=False) == []
+        assert examined(url).health is Health.WARN
+        assert examined(url, live=True).health is Health.FAIL
+        assert "ALTER SYSTEM SET fsync = on" in examined(url).next
+
+
+def test_what_the_doctor_advises_helps(programs: Path, tmp_path: Path) -> None:
     with closing(PostgresServer(programs, fsync=True, synchronous_commit="off")) as server:
         server.start()
         url = fresh_store(server, tmp_path)
