@@ -21,7 +21,7 @@ from ..closing import Closing
 from .chain import GENESIS, link
 from .codec import Codec
 from .log import Log
-from .ops_place import OPS_TABLE, StreamPlace, memory_place, open_place
+from .ops_place import OPS_TABLE, Execute, StreamPlace, memory_place, open_place
 from .records import Appended, Conflict, Head, RawRecorded, VerifyResult
 from .verification import PAGE, verify_chain
 
@@ -84,17 +84,26 @@ class OpsLog(Closing):
             StoreError: a record has no canonical form, or the store cannot be written.
         """
         encoded = [(one.stored_topic(), _codec(type(one)).encode(one)) for one in records]
-        with self._place.appending() as execute:
+        came_first = 0
+
+        def write(execute: Execute) -> Appended | None:
+            nonlocal came_first
             rows = execute(_HEAD, ())
             position, previous = rows[0] if rows else (0, GENESIS)
-            first, is_met = position + 1, expected is None or position == expected
-            for topic, state in encoded if is_met else ():
+            if expected is not None and position != expected:
+                came_first = position
+                return None
+            first = position + 1
+            for topic, state in encoded:
                 position += 1
                 previous = _link(previous, position, topic, state)
                 execute(_INSERT, (position, topic, previous, state))
-        if not is_met:
-            raise Conflict(f"{self.name}: record {position} came after record {expected}")
-        return Appended(first, position, previous)
+            return Appended(first, position, previous)
+
+        placed = self._place.append(write)
+        if placed is None:
+            raise Conflict(f"{self.name}: record {came_first} came after record {expected}")
+        return placed
 
     # -- reading -------------------------------------------------------------------------------
 

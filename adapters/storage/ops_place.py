@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -15,6 +15,7 @@ from .connection import StoreDatastore, file_name, frozen_name
 from .faults import explain, underlying
 from .location import check_place, is_postgres, parse_location
 from .recording import ChainedRecorder
+from .records import Appended
 from .schema import check_format, prepare
 from .sqlite_recorder import LogRecorder
 
@@ -31,6 +32,8 @@ CREATE TABLE IF NOT EXISTS {OPS_TABLE} (
 _EXISTS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 
 Execute = Callable[[str, Sequence[object]], list[Any]]
+Write = Callable[[Execute], Appended | None]
+"""Writes records and says where they lie, or writes nothing; may be called again for one append."""
 
 
 class StreamPlace(Protocol):
@@ -38,8 +41,12 @@ class StreamPlace(Protocol):
 
     name: str
 
-    def appending(self) -> AbstractContextManager[Execute]:
-        """A short durable transaction in which nobody else appends to the stream."""
+    def append(self, write: Write) -> Appended | None:
+        """Write in a short durable transaction in which nobody else appends to the stream.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
         ...
 
     def fetch(self, statement: str, parameters: Sequence[object]) -> list[Any]:
@@ -106,9 +113,8 @@ class SqlitePlace:
         self._datastore = datastore
         self._owned = owned
 
-    @contextmanager
-    def appending(self) -> Iterator[Execute]:
-        """A transaction that holds the file's write lock."""
+    def append(self, write: Write) -> Appended | None:
+        """Write in a transaction that holds the file's write lock."""
         try:
             with self._transaction() as cursor:
                 cursor.execute(CREATE_OPS)
@@ -117,7 +123,7 @@ class SqlitePlace:
                     rows: list[Any] = cursor.execute(statement, parameters).fetchall()
                     return rows
 
-                yield execute
+                return write(execute)
         except (sqlite3.Error, PersistenceError) as error:
             raise explain(error, self.name) from error
 

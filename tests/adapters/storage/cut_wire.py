@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from struct import unpack_from
@@ -15,7 +15,7 @@ SETTLES_SECONDS = 0.2
 LOOK = b"SELECT hash"
 """Begins the statement that looks for a commit which was cut off."""
 APPENDS = (b"fillwright_one", b"fillwright_many")
-"""The names of the statements that append."""
+"""The names of the statements that append, at which a wire is cut unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,9 @@ class Cut:
 class CutWire:
     """Listens on ``port``; :attr:`cut` says what is to happen next, and is None once it did."""
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, appends: Sequence[bytes] = APPENDS) -> None:
         self._server_port = server_port
+        self.appends = appends
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cut: Cut | None = None
@@ -121,7 +122,7 @@ class _Passage:
     def _took(self, transaction: bytes) -> bool:
         """Whether the connection was cut at this."""
         cut = self._wire.cut
-        if cut is None or not any(name in transaction for name in APPENDS):
+        if cut is None or not any(name in transaction for name in self._wire.appends):
             self._server.sendall(transaction)
             return False
         self._held.append(transaction)
@@ -170,9 +171,11 @@ def _shut(end: socket.socket) -> None:
 
 
 @contextmanager
-def cut_wire(url: str, port: int | None) -> Iterator[tuple[CutWire, Callable[[], str]]]:
+def cut_wire(
+    url: str, port: int | None, appends: Sequence[bytes] = APPENDS
+) -> Iterator[tuple[CutWire, Callable[[], str]]]:
     """A wire to the server of ``url``, and the URL of its store by way of it."""
-    wire = CutWire(port or 5432)
+    wire = CutWire(port or 5432, appends)
     try:
         yield wire, lambda: url.replace(f":{port}/", f":{wire.port}/")
     finally:
