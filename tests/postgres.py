@@ -9,8 +9,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -146,6 +146,22 @@ class PostgresServer:
 
     def _said(self, characters: int = 2_000) -> str:
         return (self.folder / "server.log").read_text(errors="replace")[-characters:]
+
+    @contextmanager
+    def explaining(self, keep: Path | None = None) -> Iterator[None]:
+        """A failure inside it carries the end of the server's log, and its files go to ``keep``.
+
+        Otherwise they are gone when the server is closed.
+        """
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"The server on port {self.port} said last:\n{self._said()}")
+            if keep is not None:
+                # What a running server removes meanwhile is no reason to keep nothing.
+                subprocess.run(["cp", "-a", str(self.folder), str(keep)], check=False)
+                error.add_note(f"Its files are in {keep}.")
+            raise
 
     def children(self) -> list[int]:
         """The processes of the running server, but for the first of them."""

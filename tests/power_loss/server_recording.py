@@ -122,21 +122,18 @@ def make_recording(
     *,
     fsync: bool = True,
     work: Sequence[str] = (),
+    keep: Path | None = None,
     **settings: str,
 ) -> Recording:
-    """Have a server work under the recorder.
+    """Have a server work under the recorder; its files are left in ``keep`` if that fails.
 
     Raises:
         CannotRecord: this machine does not allow it.
     """
-    with closing(
-        PostgresServer(
-            programs,
-            fsync=fsync,
-            data=lambda data: copied(base, data),
-            **{**BUSY, **settings},
-        )
-    ) as server:
+    made = PostgresServer(
+        programs, fsync=fsync, data=lambda data: copied(base, data), **{**BUSY, **settings}
+    )
+    with closing(made) as server, server.explaining(keep):
         library, notes = server.folder / "preload.so", server.folder / "journal"
         journal.build(library)
         notes.touch()
@@ -172,6 +169,17 @@ def check_nothing_was_missed(recording: Recording, data: Path) -> None:
 
 
 @contextmanager
+def kept(file: Path, *found: object) -> Iterator[None]:
+    """What a check failed on is written to a file, because no second run is like it."""
+    try:
+        yield
+    except Exception as error:
+        file.write_bytes(pickle.dumps(found))
+        error.add_note(f"What it was found in is in {file}.")
+        raise
+
+
+@contextmanager
 def recovered(programs: Path, image: Image) -> Iterator[str]:
     """A server started on an image, and the URL of its store."""
 
@@ -181,7 +189,8 @@ def recovered(programs: Path, image: Image) -> Iterator[str]:
 
     with closing(PostgresServer(programs, data=put, autovacuum="off")) as server:
         server.start()
-        yield store_at(server)
+        with server.explaining():
+            yield store_at(server)
 
 
 def check_image(programs: Path, recording: Recording, point: int, image: Image) -> int:

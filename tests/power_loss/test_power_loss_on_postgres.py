@@ -8,8 +8,10 @@ by default, many with several seeds under ``make soak``.
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,17 @@ import psycopg
 import pytest
 
 from fillwright.domain.errors import StoreError
-from tests.postgres import ABSENT, binaries
+from tests.postgres import ABSENT, PostgresServer, binaries
 from tests.power_loss.folder_disk import Disk, Image
 from tests.power_loss.journal import CannotRecord, Note
-from tests.power_loss.server_recording import Recording, check_image, make_base, make_recording
+from tests.power_loss.server_recording import (
+    Recording,
+    check_image,
+    copied,
+    kept,
+    make_base,
+    make_recording,
+)
 
 POINTS = 6
 
@@ -101,11 +110,44 @@ def test_whenever_the_power_fails_what_was_acknowledged_is_there(
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("seed", range(1, 5))
-def test_at_many_points_whatever_the_disk_did(seed: int, programs: Path, base: Path) -> None:
-    recording = recorded(programs, base, seed)
+def test_at_many_points_whatever_the_disk_did(
+    seed: int, programs: Path, base: Path, tmp_path: Path
+) -> None:
+    recording = recorded(programs, base, seed, keep=tmp_path / "server")
     for point, disk in disks(recording, points(recording, 120, seed)):
         for image in images(disk, point, seeds=range(3)):
-            check_image(programs, recording, point, image)
+            with kept(tmp_path / "found", recording, point, image):
+                check_image(programs, recording, point, image)
+
+
+def test_what_a_check_failed_on_is_kept(
+    programs: Path, recording: Recording, tmp_path: Path
+) -> None:
+    """No second run is like the one that failed."""
+    lying = replace(recording, events=[])
+    ((point, disk),) = disks(recording, [len(recording.notes) - 1])
+    with (
+        pytest.raises(AssertionError, match="byte for byte") as failed,
+        kept(tmp_path / "found", lying, point, disk.least()),
+    ):
+        check_image(programs, lying, point, disk.least())
+    said = "\n".join(failed.value.__notes__)
+    assert "ready to accept connections" in said, "the server's log"
+    assert str(tmp_path / "found") in said
+    assert pickle.loads((tmp_path / "found").read_bytes()) == (lying, point, disk.least())
+
+
+def test_the_files_of_a_server_under_which_something_failed_are_kept(
+    programs: Path, base: Path, tmp_path: Path
+) -> None:
+    with closing(PostgresServer(programs, data=lambda data: copied(base, data))) as server:
+        server.start()
+        with pytest.raises(ValueError, match="x") as failed, server.explaining(tmp_path / "server"):
+            raise ValueError("x")
+    assert not server.folder.exists()
+    assert (tmp_path / "server" / "data" / "PG_VERSION").exists()
+    assert "ready to accept connections" in (tmp_path / "server" / "server.log").read_text()
+    assert "ready to accept connections" in failed.value.__notes__[0]
 
 
 def test_the_recording_has_what_is_to_be_lost(recording: Recording) -> None:
