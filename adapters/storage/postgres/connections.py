@@ -27,6 +27,16 @@ READERS_MAX: Final = 4
 FROZEN_SECONDS: Final = 1.0
 """A writer that stands still inside a transaction is thrown out, so that no other waits for it."""
 
+UNHEARD: Final[dict[str, Any]] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
+}
+"""After eleven seconds without a sign of the other machine a connection is lost: the first three
+are for one that waits, the last (ms) for one that has sent, which is not asked otherwise; the
+system's own limits are two hours and a quarter of one."""
+
 CLIENT: Final = "fillwright"
 WRITER: Final = "fillwright writer"
 """How connections name themselves: one that writes must not keep its locks when it freezes."""
@@ -58,9 +68,7 @@ def connect(address: PostgresAddress, *, frozen_seconds: float | None = None) ->
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
         application_name=CLIENT if frozen_seconds is None else WRITER,
-        keepalives_idle=5,
-        keepalives_interval=2,
-        keepalives_count=3,
+        **UNHEARD,
     )
     try:
         configure(connection, address)
@@ -141,7 +149,7 @@ class Readers:
         self._address = address
         self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
             address.conninfo,
-            kwargs={"autocommit": True, "application_name": "fillwright-reader"},
+            kwargs={"autocommit": True, "application_name": "fillwright-reader", **UNHEARD},
             min_size=0,
             max_size=READERS_MAX,
             configure=lambda connection: configure(connection, address),

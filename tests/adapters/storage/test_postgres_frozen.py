@@ -1,16 +1,20 @@
-"""A writer that freezes between two messages of a transaction keeps nobody from its account."""
+"""Who freezes, or falls silent, holds up nobody for long."""
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from fillwright.adapters.storage.location import postgres_address
 from fillwright.adapters.storage.log import Log
 from fillwright.adapters.storage.ownership import Ownership
 from fillwright.adapters.storage.postgres import appending, connections
+from fillwright.adapters.storage.postgres.connections import Readers, connect
 from tests.adapters.storage.helpers import Sample
 from tests.postgres import PostgresServer, fresh_store
 
@@ -41,3 +45,19 @@ def test_an_account_is_taken_from_a_writer_that_froze_before_its_sync(
         pass
     finally:
         frozen.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="not known to this system")
+def test_every_connection_has_a_limit_to_silence(postgres_url: str) -> None:
+    address = postgres_address(postgres_url)
+    readers = Readers(address)
+    try:
+        readers.fetch("SELECT 1", ())
+        with connect(address) as writer, readers._pool.connection() as reader:
+            for connection in (writer, reader):
+                with socket.socket(fileno=os.dup(connection.fileno())) as one:
+                    assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                    assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+                    assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 11_000
+    finally:
+        readers.close()
