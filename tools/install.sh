@@ -26,7 +26,8 @@ find_python() {
 if [ -n "$uv" ] && "$uv" --version >/dev/null 2>&1; then
     echo "Installing $lock into $venv with uv"
     new_enough "$python" || "$uv" venv --quiet --clear --python "${PYTHON:->=3.11}" "$venv"
-    "$uv" pip install --quiet --python "$python" --require-hashes -r "$lock"
+    # Compiled now, as pip does it: else each start compiles, where nothing may be written later.
+    "$uv" pip install --quiet --compile-bytecode --python "$python" --require-hashes -r "$lock"
     "$uv" pip install --quiet --python "$python" --no-deps --no-build-isolation -e .
 else
     echo "Installing $lock into $venv with pip"
