@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -26,24 +25,26 @@ _new: Final = tuple.__new__
 class Unshown:
     """Amounts that a broker's record may not show yet, by the time they happened."""
 
-    __slots__ = ("items", "total")
+    __slots__ = ("_items", "total")
 
     def __init__(self, items: Iterable[Timed] = ()) -> None:
-        self.items = list(items)
-        self.total = sum((item.amount for item in self.items), ZERO)
+        self._items = list(items)
+        self.total = sum((item.amount for item in self._items), ZERO)
+
+    @property
+    def items(self) -> list[Timed]:
+        """The amounts, oldest first; put in order when asked for, which few do and fills do not."""
+        self._items.sort()
+        return self._items
 
     def add(self, at: int, amount: Decimal) -> None:
         """Note an amount; times may come out of order."""
-        items, item = self.items, _new(Timed, (at, amount))
-        if not items or items[-1] <= item:
-            items.append(item)
-        else:
-            insort(items, item)
+        self._items.append(_new(Timed, (at, amount)))
         self.total += amount
 
     def clear(self) -> None:
         """A broker's record shows everything from here back."""
-        self.items.clear()
+        self._items.clear()
         self.total = ZERO
 
 
