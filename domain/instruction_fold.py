@@ -20,8 +20,6 @@ from .states import (
 if TYPE_CHECKING:
     from .instruction_record import InstructionRecord
 
-_TAKEN_IN: Final = frozenset({e.OrderAcknowledged, e.OrderFilled})
-"""Reports that tell that the broker took an order."""
 _new: Final = tuple.__new__
 """Makes a record in half the time that its class takes."""
 _T = InstructionTrigger
@@ -141,20 +139,16 @@ def _cancel_requested(i: InstructionRecord, event: e.OrderCancelRequested) -> No
         i.last_wake_at = event.provenance.wake_at
 
 
-def _reported(i: InstructionRecord, event: e.OrderReported) -> None:
+def _reported(i: InstructionRecord, event: e.OrderReported, *, is_trade: bool = False) -> bool:
+    """What a report changes; whether it is of an order that we know."""
     report = event.report
     name = report.client_order_id
     before = i.orders.get(name)
     if before is None:
-        return
-    known, kind = i.folded, type(event)
+        return False
+    known = i.folded
     fresh = known is not None and known[0] is report
     after = known[1] if known is not None and fresh else fold(before, report)[0]
-    if kind is e.OrderRejected:
-        i.rejections_in_a_row += 1
-        i.last_rejection = report.text or ""
-    elif kind in _TAKEN_IN:
-        i.rejections_in_a_row = 0
     i.orders[name] = after
     if after.is_dead:
         i.live.discard(name)
@@ -165,20 +159,37 @@ def _reported(i: InstructionRecord, event: e.OrderReported) -> None:
         i.exposure += exposed - was_exposed
     book, was = after.book, before.book
     if book is was:
-        return
+        return True
     i.notional += book.notional - was.notional
     i.fees += book.fees - was.fees
     traded = book.quantity - was.quantity
     if not traded:
-        return
+        return True
     i.executed += traded
     state, trigger = i.state, _FILL_PART
     if state in INSTRUCTION_TERMINAL:
         i.restated, trigger = True, _LATE_FILL
-    if kind is not e.OrderFilled:
+    if not is_trade:
         # What the venue took back is never traded again; what it gives back counts against that.
         i.taken_back, trigger = max(i.taken_back - traded, ZERO), _BUST
     i.state = INSTRUCTION_TABLE.get((state, trigger), state)
+    return True
+
+
+def _acknowledged(i: InstructionRecord, event: e.OrderAcknowledged) -> None:
+    if _reported(i, event):
+        i.rejections_in_a_row = 0
+
+
+def _traded(i: InstructionRecord, event: e.OrderFilled) -> None:
+    if _reported(i, event, is_trade=True):
+        i.rejections_in_a_row = 0
+
+
+def _order_rejected(i: InstructionRecord, event: e.OrderRejected) -> None:
+    if _reported(i, event):
+        i.rejections_in_a_row += 1
+        i.last_rejection = event.report.text or ""
 
 
 def _filled(i: InstructionRecord, event: e.InstructionFilled) -> None:
@@ -215,7 +226,7 @@ REPORTED: Final = (
     e.OrderIndeterminate,
 )
 
-APPLIERS: Final[dict[type[e.DomainEvent], Callable[[InstructionRecord, Any], None]]] = {
+_APPLIERS: Final[dict[type[e.DomainEvent], Callable[[InstructionRecord, Any], object]]] = {
     e.DecisionReceived: _received,
     e.DecisionAssessed: _assessed,
     e.InstructionPlanned: _planned,
@@ -235,4 +246,9 @@ APPLIERS: Final[dict[type[e.DomainEvent], Callable[[InstructionRecord, Any], Non
     e.InstructionCancelled: _cancelled,
     e.InstructionAnomaly: _anomaly,
     **dict.fromkeys(REPORTED, _reported),
+    e.OrderAcknowledged: _acknowledged,
+    e.OrderFilled: _traded,
+    e.OrderRejected: _order_rejected,
 }
+
+APPLIERS: Final = e.ByKind(_APPLIERS)

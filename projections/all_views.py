@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from uuid import UUID
 
-from ..domain.events import CATALOGUE, DecisionReceived, DomainEvent, OrderIntended
+from ..domain.events import CATALOGUE, ByKind, DecisionReceived, DomainEvent, OrderIntended
 from ..domain.instruction import Instruction
 from .blotter import Blotter
 from .daily_limits import DailyLimits
@@ -82,10 +82,12 @@ class AllViews:
             self.sums = (self.limits.sealed, self.blotter.sealed)
         views: Final[tuple[Projection, ...]] = (self.limits, self.blotter, self.reconciliation)
         self._views: Final = (self.limits, self.blotter, self.reconciliation)
-        self._todo: Final = {
-            kind: tuple((views[number], handler) for number, handler in todo)
-            for kind, todo in HANDLERS.items()
-        }
+        self._todo: Final = ByKind(
+            {
+                kind: (tuple((views[number], handler) for number, handler in todo), kind in MAY_END)
+                for kind, todo in HANDLERS.items()
+            }
+        )
 
     def _limits(self, history: History | None, sealed: Sealed | None) -> DailyLimits:
         return DailyLimits(history, sealed)
@@ -133,9 +135,9 @@ class AllViews:
         limits, blotter, reconciliation = self._views
         self.position = position
         limits.position = blotter.position = reconciliation.position = position - 1
-        kind = type(event)
-        todo = self._todo.get(kind)
-        if todo is None:
+        try:
+            todo, may_end = self._todo[type(event)]
+        except KeyError:
             for one in self._views:
                 one.apply(Recorded(position, event))  # says what is wrong
             return
@@ -144,9 +146,9 @@ class AllViews:
                 handler(view, event)
             except Exception as error:
                 raise view.stop(position, error) from error
-        if self._seals:
+        if may_end and self._seals:
             folded = limits.at_hand
-            if folded is not None and not folded.live and folded.is_done and kind in MAY_END:
+            if folded is not None and not folded.live and folded.is_done:
                 self.let_go(event.originator_id)
 
     def let_go(self, id: UUID) -> bool:

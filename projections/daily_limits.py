@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import ClassVar, Final
+from typing import ClassVar
 from uuid import UUID
 
 from ..domain import events as e
@@ -37,8 +37,6 @@ from .session_usage import (
     change_of,
     record_of,
 )
-
-RESTATING: Final = frozenset({e.FillBusted, e.FillCorrected})
 
 
 class DailyLimits(Projection):
@@ -217,7 +215,10 @@ class DailyLimits(Projection):
         if reservation is not None:
             self._true_up(holding, reservation)
 
-    def _reported(self, event: e.OrderReported) -> None:
+    def _restated(self, event: e.OrderReported) -> None:
+        self._reported(event, restating=True)
+
+    def _reported(self, event: e.OrderReported, *, restating: bool = False) -> None:
         holding = self._holding_of(event)
         instruction, report = holding.instruction, event.report
         orders, name = instruction.orders, report.client_order_id
@@ -233,7 +234,6 @@ class DailyLimits(Projection):
             return
         holding.uncertain += uncertain
         shares, notional = executed - shares, spent - notional
-        restating = type(event) in RESTATING
         told = (report.market_time, shares, notional, uncertain, restating)
         traded: Traded = record_of(Traded, told)
         if restating:
@@ -386,5 +386,7 @@ class DailyLimits(Projection):
         **dict.fromkeys(FOLLOWED_EVENTS, _followed),
         e.InstructionReplanned: _replanned,
         **dict.fromkeys(REPORT_EVENTS, _reported),
+        e.FillBusted: _restated,
+        e.FillCorrected: _restated,
     }
     IGNORED: ClassVar[frozenset[type[e.DomainEvent]]] = frozenset(ACCOUNT_EVENTS) - HANDLERS.keys()

@@ -279,8 +279,6 @@ class InstructionBook(Projection):
 
     def _reported(self, event: e.OrderReported) -> None:
         entry = self._apply(event)
-        if type(event) is e.OrderRejected:
-            self.refused(entry.instruction.account, event.record_time)
         key = event.report.client_order_id
         instruction, books = entry.instruction, entry.books
         order = instruction.orders.get(key)
@@ -300,6 +298,10 @@ class InstructionBook(Projection):
             "executed quantity of an instruction is the sum of all fills",
         )
 
+    def _order_rejected(self, event: e.OrderRejected) -> None:
+        self._reported(event)
+        self.refused(self._book[event.originator_id].instruction.account, event.record_time)
+
     def _noted(self, event: e.InstructionAnomaly) -> None:
         entry = self._apply(event)
         entry.anomalies.append(
@@ -312,16 +314,22 @@ class InstructionBook(Projection):
             )
         )
 
-    def _ended(self, event: e.DomainEvent) -> None:
+    def _ended(self, event: e.DomainEvent) -> Followed:
         entry = self._apply(event)
         entry.ended_at = event.record_time
-        if type(event) is e.InstructionRejected and not entry.instruction.orders:
-            self.refused(entry.instruction.account, event.record_time)
+        return entry
+
+    def _rejected(self, event: e.InstructionRejected) -> None:
+        instruction = self._ended(event).instruction
+        if not instruction.orders:
+            self.refused(instruction.account, event.record_time)
 
     HANDLERS: ClassVar[Mapping[type[e.DomainEvent], Handler]] = {
         **dict.fromkeys(FOLLOWED_EVENTS, _apply),
         **dict.fromkeys(REPORT_EVENTS, _reported),
         **dict.fromkeys(END_EVENTS, _ended),
+        e.InstructionRejected: _rejected,
+        e.OrderRejected: _order_rejected,
         e.DecisionReceived: _received,
         e.InstructionPlanned: _planned,
         e.InstructionReplanned: _replanned,

@@ -29,7 +29,7 @@ from ...projections.parts import PARTS_MAX, Effect, Folded, Part, Whole
 from ...projections.runner import History, ProjectionStopped
 from ..collector import without_collector
 from ..storage.chain import GENESIS, link
-from ..storage.lean_reading import checked_events, lean_decoder, lean_fields_decoder
+from ..storage.lean_reading import checked_events, lean_decoder, part_decoder
 from ..storage.location import is_postgres
 from ..storage.log import Log
 from ..storage.records import RawRecorded, Recorded
@@ -150,7 +150,7 @@ class _PartReading:
         self.position = 0
         self._log = log
         self._upto, self._part, self._parts, self._window = upto, part, parts, window
-        self._decode = lean_fields_decoder()
+        self._decode = part_decoder()
 
     def window(self, folding: Part) -> _Sent:
         """Fold up to the end of a window, or to what is wrong."""

@@ -40,7 +40,7 @@ _OPEN: Final = TradingStatus.OPEN
 Read = Callable[[bytes], Struct]
 Noted = Callable[[Iterable[Recorded]], Iterable[Recorded]]
 Decode = Callable[[RawRecorded], e.DomainEvent]
-DecodeFields = Callable[[int, str, int, str, bytes], e.DomainEvent | None]
+DecodePart = Callable[[int, str, int, str, bytes], e.DomainEvent | None]
 
 LEAN_FROM_EVENTS: Final = 5_000
 """Below this, telling what is held once more costs more than was saved."""
@@ -200,11 +200,11 @@ def _part_of(kind: Any, unread: frozenset[str]) -> type[Struct]:
     return _record(kind.__name__, fields)
 
 
-def _record(name: str, fields: list[Any]) -> type[Struct]:
+def _record(name: str, fields: list[Any], **constants: Any) -> type[Struct]:
     """A record of these fields that refuses figures which are no numbers."""
     names = [name for name, form, *_ in fields if Decimal in (form, *get_args(form))]
     if not names:
-        return msgspec.defstruct(f"_{name}", fields, gc=False, kw_only=True)
+        return msgspec.defstruct(f"_{name}", fields, namespace=constants, gc=False, kw_only=True)
     figures = attrgetter(names[0], *names)  # the first twice, so that it always gives a tuple
 
     def check(record: Struct) -> None:
@@ -212,7 +212,7 @@ def _record(name: str, fields: list[Any]) -> type[Struct]:
             if one is not None and not one.is_finite():
                 raise ValueError(NO_NUMBER)
 
-    namespace = {"__post_init__": check}
+    namespace = {"__post_init__": check, **constants}
     return msgspec.defstruct(f"_{name}", fields, namespace=namespace, gc=False, kw_only=True)
 
 
@@ -230,7 +230,8 @@ def _fields_of(
         form = _form(kind, _IN_PART.get(name), report_unread)
         needed = field.default is PydanticUndefined
         fields.append((name, form) if needed else (name, form, field.default))
-    return _record(event_class.__name__, fields)
+    none = {"checks": ()} if "checks" in unread & event_class.model_fields.keys() else {}
+    return _record(event_class.__name__, fields, PART_OF=event_class, UNREAD=none, **none)
 
 
 def _whole_record(kind: type[Any], value: Any) -> Any:
@@ -241,19 +242,17 @@ def _whole_record(kind: type[Any], value: Any) -> Any:
 
 
 @cache
-def _readers(
-    *, mirror: bool, submitters: bool
-) -> Mapping[str, tuple[type[e.DomainEvent], Read, dict[str, Any]]]:
-    """For each topic its class, what reads its fields, and fields that it has unread."""
+def _readers(*, mirror: bool, submitters: bool) -> Mapping[str, Read]:
+    """For each topic what reads the fields of its class that are read."""
     unread = FOR_NOBODY if mirror else FOR_NOBODY | FOR_MIRROR
     unread -= {"submitted_by"} if submitters else set()
     report = REPORT_FOR_NOBODY if mirror else REPORT_FOR_NOBODY | REPORT_FOR_MIRROR
-    found: dict[str, tuple[type[e.DomainEvent], Read, dict[str, Any]]] = {}
-    for kind in INSTRUCTION_EVENTS:
-        read = msgspec.json.Decoder(_fields_of(kind, unread, report), dec_hook=_whole_record).decode
-        none = {"checks": ()} if "checks" in kind.model_fields else {}
-        found[kind.stored_topic()] = kind, read, none
-    return found
+    return {
+        kind.stored_topic(): msgspec.json.Decoder(
+            _fields_of(kind, unread, report), dec_hook=_whole_record
+        ).decode
+        for kind in INSTRUCTION_EVENTS
+    }
 
 
 @lru_cache(maxsize=IDS_KNOWN_MAX)
@@ -270,47 +269,50 @@ def lean_decoder(log: ReadableLog, *, mirror: bool = False, submitters: bool = F
     The caller checks the chain. The checks of a plan are left out: who shows them reads the event
     again. The decoder raises StoreNewer and StoreDamaged.
     """
-    decode_fields, whole = lean_fields_decoder(mirror=mirror, submitters=submitters), log.decode
+    part_of, whole = part_decoder(mirror=mirror, submitters=submitters), log.decode
+    new, put, fields_of = e.DomainEvent.__new__, object.__setattr__, msgspec.structs.asdict
 
     def decode(raw: RawRecorded) -> e.DomainEvent:
         position, originator, version, topic, state, _ = raw
-        event = decode_fields(position, originator, version, topic, state)
-        return whole(raw) if event is None else event
+        part: Any = part_of(position, originator, version, topic, state)
+        if part is None:
+            return whole(raw)
+        event: e.DomainEvent = new(part.PART_OF)
+        fields, unread = fields_of(part), part.UNREAD
+        put(event, "__dict__", fields | unread if unread else fields)
+        return event
 
     return decode
 
 
-def lean_fields_decoder(*, mirror: bool = False, submitters: bool = False) -> DecodeFields:
-    """The same of the fields of a stored event up to its state; None of what is read whole."""
-    lean, new, put, fields_of = (
-        _readers(mirror=mirror, submitters=submitters).get,
-        e.DomainEvent.__new__,
-        object.__setattr__,
-        msgspec.structs.asdict,
-    )
+def part_decoder(*, mirror: bool = False, submitters: bool = False) -> DecodePart:
+    """The same of the fields of a stored event, for who folds it and no more.
+
+    What it gives has what is read of the event's fields and is of a class of its own, see
+    :class:`~fillwright.domain.events.ByKind`; None of what is read whole.
+    """
+    readers = _readers(mirror=mirror, submitters=submitters).get
 
     def decode(
         position: int, originator: str, version: int, topic: str, state: bytes
     ) -> e.DomainEvent | None:
-        reader = lean(topic)
-        if reader is None:
+        read = readers(topic)
+        if read is None:
             return None
-        kind, read, unread = reader
         try:
             id, text = _id_of(originator)
-            fields = fields_of(read(state))
+            part: Any = read(state)
         except (msgspec.MsgspecError, TypeError, ValueError, AttributeError) as error:
             raise StoreDamaged(
                 f"the event at position {position} is not what was written ({topic}: {error})"
             ) from error
-        if fields["originator_id"] != text or fields["originator_version"] != version:
+        if part.originator_id != text or part.originator_version != version:
             raise StoreDamaged(
                 f"the event at position {position} is filed under another id or version"
             )
-        fields["originator_id"] = id
-        event = new(kind)
-        put(event, "__dict__", fields | unread if unread else fields)
-        return event
+        part.originator_id = id
+        told: e.DomainEvent = part
+        return told
 
     return decode
 

@@ -23,6 +23,7 @@ from .account import (
     SubjectRedacted,
 )
 from .base import CATALOGUE, DomainEvent, Provenance, Stamp, Stored
+from .by_kind import ByKind
 from .corporate import (
     RAW_MAX,
     BreakOrigin,
@@ -79,6 +80,7 @@ __all__ = [
     "AnomalySettled",
     "Break",
     "BreakOrigin",
+    "ByKind",
     "CashMoved",
     "CorporateActionRecorded",
     "CorporateActionSettled",
