@@ -11,10 +11,8 @@ from ..domain.errors import InvalidInput
 from ..domain.ports import NANOS
 from ..projections.runner import RecordedEvent
 
-ALLOWED: Final = (
-    "a position (1, 2, ...), a time with its zone (2024-06-12T14:30:00Z), or ns UTC of 16 to 19 "
-    "digits"
-)
+TIMES: Final = "a time with its zone (2024-06-12T14:30:00Z), or ns UTC of 16 to 19 digits"
+ALLOWED: Final = f"a position (1, 2, ...), {TIMES}"
 POSITION_DIGITS_MAX: Final = 15
 NS_DIGITS_MAX: Final = 19
 
@@ -63,3 +61,15 @@ def parse_as_of(text: str, field: str = "as_of") -> AsOf:
     since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     seconds = since.days * 86_400 + since.seconds
     return AsOf(time=seconds * NANOS + since.microseconds * 1_000)
+
+
+def parse_time(text: str, field: str) -> int:
+    """Read a time (ns UTC), where a position would mean nothing.
+
+    Raises:
+        InvalidInput: it is none, or one without its zone.
+    """
+    time = parse_as_of(text, field).time
+    if time is None:
+        raise InvalidInput(field, text, TIMES)
+    return time

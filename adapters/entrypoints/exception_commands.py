@@ -58,14 +58,14 @@ def list_exceptions(
     An exception that is overdue goes to compliance, and overdue by as long again to admin; who, is
     told here from the time alone. Its owner is a role until somebody is named.
     """
-    from ..as_of import parse_as_of
+    from ..as_of import parse_time
     from ..supervision.exceptions_book import Exceptions
     from ..supervision.supervising import Supervisor
     from . import output
 
     output.log_to_stderr()
     with Supervisor(store_of(store)) as supervisor:
-        asked = None if at is None else parse_as_of(at, "at").time
+        asked = None if at is None else parse_time(at, "at")
         now = supervisor.now if asked is None else asked
         found = [
             one

@@ -88,7 +88,7 @@ def propose(
     What is approved is its version, the hashes of its parameters and fitted model, and that of the
     evidence: `fillwright changes approve`. A single owner's word is enough for itself.
     """
-    from ..as_of import parse_as_of
+    from ..as_of import parse_time
     from ..settings import Settings
     from ..supervision.changing import Changes, hours_ns
     from ..supervision.supervising import Supervisor
@@ -97,7 +97,7 @@ def propose(
 
     output.log_to_stderr()
     settings = Settings.of_any_mode(config)
-    at = 0 if go_live is None else parse_as_of(go_live, "go_live").time or 0
+    at = 0 if go_live is None else parse_time(go_live, "go_live")
     with Supervisor(store_of(store, settings)) as supervisor:
         changes = Changes(supervisor, settings.account)
         change = changes.propose_strategy(

@@ -89,3 +89,19 @@ def test_another_strategy_is_compared_by_the_command(cli: Cli, store: Path) -> N
     assert "complete within window and bound" in shown
     for wrong in (["--what-if", "hasty"], ["--what-if", "twap", "--decisions"]):
         assert cli("replay", "--store", store, *wrong).code == 2
+
+
+@pytest.mark.parametrize("said", ["20260302", "1772461800", "2026-03-02T14:30:00"])
+def test_a_number_that_is_no_time_is_refused_where_only_a_time_is_meant(
+    cli: Cli, store: Path, tmp_path: Path, said: str
+) -> None:
+    """As a position it would be passed over, and a strategy be live from its approval on."""
+    evidence = tmp_path / "evaluation.json"
+    evidence.write_text("{}")
+    why = ("--evidence", evidence, "--reason", "looked at")
+    for asked, field in (
+        (("strategies", "propose", "twap", *why, "--go-live"), "go_live"),
+        (("exceptions", "list", "--at"), "at"),
+    ):
+        done = cli(*asked, said, "--store", store)
+        assert (done.code, done.err.startswith(f"fillwright: {field}: ")) == (2, True), done.err

@@ -94,12 +94,18 @@ def test_what_is_no_plain_file_is_written_to_as_it_is(tmp_path: Path) -> None:
     assert target.read_bytes() == b"told"
 
 
-def test_a_summary_refuses_a_file_that_it_would_not_write(
-    vouched: Vouched, tmp_path: Path, cli: Cli
+@pytest.mark.parametrize("asked", [("--json", "--out", "summary.json"), ("--table", "venues")])
+def test_a_summary_refuses_a_file_or_table_that_it_would_not_write(
+    vouched: Vouched,
+    tmp_path: Path,
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: tuple[str, ...],
 ) -> None:
-    done = cli("report", "--json", "--store", vouched.store, "--out", tmp_path / "summary.json")
+    monkeypatch.chdir(tmp_path)
+    done = cli("report", "--store", vouched.store, *asked)
     assert (done.code, done.out) == (2, b"")
-    assert "out: " in done.err
+    assert f"{asked[-2].removeprefix('--')}: " in done.err
     assert "--kind with it" in done.err
 
 
