@@ -191,6 +191,20 @@ class Disk:
         """Nothing but what was synced is there."""
         return self._image([], lambda file: [])
 
+    def torn(self, folder: str) -> Image:
+        """Everything done is there, but of late writes in a folder the first sector only."""
+        torn = {file for name, file in self._now.items() if name.startswith(f"{folder}/")}
+
+        def kept(file: File) -> Iterator[Write]:
+            for one in file.pending:
+                if file in torn and one.data is not None:
+                    yield Write(one.offset + len(one.data), b"")
+                    yield Write(one.offset, one.data[: SECTOR - one.offset % SECTOR])
+                else:
+                    yield one
+
+        return self._image(self._namings, kept)
+
     def some(self, choose: random.Random) -> Image:
         """Whatever may be there, by chance."""
         if choose.random() < 0.5:

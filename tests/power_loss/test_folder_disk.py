@@ -117,6 +117,14 @@ def test_a_write_is_torn_between_its_sectors_and_nowhere_else(disk: Disk) -> Non
     assert len(seen) == 2**4, "any of them may be the old one"
 
 
+def test_torn_pages_have_their_first_sector_in_one_folder_only(disk: Disk) -> None:
+    page = b"1" * SECTOR + b"2" * SECTOR
+    take(disk, "o", NEW, 0, b"new")
+    for file in (OLD, NEW):
+        written(disk, file, 0, page)
+    assert disk.torn("folder").files == {"folder/old": page[:SECTOR] + bytes(SECTOR), "new": page}
+
+
 def test_writes_arrive_in_any_order_and_a_file_may_have_grown_by_zeros(disk: Disk) -> None:
     written(disk, OLD, 7, b"1" * SECTOR)
     written(disk, OLD, 7 + SECTOR, b"2" * SECTOR)
