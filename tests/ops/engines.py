@@ -72,12 +72,14 @@ def engine(
     where = store or str(folder / "log.db")
     arguments = ["run", str(path), "--broker", "alpaca", "--store", where]
     with (folder / "engine.err").open("ab") as errors, (folder / "engine.out").open("wb") as out:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*CLI, *arguments, "--json", "--debug", *options],
             env=environment(server, **(env or {})),
             stdout=out,
             stderr=errors,
         )
+    server.engines.append(process)
+    return process
 
 
 def accepted(server: PaperServer) -> list[dict[str, Any]]:

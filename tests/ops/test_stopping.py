@@ -190,6 +190,12 @@ def test_what_the_broker_does_not_prove_in_time_is_named_and_a_second_signal_lea
     logged(tmp_path)
 
 
+def test_what_a_test_leaves_of_an_engine_ends_with_its_server(tmp_path: Path) -> None:
+    with running() as server:
+        process = engine(server, tmp_path, [RESTING])
+    assert process.returncode == -signal.SIGKILL
+
+
 def _last_said(folder: Path) -> str:
     return (folder / "engine.err").read_text().rpartition("not proven dead")[2]
 

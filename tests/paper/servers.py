@@ -38,6 +38,8 @@ class PaperServer:
 
     def __init__(self, process: "subprocess.Popen[str]", urls: dict[str, str]) -> None:
         self.process = process
+        self.engines: list[subprocess.Popen[bytes]] = []
+        """Processes that trade here; what is left of them ends with the block of ``running``."""
         self.urls = urls
         self.trading = TradingClient(KEY, SECRET, paper=True, url_override=urls["trading_url"])
         self.raw = TradingClient(
@@ -130,6 +132,9 @@ def running(*options: str, **named: str | int | float | Path) -> Iterator[PaperS
     try:
         yield server
     finally:
+        for engine in server.engines:
+            engine.kill()
+            engine.wait(60)
         if server.process.poll() is None:
             server.stop()
 
