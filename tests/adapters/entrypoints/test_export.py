@@ -89,8 +89,10 @@ def test_what_is_refused_is_named_as_it_was_typed(
 ) -> None:
     asked = ("export", *vouched.signing, "--out", tmp_path / "out")
     for option in ("from", "to"):
-        done = cli(*asked, f"--{option}", "2024-06-12")
-        assert (done.code, done.err.startswith(f"fillwright: {option}: ")) == (2, True), done.err
+        for command in (asked, ("audit-pack", *asked[1:])):
+            done = cli(*command, f"--{option}", "2024-06-12")
+            named = done.err.startswith(f"fillwright: {option}: ")
+            assert (done.code, named) == (2, True), done.err
     empty = cli(*asked, "--from", "2030-01-01T00:00:00Z", "--to", "2030-01-02T00:00:00Z")
     assert "range: 'no event in it'" in empty.err
 

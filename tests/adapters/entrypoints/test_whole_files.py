@@ -129,6 +129,20 @@ def test_an_export_that_a_full_disk_stopped_is_made_by_the_same_command(
     assert json.loads((folder / "manifest.json").read_text())["from"] == 1
 
 
+def test_a_pack_that_a_full_disk_stopped_is_made_by_the_same_command(
+    vouched_copy: Vouched, tmp_path: Path, cli: Cli
+) -> None:
+    folder = tmp_path / "pack"
+    asked = ("audit-pack", *vouched_copy.signing, *vouched_copy.outside[:2], "--out", folder)
+    with patch("fillwright.adapters.handover.audit_pack.PackDocuments", side_effect=FULL):
+        stopped = cli(*asked)
+    assert (stopped.code, "run the same command again" in stopped.err) == (3, True), stopped.err
+    assert not folder.exists()
+    done = cli(*asked)
+    assert done.code == 0, done.err
+    assert (folder / "manifest.json").exists()
+
+
 @pytest.mark.parametrize("writes", [0, 1])
 def test_keys_that_a_full_disk_stopped_are_made_by_the_same_command(
     tmp_path: Path, cli: Cli, writes: int

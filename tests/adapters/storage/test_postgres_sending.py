@@ -83,6 +83,24 @@ def test_a_way_that_is_cut_loses_and_doubles_nothing(
     work.check(postgres_url)
 
 
+@pytest.mark.parametrize("late", [0, 1])
+def test_an_append_that_may_come_late_is_not_told_as_never_written(
+    wire: tuple[CutWire, str], monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """It was looked for once, and there is no time to write it again."""
+    way, url = wire
+    with Log.open(url, exclusive=False) as log:
+        for number in range(3):  # by then its statement is prepared
+            log.append(Sample(number).happen())
+        monkeypatch.setattr(connections, "RECONNECT_SECONDS", 0.0)
+        way.cut = Cut(1, late=late)
+        with pytest.raises(StoreError, match="Whether this append was written is unknown"):
+            log.append(Sample(3).happen())
+        monkeypatch.undo()
+        assert log.append(Sample(4).happen()).last_position == 4 + late
+        assert log.verify().ok
+
+
 def test_two_are_under_way_at_once_and_the_loop_goes_on(postgres_url: str) -> None:
     seen: set[int] = set()
     with Log.open(postgres_url, threaded=True) as log:
