@@ -100,7 +100,7 @@ def test_a_release_reserves_what_its_shares_cost_now(tmp_path: Path) -> None:
     (replanned,) = of_kind(logged(ran), e.InstructionReplanned)
     assert replanned.reservation.quantity == replanned.plan.quantity == 100
     assert replanned.reservation.price != planned.price
-    with Log.open(tmp_path / "a.db", writer=False) as log:
+    with Log.open(ran.log.url, writer=False) as log:
         kept = {key: used for key, used in log.counters().items() if used}
     assert kept == ran.engine.desk.usage.counters()
 
