@@ -139,25 +139,29 @@ def test_who_writes_between_moves_the_head_and_both_are_written_behind(postgres_
     work.check(postgres_url)
 
 
-def test_one_that_cannot_be_stored_fails_alone(postgres_url: str) -> None:
-    """A character 0 in a topic is the server's to refuse, as nothing before it does."""
+@pytest.mark.parametrize("topic", ["\0", "\ud800"])
+def test_one_that_cannot_be_stored_fails_alone(postgres_url: str, topic: str) -> None:
+    """A character 0 is the server's to refuse, as nothing before it does; half a one is ours."""
+    wrong: list[object] = []
     with Log.open(postgres_url, threaded=True) as log:
         work = Work(log)
         encode = log._mapper.encode
 
         def spoil(event: object) -> object:
             made = encode(event)  # type: ignore[arg-type]
-            return made._replace(topic="\0") if b'"spoilt"' in made.state else made
+            return made._replace(topic=topic) if b'"spoilt"' in made.state else made
 
         log._mapper.encode = spoil  # type: ignore[assignment, method-assign]
 
         async def spoils() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, what: wrong.append(what))
             await until(lambda: len(work.told) >= WARM * TASKS)
             for number in range(5):
                 await work.commit(Sample(20_000 + number), cause="spoilt")
                 await asyncio.sleep(0.01)
 
         asyncio.run(work.all(spoils()))
+    assert not wrong
     assert len(work.refused) == 5
     assert len(work.told) == TASKS * work.rounds
     work.check(postgres_url)
