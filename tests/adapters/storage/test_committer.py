@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from fillwright.adapters.storage.committer import Committer
-from fillwright.adapters.storage.group_commit import WriteJob
+from fillwright.adapters.storage.group_commit import GROUP_JOBS_MAX, WriteJob
 from fillwright.adapters.storage.recording import ChainedRecorder
 from fillwright.adapters.storage.records import Appended
 
@@ -148,6 +148,18 @@ def test_the_next_loop_sends_when_the_one_before_is_closed(
         asyncio.run(commits())
     assert len(set(server.sent_by)) == 2
     assert not server.written
+
+
+def test_more_than_one_transaction_takes_is_not_sent_in_one(
+    server: Server, committer: Committer
+) -> None:
+    async def commits() -> None:
+        jobs = [WriteJob([]) for _ in range(GROUP_JOBS_MAX + 1)]
+        await asyncio.wait_for(asyncio.gather(*map(committer.submit, jobs)), SECONDS)
+
+    asyncio.run(commits())
+    assert not server.sent_by
+    assert len(server.written) == GROUP_JOBS_MAX + 1
 
 
 def test_what_was_about_to_be_sent_when_another_thread_closed_is_written_once(
