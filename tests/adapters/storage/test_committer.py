@@ -87,9 +87,13 @@ def committer(server: Server) -> Iterator[Committer]:
     made.close()
 
 
-async def _answered(server: Server) -> None:
-    while not server.sent_by:
+async def _until(holds: Callable[[], bool]) -> None:
+    while not holds():
         await asyncio.sleep(0)
+
+
+async def _answered(server: Server) -> None:
+    await _until(lambda: bool(server.sent_by))
     server.answer()
 
 
@@ -105,6 +109,26 @@ def test_nobody_waits_behind_those_that_were_told_already(
 
     asyncio.run(commits())
     assert committer.outstanding == 0
+
+
+def test_what_waits_behind_is_sent_when_those_before_it_were_told(
+    server: Server, committer: Committer
+) -> None:
+    async def commits() -> None:
+        waiting = [committer.submit(WriteJob([]))]
+        await _until(lambda: len(server.sent_by) == 1)
+        waiting += [committer.submit(WriteJob([])) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        assert (len(server.sent_by), committer.outstanding) == (1, 3)
+        for sent in (2, 3):
+            server.under_way = 0
+            server.answer()
+            if sent == 2:
+                await _until(lambda: len(server.sent_by) == 2)
+        assert await asyncio.gather(*waiting) == [DONE] * 3
+
+    asyncio.run(asyncio.wait_for(commits(), SECONDS))
+    assert not server.written
 
 
 def test_one_loop_at_a_time_sends(server: Server, committer: Committer) -> None:
