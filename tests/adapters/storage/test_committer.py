@@ -30,6 +30,7 @@ class Server:
         self.written: list[WriteJob] = []
         self.sending: Callable[[], None] = lambda: None
         self.asked: Callable[[], None] = lambda: None
+        self.writing: Callable[[], object] = lambda: None
         self._waiting: list[tuple[Sequence[WriteJob], Callable[[], None]]] = []
         self._ends = socket.socketpair()
 
@@ -39,6 +40,7 @@ class Server:
         self.asked()
 
     def write_jobs(self, jobs: Sequence[WriteJob]) -> None:
+        self.writing()
         for job in jobs:
             self.written.append(job)
             job.result = DONE
@@ -129,6 +131,28 @@ def test_what_waits_behind_is_sent_when_those_before_it_were_told(
 
     asyncio.run(asyncio.wait_for(commits(), SECONDS))
     assert not server.written
+
+
+def test_nothing_is_sent_ahead_of_what_the_thread_has_to_write(
+    server: Server, committer: Committer
+) -> None:
+    first, second = WriteJob([]), WriteJob([])
+    goes_on = threading.Event()
+    server.writing = lambda: goes_on.wait(SECONDS)
+
+    async def commits() -> None:
+        server.under_way = 1  # another's
+        one = committer.submit(first)
+        await asyncio.sleep(0.01)
+        server.under_way = 0
+        other = committer.submit(second)
+        await asyncio.sleep(0.01)
+        goes_on.set()
+        await asyncio.wait_for(asyncio.gather(one, other), SECONDS)
+
+    asyncio.run(commits())
+    assert not server.sent_by
+    assert [id(job) for job in server.written] == [id(first), id(second)]
 
 
 def test_one_loop_at_a_time_sends(server: Server, committer: Committer) -> None:
