@@ -31,6 +31,7 @@ class Server:
         self.sending: Callable[[], None] = lambda: None
         self.asked: Callable[[], None] = lambda: None
         self.writing: Callable[[], object] = lambda: None
+        self.calls: Callable[[], None] = lambda: None
         self._waiting: list[tuple[Sequence[WriteJob], Callable[[], None]]] = []
         self._ends = socket.socketpair()
 
@@ -153,6 +154,19 @@ def test_nothing_is_sent_ahead_of_what_the_thread_has_to_write(
     asyncio.run(commits())
     assert not server.sent_by
     assert [id(job) for job in server.written] == [id(first), id(second)]
+
+
+def test_the_thread_sees_to_what_somebody_was_interrupted_at(
+    server: Server, committer: Committer
+) -> None:
+    async def commits() -> None:
+        one = committer.submit(WriteJob([]))
+        await _until(lambda: len(server.sent_by) == 1)
+        server.calls()
+        assert await one == DONE
+
+    asyncio.run(asyncio.wait_for(commits(), SECONDS))
+    assert not server.written
 
 
 def test_one_loop_at_a_time_sends(server: Server, committer: Committer) -> None:
