@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 
@@ -61,7 +60,7 @@ class World(ABC):
 
     def refused(self, name: str) -> OrderRequest:
         """An order that the venue refuses."""
-        return replace(_buy(name, 100, "10.01"), quantity=Decimal(1_000_000))
+        return _buy(name, 100, "10.01")._replace(quantity=Decimal(1_000_000))
 
     def close(self) -> None:  # noqa: B027 - most worlds hold nothing
         """Let go of what the world holds."""
