@@ -24,12 +24,9 @@ class Counters:
 
     def count(self, keys: tuple[str, ...], change: Change) -> None:
         """Change those of an instruction, whose ``keys`` are in the order of ``change``."""
-        amounts, changes = self._amounts, self._changes
         for key, amount in zip(keys, change, strict=True):
             if amount:
-                delta = int(amount * MICRO)  # exact, because it is on their grid
-                amounts[key] = amounts.get(key, 0) + delta
-                changes[key] = changes.get(key, 0) + delta
+                self.add(key, int(amount * MICRO))  # exact, because it is on their grid
 
     def those(self, wanted: Callable[[str], bool] = lambda key: True) -> dict[str, int]:
         """All that are not zero, or of them those whose keys are ``wanted``."""

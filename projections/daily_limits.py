@@ -286,7 +286,7 @@ class DailyLimits(Projection):
         account.admitted_at(admitted.content_hash, admitted.at)
 
     def progressed(self, holding: Holding, reservation: Reservation) -> None:
-        """What is held follows what was executed; nobody asks for it between events of a batch."""
+        """Let what is held follow what was executed: here at once, in parts once a window."""
         self._true_up(holding, reservation)
 
     def moved(self, reservation: Reservation, change: Change, holding: Holding) -> None:

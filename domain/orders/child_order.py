@@ -1,6 +1,6 @@
 """A child order as a value: what we asked for, what the venue said, what may still execute.
 
-Our own steps are here; the broker's reports are folded in ``order_fold``.
+Our own steps are here; the broker's reports are folded in ``folding``.
 """
 
 from __future__ import annotations
