@@ -58,13 +58,16 @@ nav ul{columns:3;padding-left:1.1rem}.skip{position:absolute;left:-99rem}.skip:f
 section{break-inside:avoid-page}td a{border:0}.wide{overflow:visible}table{font-size:10px}
 th,td{white-space:normal;padding:.1rem .3rem}}
 """
-# Opens the list that a link leads into; without it the browser's own search still finds it.
+# Opens the list that a link leads into; without it the browser's own search still finds it. A link
+# followed twice changes no address the second time, so clicks are heard as well.
 SCRIPT: Final = """
-function reveal(){const id=decodeURIComponent(location.hash.slice(1));
+function reveal(hash){const id=decodeURIComponent(hash.slice(1));
 const to=id&&document.getElementById(id);if(!to)return;
 for(let at=to;at;at=at.parentElement)if(at.tagName==='DETAILS')at.open=true;
 to.scrollIntoView({block:'center'});}
-addEventListener('hashchange',reveal);addEventListener('DOMContentLoaded',reveal);
+for(const on of ['hashchange','DOMContentLoaded'])addEventListener(on,()=>reveal(location.hash));
+addEventListener('click',event=>{const link=event.target.closest('a[href^="#"]');
+if(link)reveal(link.hash);});
 """
 
 

@@ -4,10 +4,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from fillwright.adapters.reporting.building import Request, build
 from fillwright.adapters.reporting.page import page
@@ -27,15 +27,22 @@ PLOTS = ("waterfall", "distribution", "by-strategy", "by-hour", "participation",
 
 
 @pytest.fixture
-def browser_page() -> Iterator[Any]:
+def browser_page() -> Iterator[Page]:
     """A page of a headless Chromium."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    api = pytest.importorskip("playwright.sync_api", reason="chromium cannot be driven")
-    with api.sync_playwright() as play:
+    with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser.new_page()
         browser.close()
+
+
+def _follow(browser_page: Page, link: Locator) -> Locator:
+    """Follow a link within the page; what it led to, once that is the target and can be seen."""
+    id = (link.get_attribute("href") or "").removeprefix("#")
+    link.click()
+    expect(browser_page.locator(f"[id='{id}']:target")).to_be_visible()
+    return browser_page.locator(f"[id='{id}']")
 
 
 @pytest.mark.parametrize("kind", REPORT_KINDS)
@@ -56,7 +63,7 @@ def test_every_page_is_the_same_each_time_and_names_nothing_elsewhere(
 
 
 def test_the_page_shows_all_plots_and_leads_a_figure_to_its_events(
-    source: Source, tmp_path: Path, browser_page: Any
+    source: Source, tmp_path: Path, browser_page: Page
 ) -> None:
     report = build(source, Request("execution"))
     file = tmp_path / "report.html"
@@ -72,6 +79,7 @@ def test_the_page_shows_all_plots_and_leads_a_figure_to_its_events(
     for name in PLOTS:
         plot = browser_page.locator(f"figure[data-plot='{name}'] svg").first
         box = plot.bounding_box()
+        assert box is not None, name
         assert box["width"] > 200, name
         assert box["height"] > 60, name
         assert plot.locator("rect, circle, polyline").count() > 0, name
@@ -81,22 +89,26 @@ def test_the_page_shows_all_plots_and_leads_a_figure_to_its_events(
     table = report.table("by_strategy")
     key = table.key_of(table.rows[0])
     link = browser_page.locator(f"[data-cell='by_strategy:{key[0]}:shortfall_bps']")
-    link.click()
-    target = browser_page.locator(":target")
+    target = _follow(browser_page, link)
     ids = table.members.instructions(key)
-    assert target.is_visible()
     assert [link.inner_text() for link in target.locator("a").all()] == [id[:8] for id in ids]
-    target.locator("a").first.click()
-    events = browser_page.locator(":target tbody tr")
-    assert events.first.is_visible()
+    to_events = target.locator("a").first
+    listed = _follow(browser_page, to_events)
+    events = listed.locator("tbody tr")
+    expect(events.first).to_be_visible()
     shown = [row.locator("td").nth(0).inner_text() for row in events.all()]
     assert shown == [str(event.position) for event in source.events[ids[0]]]
     hashes = [row.locator("td").nth(2).get_attribute("title") for row in events.all()]
     assert hashes == [event.hash for event in source.events[ids[0]]]
 
+    listed.locator("summary").click()
+    expect(events.first).to_be_hidden()
+    _follow(browser_page, to_events)
+    expect(events.first).to_be_visible()
+
     browser_page.emulate_media(media="print")
-    assert not browser_page.locator("#evidence").is_visible()
-    assert browser_page.locator("#t-totals dl").is_visible()
+    expect(browser_page.locator("#evidence")).to_be_hidden()
+    expect(browser_page.locator("#t-totals dl")).to_be_visible()
     # Nothing is cut off at the edge of a sheet of paper.
     browser_page.set_viewport_size({"width": 1050, "height": 1400})
     cut = "t => t.scrollWidth > t.clientWidth + 1 ? t.getAttribute('aria-label') : null"
