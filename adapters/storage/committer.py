@@ -15,7 +15,7 @@ from .group_commit import GROUP_JOBS_MAX, WriteJob
 from .halving import HALVES, Halving
 from .recording import ChainedRecorder, Sender
 from .records import Appended
-from .watch import Watch
+from .watch import HasSocket, Watch
 
 Submission = tuple[WriteJob, "asyncio.Future[Appended]"]
 
@@ -70,29 +70,30 @@ class Committer:
 
         Cancelling the future, or the task that awaits it, does not take the job back.
         """
-        if self._closed:
-            raise StoreError("the log is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Appended] = loop.create_future()
-        turn = self._turns.get(loop)
-        if turn is None:
-            turn = _Turn(loop)
-            with self._lock:
-                self._turns[loop] = turn
-            loop.call_soon(self._hand_over, loop)
-        turn.submissions.append((job, future))
+        with self._lock:
+            if self._closed:
+                raise StoreError("the log is closed")
+            turn = self._turns.get(loop)
+            if turn is None:
+                turn = self._turns[loop] = _Turn(loop)
+                loop.call_soon(self._hand_over, loop)
+            turn.submissions.append((job, future))
         if self._share is not None and len(turn.submissions) >= self._share:
             self._hand_over(loop)
         return future
 
     def close(self) -> None:
         """Write what was submitted and stop the thread."""
-        if self._closed:
-            return
-        self._closed = True
-        for loop in list(self._turns):
-            self._enqueue(loop)
-        self._queue.put(None)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            for loop in list(self._turns):
+                self._queue_turn(loop)
+            # Nothing comes behind it: with the lock each turn is queued, under way, or refused.
+            self._queue.put(None)
         self._thread.join()
 
     # -- on the loop's thread ------------------------------------------------------------------
@@ -109,7 +110,7 @@ class Committer:
         turn = self._turns.get(loop)
         if turn is None:
             return
-        if self._sender is None or self._queued or self._closed:
+        if self._sender is None or self._queued:
             self._enqueue(loop)
         elif self._sender.under_way >= (1 if self._share is None else HALVES):
             # It goes when those before it are told, if this loop has any to tell.
@@ -127,8 +128,6 @@ class Committer:
         try:
             return self._started(sender, turn, jobs)
         except BaseException:
-            if not sender.holds(jobs) and jobs[0].result is None and jobs[0].error is None:
-                self._take_back(turn)
             self._queue.put(sender)
             raise
 
@@ -136,22 +135,13 @@ class Committer:
         with self._lock:
             if self._turns.get(turn.loop) is not turn:
                 return True  # who closes has it
-            self._untold.append(turn)
-            del self._turns[turn.loop]
-        connection = sender.send(jobs, lambda: self._tell(turn))
+            connection = self._sent(sender, turn, jobs)
         if connection is None:
-            self._take_back(turn)
             return False
         self._halving.sent()
         if sender.is_stuck or not self._watch.start(turn.loop, connection):
             self._queue.put(sender)
         return True
-
-    def _take_back(self, turn: _Turn) -> None:
-        with self._lock:
-            if turn in self._untold:
-                self._turns[turn.loop] = turn
-                self._untold.remove(turn)
 
     def _answered(self) -> bool:
         """Take what the server has answered; whether there is more to watch for."""
@@ -182,15 +172,37 @@ class Committer:
             # Behind the steps of those just told, so that what they submit goes with it.
             turn.loop.call_soon(self._hand_over, turn.loop)
 
+    # -- with the lock -------------------------------------------------------------------------
+
+    def _sent(self, sender: Sender, turn: _Turn, jobs: Sequence[WriteJob]) -> HasSocket | None:
+        try:
+            self._untold.append(turn)
+            del self._turns[turn.loop]
+            connection = sender.send(jobs, lambda: self._tell(turn))
+            if connection is None:
+                self._take_back(turn)
+        except BaseException:
+            if not sender.holds(jobs) and jobs[0].result is None and jobs[0].error is None:
+                self._take_back(turn)
+            raise
+        return connection
+
+    def _take_back(self, turn: _Turn) -> None:
+        if turn in self._untold:
+            self._turns[turn.loop] = turn
+            self._untold.remove(turn)
+
+    def _queue_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        turn = self._turns.pop(loop, None)
+        if turn is not None:
+            self._queued += len(turn.submissions)
+            self._queue.put(turn)
+
     # -- on any thread -------------------------------------------------------------------------
 
     def _enqueue(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
-            turn = self._turns.pop(loop, None)
-            if turn is None:
-                return
-            self._queued += len(turn.submissions)
-        self._queue.put(turn)
+            self._queue_turn(loop)
 
     def _tell(self, turn: _Turn) -> None:
         """Tell those whose turn was sent, as often as this is called for it."""

@@ -175,17 +175,12 @@ def test_one_loop_at_a_time_sends(server: Server, committer: Committer) -> None:
     async def another() -> None:
         told.append(await asyncio.wait_for(committer.submit(WriteJob([])), SECONDS))
 
-    def meanwhile() -> None:
-        server.sending = lambda: None
-        thread = threading.Thread(target=lambda: asyncio.run(another()))
-        thread.start()
-        thread.join(SECONDS)
-
     async def commits() -> asyncio.AbstractEventLoop:
-        server.sending = meanwhile
         one = committer.submit(WriteJob([]))
         await _answered(server)
         await asyncio.wait_for(one, SECONDS)
+        server.under_way = 0
+        await asyncio.to_thread(asyncio.run, another())
         return asyncio.get_running_loop()
 
     assert server.sent_by == [asyncio.run(commits())]

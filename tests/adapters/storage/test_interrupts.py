@@ -27,9 +27,15 @@ STEPS_MAX = 500
 WRITERS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'fillwright writer'"
 
 
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def interrupted_at(
-    step: int, files: Collection[str | None] = (group_commit.__file__,)
+    step: int,
+    files: Collection[str | None] = (group_commit.__file__,),
+    by: Callable[[], None] = _interrupt,
 ) -> Iterator[Callable[[], bool]]:
     """Interrupts this thread where it looks for the so-manieth time in the code of ``files``.
 
@@ -52,7 +58,7 @@ def interrupted_at(
             if last in LOOKING:
                 looks += 1
                 if looks == step:
-                    raise KeyboardInterrupt
+                    by()
         return stepped
 
     previous = sys.gettrace()
