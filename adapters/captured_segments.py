@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ..domain.errors import StoreError
 from ..domain.events import MarketDataCaptured
-from .market_data.capture import SegmentError, copy_segment, read_segment
+from .market_data.capture import SegmentError, SegmentUnreadable, copy_segment, read_segment
 from .storage.location import parse_location
 from .storage.log import Log
 
@@ -36,7 +37,7 @@ def check_segments(log: Log) -> tuple[int, list[str]]:
     """How many captured segments are as their hash says, and what is wrong with the others.
 
     Raises:
-        StoreError: the log cannot be read.
+        StoreError: the log cannot be read, or a segment that is there.
     """
     folder = segments_beside(log.url)
     good, bad = 0, []
@@ -46,6 +47,11 @@ def check_segments(log: Log) -> tuple[int, list[str]]:
                 raise SegmentError(f"segment {event.sha256}: a log in memory has none beside it")
             read_segment(folder, event.sha256)
             good += 1
+        except SegmentUnreadable as error:
+            raise StoreError(
+                f"the captured market data in {folder} cannot be read, so whether it was changed "
+                f"is not known: {error}. Verify as a user who may read it"
+            ) from error
         except SegmentError as error:
             bad.append(f"{error} (position {position})")
     return good, bad

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from ... import __version__
 from ...domain import events as e
-from ...domain.errors import FillwrightError, InvalidInput
+from ...domain.errors import FillwrightError, InvalidInput, StoreError
 from ...domain.ids import account_stream_id
 from ...projections.canonical import canonical_bytes, from_canonical
 from ...projections.execution_quality import ExecutionQuality, quality_of_instruction
@@ -36,7 +36,7 @@ from ..integrity.proofs import (
     signed_checkpoint,
 )
 from ..integrity.tree import OnProgress, roots_of_spans
-from ..market_data.capture import SegmentError, read_segment
+from ..market_data.capture import SegmentError, SegmentUnreadable, read_segment, segment_bytes
 from ..storage.log import Log
 from ..storage.mapper import EventMapper
 from ..storage.records import RawRecorded, Recorded
@@ -82,6 +82,7 @@ def make_dossier(
     Raises:
         InvalidInput: the log has no such instruction, or it goes on after the checkpoint.
         ProofError: the log is not what was checkpointed, or market data is not what was captured.
+        StoreError: captured market data is there and cannot be read.
     """
     own = log.raw_stream(instruction)
     if not own or own[0].topic.partition(".")[0] != e.DecisionReceived.TOPIC:
@@ -225,8 +226,12 @@ def _segments(chosen: Sequence[RawRecorded], folder: Path) -> list[dict[str, Any
             continue
         try:
             read_segment(folder, event.sha256)
-            data = (folder / f"{event.sha256}.parquet").read_bytes()
-        except (SegmentError, OSError) as error:
+            data = segment_bytes(folder, event.sha256)
+        except SegmentUnreadable as error:
+            raise StoreError(
+                f"the market data that was captured cannot be read: {error}"
+            ) from error
+        except SegmentError as error:
             raise ProofError(f"the market data that was captured is not there: {error}") from error
         found[event.sha256] = {
             "sha256": event.sha256,

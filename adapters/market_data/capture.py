@@ -36,6 +36,7 @@ GAP_NS_MAX: Final = MappingProxyType({QUOTES: 60 * NANOS, PRINTS: 300 * NANOS})
 """A longer silence than this inside the session is a gap."""
 ROW_GROUP_ROWS: Final = 1 << 16
 _META_PREFIX: Final = "fillwright."
+NOT_A_FILE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 Span = tuple[int, int]
 """From and to in ns UTC."""
@@ -43,6 +44,10 @@ Span = tuple[int, int]
 
 class SegmentError(FillwrightError):
     """A captured segment is missing, unreadable, or not what its name says."""
+
+
+class SegmentUnreadable(SegmentError):
+    """A captured segment is there and cannot be read: what is in it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,7 @@ def read_segment(folder: str | Path, sha256: str) -> Segment:
         InvalidInput: ``sha256`` is not 64 lower-case hexadecimal digits.
         SegmentError: the segment is missing, its bytes have changed, or it is not one of ours.
     """
-    data = _bytes_of(Path(folder), sha256)
+    data = segment_bytes(Path(folder), sha256)
     # Costs 40 MB and is needed only where segments are read or written.
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -267,16 +272,25 @@ def copy_segment(sha256: str, source: Path, target: Path) -> None:
         SegmentError: the segment is missing, or its bytes have changed.
         OSError: the folder cannot be written.
     """
-    _store(target, f"{sha256}.parquet", _bytes_of(source, sha256))
+    _store(target, f"{sha256}.parquet", segment_bytes(source, sha256))
 
 
-def _bytes_of(folder: Path, sha256: str) -> bytes:
+def segment_bytes(folder: Path, sha256: str) -> bytes:
+    """A segment as it lies on disk, after checking that it is the one it is named after.
+
+    Raises:
+        InvalidInput: ``sha256`` is not 64 lower-case hexadecimal digits.
+        SegmentUnreadable: it is there, and cannot be read.
+        SegmentError: it is missing, or its bytes have changed.
+    """
     if not _SHA256.fullmatch(sha256):
         raise InvalidInput("sha256", sha256, "64 lower-case hexadecimal digits")
     try:
         data = (folder / f"{sha256}.parquet").read_bytes()
-    except OSError as error:
+    except NOT_A_FILE as error:
         raise SegmentError(f"segment {sha256}: {error.strerror or error}") from error
+    except OSError as error:
+        raise SegmentUnreadable(f"segment {sha256}: {error.strerror or error}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise SegmentError(f"segment {sha256}: its bytes have changed, they hash to {found}")

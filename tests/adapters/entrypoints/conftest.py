@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from fillwright.adapters.entrypoints.cli import main
+from tests.rights import bound_by_modes
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples" / "decisions"
@@ -49,6 +50,17 @@ def process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[b
     """Run the real command in a process of its own."""
     return subprocess.run(
         command(*arguments), env=environment(), capture_output=True, check=False, **options
+    )
+
+
+def bound_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the real command with no more rights than the modes of files give it."""
+    return subprocess.run(
+        bound_by_modes(command(*arguments)),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

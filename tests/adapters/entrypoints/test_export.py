@@ -11,7 +11,7 @@ import pytest
 from fillwright.adapters.handover.dossier import FORMAT, _raw_messages, _statement
 from fillwright.adapters.integrity.notes import SignerKey, read_signer
 from fillwright.projections.canonical import canonical_bytes
-from tests.adapters.entrypoints.conftest import Cli, Vouched, done_with
+from tests.adapters.entrypoints.conftest import Cli, Vouched, bound_process, done_with
 from tools.golden_events import examples, stored_bytes
 
 INSTRUCTION = "pm-20240612-03"
@@ -277,4 +277,16 @@ def test_market_data_that_is_gone_is_said_to_be(
     done = cli("export", *vouched_copy.signing, "--out", out, "--dossier", INSTRUCTION)
     assert done.code == 4
     assert "market data that was captured is not there" in done.err
+    assert not out.exists()
+
+
+def test_market_data_that_may_not_be_read_is_not_said_to_be_gone(
+    vouched_copy: Vouched, tmp_path: Path
+) -> None:
+    for segment in vouched_copy.store.with_name("log.db.market").iterdir():
+        segment.chmod(0)
+    out = tmp_path / "out.json"
+    done = bound_process("export", *vouched_copy.signing, "--out", out, "--dossier", INSTRUCTION)
+    assert done.returncode == 3
+    assert "market data that was captured cannot be read" in done.stderr
     assert not out.exists()

@@ -15,7 +15,7 @@ import pytest
 
 from fillwright.adapters.storage.chain import link
 
-from .conftest import Cli, Run, command, environment, process
+from .conftest import Cli, Run, bound_process, command, environment, process
 
 ACTIVE_DECISION = "pm-20240612-01"
 REFUSED_DECISION = "pm-20240612-15"
@@ -199,6 +199,17 @@ def test_verify_finds_a_changed_segment_of_market_data(cli: Cli, copy: Path) -> 
     bad = cli("verify", "--store", copy)
     assert bad.code == 4
     assert segment.stem in bad.err
+
+
+def test_verify_calls_no_difference_what_it_may_not_read(copy: Path) -> None:
+    segment = sorted(copy.with_name(copy.name + ".market").iterdir())[0]
+    segment.chmod(0)
+    done = bound_process("verify", "--store", copy)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"segment {segment.stem}: Permission denied" in done.stderr
+    assert "Verify as a user who may read it" in done.stderr
+    segment.chmod(0o600)
+    assert bound_process("verify", "--store", copy).returncode == 0
 
 
 def test_replay_finds_a_counter_that_is_not_what_the_log_says(cli: Cli, copy: Path) -> None:

@@ -16,6 +16,7 @@ from fillwright.adapters.storage.filelock import FileLock
 from fillwright.adapters.storage.log import Log
 from fillwright.domain.errors import StoreBusy, StoreDamaged, StoreError, StoreNewer
 from tests.adapters.storage.helpers import Sample, filled
+from tests.rights import bound_by_modes
 
 HOLDER = """
 import sys, time
@@ -248,18 +249,32 @@ def test_a_folder_that_cannot_be_written_is_named(
         Log.open(tmp_path / "log.db")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+OPENS_BOTH_WAYS = """
+import sys
+from fillwright.adapters.storage.log import Log
+from fillwright.domain.errors import StoreError
+
+try:
+    Log.open(sys.argv[1])
+except StoreError as error:
+    print(error)
+with Log.open(sys.argv[1], writer=False) as log:
+    print(log.verify().count)
+"""
+
+
 def test_a_read_only_folder_is_named_and_can_be_read(tmp_path: Path) -> None:
     path = filled(tmp_path / "log.db")
     (tmp_path / "log.db.lock").unlink()
+    command = bound_by_modes([sys.executable, "-c", OPENS_BOTH_WAYS, str(path)])
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(StoreError, match="The store's folder has to be writable"):
-            Log.open(path)
-        with Log.open(path, writer=False) as log:
-            assert log.verify().count == 10
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     finally:
         tmp_path.chmod(0o700)
+    refused, count = done.stdout.splitlines()
+    assert "The store's folder has to be writable" in refused
+    assert count == "10"
 
 
 def test_a_store_on_a_read_only_disk_is_read_as_it_lies(
