@@ -6,11 +6,13 @@ decided twice, and what was sent is found again at the broker.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..domain import events as e
+from ..domain.errors import BrokerUnavailable
 from ..domain.ports import NANOS, Session
 from .alpaca_provider import AlpacaProvider
 from .application import Application
@@ -23,6 +25,9 @@ from .supervision.permissions import submitter_here
 
 AFTER_CLOSE_NS: Final = 8 * 3_600 * NANOS
 """So long after its close a session is still the one that a file's decisions are of."""
+PATIENCE_SECONDS: Final = 65.0
+"""Longer than the minute of a rate limit."""
+ASK_AGAIN_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -107,7 +112,8 @@ async def work_live(
     futures = [engine.schedule(each.arrival, each.at) for each in decisions]
     try:
         await (engine.run() if stopping is None else stopping.run(engine))
-        await record_end(engine, run.session)
+        was_stopped = stopping is not None and bool(stopping.received)
+        await record_end(engine, run.session, is_patient=not was_stopped)
     finally:
         for future in futures:
             if future.done() and not future.cancelled():
@@ -121,16 +127,28 @@ async def work_live(
     return Outcome(pairs, head.position - before, head)
 
 
-async def record_end(engine: Engine, session: Session) -> None:
+async def record_end(engine: Engine, session: Session, *, is_patient: bool = True) -> None:
     """Close the session's books after its close; before it record the market data used so far.
 
+    A broker that cannot be asked is asked again for a good minute, if ``is_patient``: one answer
+    that is late would end a day's run as failed.
+
     Raises:
+        BrokerUnavailable: the broker cannot be asked; the market data used is recorded all the
+            same, and the books are closed by the next run.
         StoreError: it cannot be recorded.
     """
-    if engine.desk.now >= session.close:
-        await engine.close_session()
-    else:
-        await engine.record_capture()
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + (PATIENCE_SECONDS if is_patient else 0)
+    while engine.desk.now >= session.close:
+        try:
+            return await engine.close_session()
+        except BrokerUnavailable:
+            if loop.time() >= ends:
+                await engine.record_capture()
+                raise
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+    await engine.record_capture()
 
 
 def _session_of(application: Application) -> Session:

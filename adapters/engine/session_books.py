@@ -150,18 +150,22 @@ def record_capture(desk: Desk, capture: Capture | None, session_date: str) -> No
 
 
 async def close_session(desk: Desk, recovery: Recovery, capture: Capture | None) -> None:
-    """Record the market data used and the session's end, once, when nothing is open."""
+    """Record the market data used and the session's end, once, when nothing is open.
+
+    Raises:
+        BrokerUnavailable: the broker cannot be asked; nothing is recorded then.
+    """
     opened = desk.account.session
     if opened is None or opened.session_date in desk.account.closed_sessions:
         return
     if any(not _waits_for_later(i, opened.close) for i in desk.active.values()):
         return
-    stamp = desk.stamp("account", "session_close")
-    record_capture(desk, capture, opened.session_date)
     breaks = await recovery.position_breaks()
     at_broker = await desk.broker.open_orders()
     own_open = [o for o in at_broker if desk.owner_of(o.client_order_id) is not None]
     account, positions = await desk.broker.account(), await desk.broker.positions()
+    stamp = desk.stamp("account", "session_close")
+    record_capture(desk, capture, opened.session_date)
     desk.account.close_session(stamp, desk.name, account, positions, len(own_open), tuple(breaks))
     desk.touch(desk.account)
     await desk.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from fillwright.adapters import live_run
 from fillwright.adapters.brokers.simulated import SimulatedBroker
+from fillwright.adapters.engine import Arrival
 from fillwright.adapters.simulation import VenueTerms
 from fillwright.adapters.storage.log import Log
 from fillwright.domain import events as e
@@ -26,6 +29,7 @@ from tests.simulation.world import (
     THOROUGH,
     Scene,
     at,
+    build,
     check_books,
     closes_at,
     decision,
@@ -361,3 +365,49 @@ def test_a_deadline_is_kept_though_what_waits_would_use_up_the_budget(tmp_path: 
     assert made.plan is not None
     assert made.ended_at is not None
     assert made.ended_at <= made.plan.end_at + 5 * NANOS
+
+
+class Busy:
+    """A broker that refuses some of what it is asked at the end of the session."""
+
+    def __init__(self, inner: Any, times: int) -> None:
+        self._inner, self._times = inner, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def open_orders(self) -> Any:
+        if self._times:
+            self._times -= 1
+            raise BrokerUnavailable("429: too many requests")
+        return await self._inner.open_orders()
+
+
+@pytest.mark.parametrize("is_patient", [True, False])
+def test_books_are_closed_when_the_broker_can_be_asked_again(
+    is_patient: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_run, "ASK_AGAIN_SECONDS", 0.01)
+    scene = Scene([decision("market")], broker=lambda inner: Busy(inner, 3))
+    simulation = build(scene, tmp_path / "a.db")
+    over = replace(simulation.session, close=at(0))
+
+    def recorded() -> tuple[int, int]:
+        events = logged(simulation)
+        return len(of_kind(events, e.MarketDataCaptured)), len(of_kind(events, e.SessionClosed))
+
+    async def ends() -> None:
+        with simulation:
+            simulation.engine.schedule(Arrival(scene.decisions[0]), at(START_S))
+            await simulation.engine.run()
+            assert recorded() == (0, 0)
+            for _ in range(0 if is_patient else 3):
+                with pytest.raises(BrokerUnavailable):
+                    await live_run.record_end(simulation.engine, over, is_patient=False)
+            # What was used is recorded whatever happens, and once.
+            assert recorded() == ((0, 0) if is_patient else (2, 0))
+            for _ in range(2):
+                await live_run.record_end(simulation.engine, over, is_patient=is_patient)
+                assert recorded() == (2, 1)
+
+    asyncio.run(ends())

@@ -92,7 +92,7 @@ async def serve_clients(
     finally:
         server.should_exit = True
         await asyncio.gather(running, return_exceptions=True)
-    await record_end(application.engine, session)
+    await record_end(application.engine, session, is_patient=not stopping.received)
 
 
 async def _until_over(
