@@ -14,6 +14,7 @@ from fillwright.adapters.storage.records import Appended, Conflict, CounterExcee
 from fillwright.domain.errors import StoreError
 from fillwright.domain.reservations import CounterUpdate
 from tests.adapters.storage.helpers import Sample
+from tests.paper.servers import eventually
 
 
 @pytest.fixture(params=["file", "memory", "postgres"])
@@ -46,12 +47,14 @@ class Held:
 
 
 def wait_for_waiting(log: Log, count: int) -> None:
+    """Wait until so many callers wait behind what is being written."""
     group = log.application.log_recorder._group
-    for _ in range(3_000):
-        if len(group._waiting) >= count:
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError(f"{count} callers never came to wait")
+
+    def are_there() -> bool:
+        with group._mutex:
+            return sum(not batch.taken for batch in group._waiting) >= count
+
+    eventually(are_there, 30)
 
 
 def test_callers_who_wait_share_one_commit_and_fail_alone(log: Log) -> None:
