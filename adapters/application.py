@@ -26,7 +26,7 @@ from ..domain.result import ExecutionResult, OuterStatus
 from ..domain.states import InstructionState
 from ..projections.alerts import DEFAULT_THRESHOLDS, AlertThresholds
 from ..projections.best_execution.reporter import OWN_FLOW, Reporter
-from .closing import AsyncClosing
+from .closing import AsyncClosing, close_all, close_beside
 from .engine import Admitted, Engine
 from .engine.batching import AdvisedArrival, BatchAdmission
 from .views import Telling
@@ -67,7 +67,8 @@ class Application(AsyncClosing, Telling):
         self._configured = limits
         self._before = before
         self._aclose = aclose
-        self._finalizer = weakref.finalize(self, _close_all, tuple(close))
+        self._close = tuple(close)
+        self._finalizer = weakref.finalize(self, close_beside, self._close)
 
     @classmethod
     def open(
@@ -284,11 +285,12 @@ class Application(AsyncClosing, Telling):
             await self.engine.stop()
         for close in self._aclose:
             await close()
-        self._finalizer()
+        self.close()
 
     def close(self) -> None:
         """Let go of store and journal where no event loop runs."""
-        self._finalizer()
+        if self._finalizer.detach() is not None:
+            close_all(self._close)
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -362,8 +364,3 @@ def _check_scope(scope: str) -> None:
     kind, _, name = scope.partition(":")
     if scope != "account" and (kind not in ("symbol", "strategy") or not name):
         raise InvalidInput("scope", scope, "account, symbol:X or strategy:x")
-
-
-def _close_all(closers: tuple[Callable[[], None], ...]) -> None:
-    for close in closers:
-        close()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..domain.errors import StoreError
 from ..domain.events import MarketDataCaptured
 from .market_data.capture import SegmentError, SegmentUnreadable, copy_segment, read_segment
 from .storage.location import parse_location
@@ -33,14 +32,22 @@ def segments_beside(store: str) -> Path | None:
     return None if path is None else path.with_name(path.name + SEGMENTS_SUFFIX)
 
 
-def check_segments(log: Log) -> tuple[int, list[str]]:
-    """How many captured segments are as their hash says, and what is wrong with the others.
+class CheckedSegments(NamedTuple):
+    """How many are as their hash says, what is wrong with others, and which cannot be read."""
+
+    good: int = 0
+    bad: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+def check_segments(log: Log) -> CheckedSegments:
+    """Look whether the captured segments are as their hash says.
 
     Raises:
-        StoreError: the log cannot be read, or a segment that is there.
+        StoreError: the log cannot be read.
     """
     folder = segments_beside(log.url)
-    good, bad = 0, []
+    good, bad, unreadable = 0, list[str](), list[str]()
     for position, event in _captured(log):
         try:
             if folder is None:
@@ -48,13 +55,10 @@ def check_segments(log: Log) -> tuple[int, list[str]]:
             read_segment(folder, event.sha256)
             good += 1
         except SegmentUnreadable as error:
-            raise StoreError(
-                f"the captured market data in {folder} cannot be read, so whether it was changed "
-                f"is not known: {error}. Verify as a user who may read it"
-            ) from error
+            unreadable.append(f"{error} (position {position})")
         except SegmentError as error:
             bad.append(f"{error} (position {position})")
-    return good, bad
+    return CheckedSegments(good, tuple(bad), tuple(unreadable))
 
 
 def copy_segments(source: str, copy: str) -> CopiedSegments:

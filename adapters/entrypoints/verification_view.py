@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ..captured_segments import CheckedSegments
     from ..integrity.verifying import Verification
 
 ACTOR: Final = "verify"
@@ -29,14 +30,14 @@ def not_checked(found: Verification) -> list[str]:
 
 
 def verification_json(
-    store: str, found: Verification, segments: int, bad: list[str], faults: list[str]
+    store: str, found: Verification, segments: CheckedSegments, faults: list[str]
 ) -> dict[str, Any]:
     """The outcome as one document."""
     from ..storage.location import without_password
 
     return {
         "store": without_password(store),
-        "ok": found.ok and not faults,
+        "ok": found.ok and not faults and not segments.unreadable,
         "outcome": "failed" if faults else found.outcome,
         "events": found.good if not found.ok else found.size,
         "from": found.checked_from,
@@ -44,12 +45,12 @@ def verification_json(
         "root": found.root,
         "checkpoints": found.checkpoints,
         "anchored_position": found.anchored_size,
-        "not_checked": not_checked(found),
+        "not_checked": [*not_checked(found), *segments.unreadable],
         "first_bad_position": found.first_bad_position,
         "what": found.what,
-        "faults": [fault for fault in faults if fault not in bad],
-        "segments": segments,
-        "segment_faults": bad,
+        "faults": [fault for fault in faults if fault not in segments.bad],
+        "segments": segments.good,
+        "segment_faults": list(segments.bad),
     }
 
 

@@ -18,6 +18,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..integrity.terms import IntegritySettings
     from ..integrity.tree import OnProgress
     from ..integrity.verifying import Outside, Verification
@@ -59,14 +61,15 @@ def verify(
 
     With --key and --anchor every checkpoint kept outside is compared, which is what finds a log
     that was cut off, replaced, or rewritten and signed anew. Exits 4 and names the first event that
-    is not as it was written. Exits 5 when the log is consistent but nothing outside vouches for it
-    although a key or anchor is configured, or the store says that it was anchored.
+    is not as it was written, and 3 when something cannot be read. Exits 5 when the log is
+    consistent but nothing outside vouches for it although a key or anchor is configured, or the
+    store says that it was anchored.
     """
-    from ..captured_segments import check_segments
+    from ..captured_segments import CheckedSegments, check_segments
     from ..settings import Settings
     from ..storage.log import Log
     from . import output
-    from .failures import Difference, NotAnchored
+    from .failures import NotAnchored
     from .progress_bar import bar
     from .verification_view import keep_record, verification_json, verification_text
 
@@ -77,26 +80,42 @@ def verify(
         with bar(progress, "verifying") as advance:
             outside = _outside(key, anchor, settings.integrity)
             found = _verify(log, outside, incremental=incremental, jobs=jobs, progress=advance)
-        segments, bad = check_segments(log) if found.ok else (0, [])
-        if found.ok and not bad:
-            bad = _further_faults(log, outside, settings.integrity, counters=counters)
+        segments = check_segments(log) if found.ok else CheckedSegments()
+        further = []
+        if found.ok and not segments.bad:
+            further = _further_faults(log, outside, settings.integrity, counters=counters)
         second = _second_stream(log, outside) if found.ok else ""
         expected = require_anchor or _is_expected(key, anchor, settings.integrity, log)
-    faults = [*([second] if second else []), *bad]
+    faults = [*([second] if second else []), *segments.bad, *further]
     if record:
         keep_record(where, found, faults)
     if json_output:
-        output.print_json(verification_json(where, found, segments, bad, faults))
-    elif found.ok and not faults:
-        output.print_line(verification_text(found, segments))
-    if not found.ok:
-        raise Difference(_fault(where, found))
-    if faults:
-        raise Difference(f"{where}: the chain is whole, but {faults[0]}")
+        output.print_json(verification_json(where, found, segments, faults))
+    elif found.ok and not faults and not segments.unreadable:
+        output.print_line(verification_text(found, segments.good))
+    _require_good(where, found, faults, segments.unreadable)
     if found.outcome == "not_anchored" and expected:
         raise NotAnchored(
             f"{where} is consistent, not anchored: no checkpoint kept outside was compared. Give "
             "--key and --anchor with the public key and the place the checkpoints were left at"
+        )
+
+
+def _require_good(
+    where: str, found: Verification, faults: Sequence[str], unreadable: Sequence[str]
+) -> None:
+    """Raise what is wrong: a difference, or that something could not be looked at."""
+    from ...domain.errors import StoreError
+    from .failures import Difference
+
+    if not found.ok:
+        raise Difference(_fault(where, found))
+    if faults:
+        raise Difference(f"{where}: the chain is whole, but {faults[0]}")
+    if unreadable:
+        raise StoreError(
+            f"{where}: the chain is whole, but captured market data cannot be read, so whether it "
+            f"was changed is not known: {unreadable[0]}. Make it readable and verify again"
         )
 
 

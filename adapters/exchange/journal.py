@@ -107,7 +107,8 @@ class SqliteRows:
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         try:
-            self._db = sqlite3.connect(self._path, isolation_level=None)
+            # Used by one thread at a time; what is forgotten is closed by another.
+            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise JournalError(f"{path} cannot be opened: {error}") from error
         try:

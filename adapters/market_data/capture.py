@@ -47,7 +47,7 @@ class SegmentError(FillwrightError):
 
 
 class SegmentUnreadable(SegmentError):
-    """A captured segment is there and cannot be read: what is in it is not known."""
+    """A captured segment cannot be read, so whether it is there and unchanged is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +233,7 @@ def read_segment(folder: str | Path, sha256: str) -> Segment:
 
     Raises:
         InvalidInput: ``sha256`` is not 64 lower-case hexadecimal digits.
+        SegmentUnreadable: it cannot be read.
         SegmentError: the segment is missing, its bytes have changed, or it is not one of ours.
     """
     data = segment_bytes(Path(folder), sha256)
@@ -280,7 +281,7 @@ def segment_bytes(folder: Path, sha256: str) -> bytes:
 
     Raises:
         InvalidInput: ``sha256`` is not 64 lower-case hexadecimal digits.
-        SegmentUnreadable: it is there, and cannot be read.
+        SegmentUnreadable: it cannot be read.
         SegmentError: it is missing, or its bytes have changed.
     """
     if not _SHA256.fullmatch(sha256):

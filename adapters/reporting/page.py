@@ -59,7 +59,7 @@ section{break-inside:avoid-page}td a{border:0}.wide{overflow:visible}table{font-
 th,td{white-space:normal;padding:.1rem .3rem}}
 """
 # Opens the list that a link leads into; without it the browser's own search still finds it. A link
-# followed twice changes no address the second time, so clicks are heard as well.
+# followed twice changes no address the second time, so its click is heard.
 SCRIPT: Final = """
 function reveal(hash){const id=decodeURIComponent(hash.slice(1));
 const to=id&&document.getElementById(id);if(!to)return;
@@ -67,7 +67,8 @@ for(let at=to;at;at=at.parentElement)if(at.tagName==='DETAILS')at.open=true;
 to.scrollIntoView({block:'center'});}
 for(const on of ['hashchange','DOMContentLoaded'])addEventListener(on,()=>reveal(location.hash));
 addEventListener('click',event=>{const link=event.target.closest('a[href^="#"]');
-if(link)reveal(link.hash);});
+if(!link||link.hash!==location.hash||event.button||event.ctrlKey||event.metaKey||event.shiftKey
+||event.altKey)return;event.preventDefault();reveal(link.hash);});
 """
 
 

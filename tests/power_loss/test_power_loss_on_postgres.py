@@ -239,14 +239,15 @@ def least_synced(recording: Recording, most: int) -> Iterator[tuple[int, Image]]
 
     By chance a point has nothing to lose: checkpoints and the second stream sync it as well.
     """
-    since, behind = 0, dict[int, int]()
+    since, ends = 0, [(0, 0)]
     for number, note in enumerate(recording.notes):
         if note.what == "s" and note.content.startswith(b"pg_wal/"):
             since = 0
+            ends.append((0, number))
         elif note.what == "!" and b'"ack"' in note.content[:16]:
             since += 1
-            behind[number] = since
-    for point, disk in disks(recording, sorted(behind, key=behind.__getitem__)[-most:]):
+            ends[-1] = (since, number)
+    for point, disk in disks(recording, [number for _, number in sorted(ends)[-most:]]):
         yield point, disk.least()
 
 

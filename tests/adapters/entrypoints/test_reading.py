@@ -202,14 +202,19 @@ def test_verify_finds_a_changed_segment_of_market_data(cli: Cli, copy: Path) -> 
 
 
 def test_verify_calls_no_difference_what_it_may_not_read(copy: Path) -> None:
-    segment = sorted(copy.with_name(copy.name + ".market").iterdir())[0]
+    segment, other = sorted(copy.with_name(copy.name + ".market").iterdir())[:2]
     segment.chmod(0)
     done = bound_process("verify", "--store", copy)
     assert (done.returncode, done.stdout) == (3, "")
     assert f"segment {segment.stem}: Permission denied" in done.stderr
-    assert "Verify as a user who may read it" in done.stderr
-    segment.chmod(0o600)
-    assert bound_process("verify", "--store", copy).returncode == 0
+    assert "Make it readable and verify again" in done.stderr
+    told = json.loads(bound_process("verify", "--store", copy, "--json").stdout)
+    assert (told["ok"], told["segment_faults"]) == (False, [])
+    assert f"segment {segment.stem}" in told["not_checked"][-1]
+    other.write_bytes(other.read_bytes() + b"x")
+    done = bound_process("verify", "--store", copy)
+    assert done.returncode == 4, "what cannot be read hides no difference"
+    assert other.stem in done.stderr
 
 
 def test_replay_finds_a_counter_that_is_not_what_the_log_says(cli: Cli, copy: Path) -> None:

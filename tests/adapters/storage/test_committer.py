@@ -28,7 +28,9 @@ class Server:
         self.under_way = 0
         self.sent_by: list[object] = []
         self.written: list[WriteJob] = []
+        self.answered: list[WriteJob] = []
         self.sending: Callable[[], None] = lambda: None
+        self.has_sent: Callable[[], None] = lambda: None
         self.asked: Callable[[], None] = lambda: None
         self.writing: Callable[[], object] = lambda: None
         self.calls: Callable[[], None] = lambda: None
@@ -51,6 +53,7 @@ class Server:
         self.sent_by.append(asyncio.get_running_loop())
         self._waiting.append((jobs, told))
         self.under_way += 1
+        self.has_sent()
         return self._ends[0]
 
     def holds(self, jobs: Sequence[WriteJob]) -> bool:
@@ -62,6 +65,7 @@ class Server:
     def answer(self) -> None:
         """Tell the first; it counts as under way still, as it does for a moment."""
         jobs, told = self._waiting.pop(0)
+        self.answered += jobs
         for job in jobs:
             job.result = DONE
         told()
@@ -238,4 +242,32 @@ def test_what_was_about_to_be_sent_when_another_thread_closed_is_written_once(
     asyncio.run(commits())
     assert not wrong
     assert len(server.written) == 1
+    assert committer.outstanding == 0
+
+
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_what_an_interrupt_leaves_is_sent_or_written_once(
+    was_sent: bool, server: Server, committer: Committer
+) -> None:
+    jobs = [WriteJob([]) for _ in range(3)]
+
+    def interrupts() -> None:
+        server.sending = server.has_sent = lambda: None
+        raise KeyboardInterrupt
+
+    async def commits() -> None:
+        for job in jobs:
+            committer.submit(job)
+        await asyncio.sleep(SECONDS)
+
+    if was_sent:
+        server.has_sent = interrupts
+    else:
+        server.sending = interrupts
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(commits())
+    committer.close()
+    done = server.answered if was_sent else server.written
+    assert list(map(id, done)) == list(map(id, jobs))
+    assert len(server.answered) + len(server.written) == len(jobs)
     assert committer.outstanding == 0
