@@ -364,7 +364,10 @@ class Log(Closing):
         return self._recorder.first_misplaced(upto)
 
     def close(self) -> None:
-        """Finish what was submitted and close the file; a second call does nothing."""
+        """Finish what was submitted and close the file; a second call does nothing.
+
+        Any thread may; a handler of ``signal.signal`` may not, as it comes under our own locks.
+        """
         if self._closed:
             return
         self._closed = True
