@@ -135,7 +135,8 @@ def test_wherever_an_interrupt_comes_what_was_submitted_is_written_at_the_latest
     async def commits(log: Log) -> None:
         await asyncio.gather(*(Work(log, rounds=3).one(next(numbers)) for _ in range(TASKS)))
 
-    for step in count(1, STRIDE):
+    # On a file each step is looked at: there are few, and two between which nothing may come.
+    for step in count(1, 1 if "sqlite" in new_store(0) else STRIDE):
         submitted.clear()
         store = new_store(step)
         log = Log.open(store, threaded=True)

@@ -241,6 +241,7 @@ def test_what_was_about_to_be_sent_when_another_thread_closed_is_written_once(
 
     asyncio.run(commits())
     assert not wrong
+    assert not server.sent_by
     assert len(server.written) == 1
     assert committer.outstanding == 0
 
